@@ -1,0 +1,55 @@
+"""What the scripts have in common: one-line errors, exit codes, messages on stderr."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable
+from typing import Literal, NoReturn, get_args, get_origin
+
+from amsl_tf.errors import AMSLError
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows every default and says what is wrong in one line."""
+
+    def __init__(self, description: str) -> None:
+        super().__init__(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def add_settings(parser: argparse.ArgumentParser, config: type, *names: str) -> None:
+    """Adds an option for each of these settings of a config dataclass, with its default; the config validates the values.
+
+    A setting that is on or off becomes a pair of options (`--skip`, `--no-skip`), one with several values takes several words.
+    """
+    defaults = config()
+    for name in names:
+        default = getattr(defaults, name)
+        option = f"--{name.replace('_', '-')}"
+        choices = get_args(config.__annotations__[name]) if get_origin(config.__annotations__[name]) is Literal else None
+        if isinstance(default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help="setting of the detector")
+        elif isinstance(default, tuple):
+            parser.add_argument(option, nargs="+", default=default, help="setting of the detector")
+        else:
+            parser.add_argument(option, type=type(default), choices=choices, default=default, help="setting of the detector")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Runs a script: exit status 2 and one line for what a user can mend, 130 after Ctrl-C, a traceback only for a fault of ours."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("amsl_tf").setLevel(logging.INFO)
+    try:
+        main()
+    except (AMSLError, OSError) as error:
+        message = " ".join(str(error).split())
+        sys.exit(_say(f"error: {message}", 2))
+    except KeyboardInterrupt:
+        sys.exit(_say("interrupted", 130))
+
+
+def _say(message: str, status: int) -> int:
+    print(f"{sys.argv[0].rsplit('/', 1)[-1]}: {message}", file=sys.stderr)
+    return status

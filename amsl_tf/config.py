@@ -1,0 +1,171 @@
+"""Settings of a detector: frozen, validated when made, and the same after a trip through JSON.
+
+The defaults are the values of the paper (section and equation numbers refer to arXiv 2201.00464).
+"""
+
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Literal, get_args
+
+from amsl_tf.errors import AMSLError
+from amsl_tf.views import VIEW_NAMES
+
+Memory = Literal["none", "global", "local", "both"]
+MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
+Score = Literal["nearest_normal", "reconstruction"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The network and its objective.
+
+    Attributes:
+        views: Names of the views, a non-empty subset of `VIEW_NAMES` in that order.
+        memory: Which memories are read: `both` is AMSL, `global` GMSL, `local` LMSL, `none` the plain autoencoder (CAE).
+        self_supervision: Whether a classifier guesses the view.
+        skip: Whether a decoder sees the latent beside what the memories return.
+        num_slots: Slots of each memory.
+        classification_weight: Lambda 1 of the objective, the weight of the view classification.
+        entropy_weight: Lambda 2 of the objective, the weight of the attention's entropy.
+    """
+
+    views: tuple[str, ...] = VIEW_NAMES
+    memory: Memory = "both"
+    self_supervision: bool = True
+    skip: bool = True
+    num_slots: int = 500
+    classification_weight: float = 1.0
+    entropy_weight: float = 0.0002
+
+    def __post_init__(self) -> None:
+        if isinstance(self.views, str):
+            raise AMSLError(f"views must be a list of names, as in ['raw', 'noise']. Received: {self.views!r}.")
+        object.__setattr__(self, "views", tuple(self.views))
+        in_order = tuple(name for name in VIEW_NAMES if name in self.views)
+        if not self.views or self.views != in_order:
+            raise AMSLError(f"views must be one or more of {', '.join(VIEW_NAMES)}, each once and in this order. Received: {list(self.views)}.")
+        _check_choice("memory", self.memory, Memory)
+        _check_flag("self_supervision", self.self_supervision)
+        _check_flag("skip", self.skip)
+        _check_count("num_slots", self.num_slots)
+        _check_number("classification_weight", self.classification_weight, minimum=0.0)
+        _check_number("entropy_weight", self.entropy_weight, minimum=0.0)
+        if self.memory == "none" and not self.skip:
+            raise AMSLError("memory='none' needs skip=True: without memories and without skip a decoder would have no input.")
+
+    @property
+    def has_memory(self) -> bool:
+        return self.memory != "none"
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How the network is trained.
+
+    Attributes:
+        epochs: Passes over the training windows.
+        batch_size: Windows in a step.
+        learning_rate: Of Adam.
+        validation_share: Share of the windows held back to choose the best epoch; with groups, one whole group is held back.
+        mixed_precision: `auto` takes what the device computes fast.
+        seed: Fixes the initial weights, the order, the dropout and the views.
+    """
+
+    epochs: int = 100
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    validation_share: float = 0.2
+    mixed_precision: MixedPrecision = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _check_count("epochs", self.epochs)
+        _check_count("batch_size", self.batch_size)
+        _check_number("learning_rate", self.learning_rate, minimum=0.0, above=True)
+        _check_number("validation_share", self.validation_share, minimum=0.0, maximum=1.0, above=True)
+        _check_choice("mixed_precision", self.mixed_precision, MixedPrecision)
+        _check_count("seed", self.seed, minimum=0)
+        if self.seed >= 2**31:
+            raise AMSLError(f"seed must be below 2**31. Received: {self.seed}.")
+
+
+@dataclass(frozen=True)
+class DetectorConfig:
+    """Everything a detector is made from.
+
+    Attributes:
+        model: The network and its objective.
+        training: How it is trained.
+        score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
+        percentile: The threshold is this percentile of the scores of normal training windows.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    score: Score = "nearest_normal"
+    percentile: float = 98.0
+
+    def __post_init__(self) -> None:
+        _check_choice("score", self.score, Score)
+        _check_number("percentile", self.percentile, minimum=0.0, maximum=100.0, above=True)
+
+    @classmethod
+    def from_settings(cls, **settings: Any) -> "DetectorConfig":
+        """The defaults with some settings changed, whichever of the three parts they belong to.
+
+        Raises:
+            AMSLError: A setting is unknown or its value cannot be used.
+        """
+        parts: dict[str, dict[str, Any]] = {"model": {}, "training": {}, "detector": {}}
+        for name, value in settings.items():
+            home = _SETTINGS.get(name)
+            if home is None:
+                raise AMSLError(f"there is no setting {name!r}; the settings are {', '.join(sorted(_SETTINGS))}.")
+            parts[home][name] = value
+        return cls(model=ModelConfig(**parts["model"]), training=TrainingConfig(**parts["training"]), **parts["detector"])
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Any) -> "DetectorConfig":
+        """The inverse of `to_dict`, also after a trip through JSON.
+
+        Raises:
+            AMSLError: A setting is missing its place, is unknown or cannot be used.
+        """
+        try:
+            flat = {**values}
+            return cls.from_settings(**flat.pop("model"), **flat.pop("training"), **flat)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise AMSLError(f"a detector's settings need the parts model and training. Received: {values!r} ({error}).") from error
+
+
+_SETTINGS = {
+    **{item.name: "model" for item in fields(ModelConfig)},
+    **{item.name: "training" for item in fields(TrainingConfig)},
+    **{item.name: "detector" for item in fields(DetectorConfig) if item.name not in ("model", "training")},
+}
+
+
+def _check_choice(name: str, value: Any, choices: Any) -> None:
+    if value not in get_args(choices):
+        raise AMSLError(f"{name} must be one of {', '.join(get_args(choices))}. Received: {value!r}.")
+
+
+def _check_flag(name: str, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise AMSLError(f"{name} must be True or False. Received: {value!r}.")
+
+
+def _check_count(name: str, value: Any, minimum: int = 1) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise AMSLError(f"{name} must be an integer of at least {minimum}. Received: {value!r}.")
+
+
+def _check_number(name: str, value: Any, minimum: float, maximum: float = math.inf, above: bool = False) -> None:
+    """`minimum <= value < maximum`, or strictly above the minimum where asked."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not minimum <= value < maximum or (above and value == minimum):
+        limits = f"{'above' if above else 'at least'} {minimum:g}" + (f" and below {maximum:g}" if maximum < math.inf else "")
+        raise AMSLError(f"{name} must be a number {limits}. Received: {value!r}.")

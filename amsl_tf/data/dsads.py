@@ -1,0 +1,156 @@
+"""The UCI data set "Daily and Sports Activities" (DSADS): its tree, its activities, a reader of its text files.
+
+One file is one window: 5 s at 25 Hz, 125 rows of 45 comma-separated numbers, `a<activity>/p<person>/s<segment>.txt`.
+"""
+
+import io
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from amsl_tf.errors import DataError
+
+STEPS, CHANNELS = 125, 45
+ACTIVITIES = {
+    "a01": "sitting",
+    "a02": "standing",
+    "a03": "lying on back",
+    "a04": "lying on right side",
+    "a05": "ascending stairs",
+    "a06": "descending stairs",
+    "a07": "standing in an elevator",
+    "a08": "moving around in an elevator",
+    "a09": "walking in a parking lot",
+    "a10": "walking on a flat treadmill",
+    "a11": "walking on an inclined treadmill",
+    "a12": "running on a treadmill",
+    "a13": "exercising on a stepper",
+    "a14": "exercising on a cross trainer",
+    "a15": "cycling, horizontal position",
+    "a16": "cycling, vertical position",
+    "a17": "rowing",
+    "a18": "jumping",
+    "a19": "playing basketball",
+}
+ABNORMAL = ("a05", "a06", "a12", "a18", "a19")
+_AHEAD = 8  # recordings parsed ahead of the reader: keeps the threads busy and the memory small
+NORMAL = tuple(activity for activity in ACTIVITIES if activity not in ABNORMAL)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The segments of one person at one activity; `segments` are names without `.txt`, in order."""
+
+    folder: Path
+    segments: tuple[str, ...]
+
+    @property
+    def activity(self) -> str:
+        return self.folder.parent.name
+
+    @property
+    def subject(self) -> str:
+        return self.folder.name
+
+    @property
+    def files(self) -> list[Path]:
+        return [self.folder / f"{segment}.txt" for segment in self.segments]
+
+
+def find_recordings(root: Path) -> list[Recording]:
+    """All recordings below `root`, activity by activity and person by person.
+
+    Every activity must have the same people, and every person the same segments.
+
+    Raises:
+        DataError: There is no such tree, or a folder or file is missing in it.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: expected a folder with the activities a01 to a19 of DSADS, found none. Download it (data/README.md says where) or check the path.")
+    folders = {activity: _named(root / activity, r"p\d+") for activity in ACTIVITIES}
+    for activity, people in folders.items():
+        if not people:
+            raise DataError(f"{root / activity}: expected one folder for each person (p1, p2, ...), found none. Unpack the data set again.")
+    people = sorted({name for names in folders.values() for name in names}, key=_number)
+    held = {(activity, person): _named(root / activity / person, r"s\d+\.txt") for activity in ACTIVITIES for person in people}
+    files = sorted({name for names in held.values() for name in names}, key=_number)
+    if not files:
+        raise DataError(f"{root}: expected files like a01/p1/s01.txt, found none. Unpack the data set again.")
+    for (activity, person), names in held.items():
+        for name in files:
+            if name not in names:
+                raise DataError(f"{root / activity / person / name}: missing, though other recordings have {name}. Unpack the data set again.")
+    segments = tuple(name.removesuffix(".txt") for name in files)
+    return [Recording(root / activity / person, segments) for activity in ACTIVITIES for person in people]
+
+
+def read_recordings(recordings: Iterable[Recording]) -> Iterator[np.ndarray]:
+    """Yields the windows of each recording in turn, float32 (segments, 125, 45).
+
+    Files are parsed a recording at a time, in threads, a few recordings ahead of the one that is yielded.
+
+    Raises:
+        DataError: A file has another number of rows or columns, or something that is not a finite number; names file and row.
+    """
+    with ThreadPoolExecutor() as pool:
+        ahead: deque[Future[np.ndarray]] = deque()
+        try:
+            for recording in recordings:
+                ahead.append(pool.submit(_read_recording, recording))
+                if len(ahead) > _AHEAD:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            for future in ahead:
+                future.cancel()
+
+
+def _read_recording(recording: Recording) -> np.ndarray:
+    texts = [file.read_bytes() for file in recording.files]
+    if all(text.count(b"\n") + (not text.endswith(b"\n")) == STEPS for text in texts):
+        joined = b"\n".join(text.removesuffix(b"\n") for text in texts)
+        try:
+            values = pd.read_csv(io.BytesIO(joined), header=None, dtype=np.float32).to_numpy()
+        except (ValueError, UnicodeDecodeError):  # pandas' ParserError is a ValueError
+            values = np.empty((0, 0))
+        if values.shape == (len(texts) * STEPS, CHANNELS) and np.isfinite(values).all():
+            return values.reshape(len(texts), STEPS, CHANNELS)
+    return np.stack([_read_carefully(file, text) for file, text in zip(recording.files, texts, strict=True)])
+
+
+def _read_carefully(file: Path, text: bytes) -> np.ndarray:
+    """Reads one file line by line: slow, but it can say what is wrong and where."""
+    lines = text.decode(errors="replace").splitlines()
+    if not text.strip():
+        raise DataError(f"{file}: expected {STEPS} rows of {CHANNELS} numbers, found an empty file. Unpack the data set again.")
+    rows = np.empty((len(lines), CHANNELS), np.float32)
+    for number, line in enumerate(lines, start=1):
+        cells = line.split(",")
+        if len(cells) != CHANNELS:
+            raise DataError(f"{file}, row {number}: expected {CHANNELS} numbers, found {len(cells)}. Unpack the data set again.")
+        for column, cell in enumerate(cells, start=1):
+            try:
+                value = np.float32(cell)
+            except ValueError:
+                value = np.float32("nan")
+            if not np.isfinite(value):
+                raise DataError(f"{file}, row {number}, column {column}: expected a finite number, found {cell.strip()[:40]!r}. Unpack the data set again.")
+            rows[number - 1, column - 1] = value
+    if len(lines) != STEPS:
+        raise DataError(f"{file}, row {min(len(lines), STEPS) + 1}: expected {STEPS} rows, found {len(lines)}. Unpack the data set again.")
+    return rows
+
+
+def _named(folder: Path, pattern: str) -> set[str]:
+    return {item.name for item in folder.iterdir() if re.fullmatch(pattern, item.name)} if folder.is_dir() else set()
+
+
+def _number(name: str) -> int:
+    return int(re.sub(r"\D", "", name))

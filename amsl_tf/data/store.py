@@ -1,0 +1,129 @@
+"""The project's files of windows: the original's names and tree, float32, memory-mapped, written whole or not at all.
+
+    generate_dataset/    normal.npy  normal.csv  abnormal.npy  abnormal.csv
+    transform_dataset/   split.json
+        train_dataset/                        index.csv  data_{raw,no,ne,op,pe,sc,ti}_train.npy
+        test_dataset/normal data/             index.csv  data_{...}_test.npy
+        test_dataset/abnormal data/           index.csv  data_{...}_abnormal.npy
+
+A .npy file holds (N, T, C); the CSV beside it says what its rows are.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from amsl_tf.data.windows import Windows
+from amsl_tf.errors import DataError
+from amsl_tf.views import VIEWS
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the three sets of windows that transformation writes, by its place in the original's tree."""
+
+    name: str
+    folder: str
+    ending: str
+
+    def file(self, root: Path, suffix: str) -> Path:
+        return root / self.folder / f"data_{suffix}_{self.ending}.npy"
+
+    def index(self, root: Path) -> Path:
+        return root / self.folder / "index.csv"
+
+
+TRAIN = Part("train_normal", "train_dataset", "train")
+TEST_NORMAL = Part("normal", "test_dataset/normal data", "test")
+TEST_ABNORMAL = Part("abnormal", "test_dataset/abnormal data", "abnormal")
+PARTS = (TRAIN, TEST_NORMAL, TEST_ABNORMAL)
+GENERATED = ("normal", "abnormal")
+SPLIT = "split.json"
+
+
+class ArrayWriter:
+    """Writes a float32 .npy file part by part, with no more memory than one part takes. A context manager.
+
+    Args:
+        path: The file.
+        shape: Of the whole array; the parts follow each other along its first axis.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("wb")
+        np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+
+    def append(self, part: np.ndarray) -> None:
+        np.ascontiguousarray(part, "<f4").tofile(self._file)
+
+    def __enter__(self) -> "ArrayWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+def open_array(path: Path, advice: str) -> np.ndarray:
+    """An .npy file, memory-mapped.
+
+    Raises:
+        DataError: The file is missing or is no .npy file of numbers.
+    """
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found. {advice}") from error
+    except (ValueError, EOFError) as error:
+        raise DataError(f"{path}: not a whole .npy file of numbers ({error}). {advice}") from error
+
+
+def write_index(path: Path, columns: dict[str, np.ndarray]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pd.DataFrame(columns).to_csv(path, index=False)
+
+
+def read_index(path: Path, advice: str) -> dict[str, np.ndarray]:
+    """The columns of an index, as arrays of strings.
+
+    Raises:
+        DataError: The file is missing or is no CSV.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: not found. {advice}") from error
+    except ValueError as error:  # pandas' ParserError and EmptyDataError
+        raise DataError(f"{path}: not a CSV file with a header ({error}). {advice}") from error
+    return {str(name): table[name].to_numpy(dtype=str) for name in table.columns}
+
+
+def open_windows(array: Path, index: Path, advice: str) -> Windows:
+    """Windows from an .npy file and the CSV that says what its rows are.
+
+    Raises:
+        DataError: A file is missing or broken, or the two do not fit.
+    """
+    columns = read_index(index, advice)
+    try:
+        return Windows(open_array(array, advice), **columns)
+    except (DataError, TypeError) as error:
+        raise DataError(f"{array} with {index.name}: {error} {advice}") from error
+
+
+def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dict[str, np.ndarray]:
+    """The materialised views of a part, memory-mapped, by name.
+
+    Raises:
+        DataError: A file is missing, broken or of another shape than the raw view.
+    """
+    suffixes = {view.name: view.suffix for view in VIEWS}
+    views = {name: open_array(part.file(root, suffixes[name]), advice) for name in names}
+    shape = open_array(part.file(root, suffixes["raw"]), advice).shape
+    for name, array in views.items():
+        if array.shape != shape or array.dtype != np.float32:
+            raise DataError(f"{part.file(root, suffixes[name])}: expected float32 {shape} as in the raw view. Received: {array.dtype} {array.shape}. {advice}")
+    return views

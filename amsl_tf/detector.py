@@ -1,0 +1,281 @@
+"""The detector: the only place that puts all of the package together."""
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import tempfile
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import BadZipFile
+
+import numpy as np
+from sklearn.exceptions import NotFittedError
+
+from amsl_tf import __version__
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data import pipeline
+from amsl_tf.data.files import atomic_folder, read_json, write_json
+from amsl_tf.data.splits import validation_split
+from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.layers import MinMaxScaling
+from amsl_tf.models.amsl import build_amsl
+from amsl_tf.precision import device_name, training_policy
+from amsl_tf.saved import ADVICE, CONFIG, DATA, FORMAT, METRICS, STATE, WEIGHTS, read_config, read_data
+from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Scorer
+from amsl_tf.scoring.path import ScoringPath
+from amsl_tf.threshold import is_abnormal, percentile_threshold
+from amsl_tf.training import Batches, train
+from amsl_tf.transforms import Draw, draw_for_scoring
+
+log = logging.getLogger(__name__)
+
+class Explanation(NamedTuple):
+    """Where the error of N windows lies.
+
+    Attributes:
+        channel_error: float32 (N, C), squared error in scaled units, averaged over time, summed over views.
+        view_error: float32 (N, R), averaged over time and channels.
+        time_error: float32 (N, T), averaged over channels, summed over views.
+        reconstruction: float32 (N, R, T, C), what the decoders made of each view, in the units of the windows.
+    """
+
+    channel_error: np.ndarray
+    view_error: np.ndarray
+    time_error: np.ndarray
+    reconstruction: np.ndarray
+
+
+class AMSLDetector:
+    """Finds abnormal windows in multivariate sensor data after learning from normal ones.
+
+    Args:
+        config: All settings; the paper's by default.
+        settings: Single settings by name instead: those of `ModelConfig` (`views`, `memory`, `self_supervision`, `skip`,
+            `num_slots`, `classification_weight`, `entropy_weight`), of `TrainingConfig` (`epochs`, `batch_size`,
+            `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`).
+
+    Attributes, after `fit`:
+        threshold_: A window whose score reaches it is abnormal.
+        thresholds_: The same for each score by name.
+        training_scores_: float32 (N,) by name of the score: the scores of the training windows that the thresholds come from.
+        history_: The value of each loss at each epoch, by name.
+        data_: Number, shape and hash of the training windows.
+
+    Raises:
+        AMSLError: A setting is unknown or cannot be used, or both `config` and settings are given.
+    """
+
+    def __init__(self, config: DetectorConfig | None = None, **settings: Any) -> None:
+        if config is not None and settings:
+            raise AMSLError(f"give either config or single settings. Received both: config and {', '.join(settings)}.")
+        self.config = config or DetectorConfig.from_settings(**settings)
+        self._path: ScoringPath | None = None
+        self._scorers: dict[str, Scorer] = {}
+        self._work: Path | None = None
+
+    def fit(
+        self,
+        windows: Any,
+        groups: Any = None,
+        *,
+        views: Mapping[str, np.ndarray] | None = None,
+        work_dir: str | Path | None = None,
+        log_dir: str | Path | None = None,
+        checkpoint_seconds: float = 60.0,
+    ) -> "AMSLDetector":
+        """Learns from normal windows.
+
+        Args:
+            windows: An array (N, T, C) or `Windows`; T at least 16, N at least 2. May be memory-mapped.
+            groups: Who each window is of (N,). If given, one whole group is held back for validation, and the training scores
+                leave out a window's whole group: what new people will score like. Else single windows are.
+            views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
+            work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
+                removes it. Without it an interrupted training is lost.
+            log_dir: For TensorBoard.
+            checkpoint_seconds: At least so long between two states in an epoch.
+
+        Raises:
+            AMSLError: The data cannot be used, or training diverges.
+        """
+        windows = Windows.of(windows)
+        x, model, training = windows.x, self.config.model, self.config.training
+        shape = (int(x.shape[1]), int(x.shape[2]))
+        groups = None if groups is None else check_labels("groups", groups, len(x))
+        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
+        self.data_ = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": _hash(x)}
+
+        source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
+        if views is not None:
+            source = pipeline.MaterialisedViews(_checked_views(views, model.views, x.shape))
+        scaling = MinMaxScaling()
+        scaling.adapt(pipeline.view_batches(source, np.arange(len(x))))
+
+        policy = training_policy(training.mixed_precision)
+        network = build_amsl(model, shape, dtype=policy, seed=training.seed)
+        log.info(
+            "training on %s in %s: %s windows (%s held back), %s parameters, %s epochs",
+            device_name(), policy, f"{len(trained_on):,}", f"{len(held_back):,}", f"{network.count_params():,}", training.epochs,
+        )  # fmt: skip
+        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
+        batches = Batches(
+            training=lambda epochs, skip: pipeline.training_batches(positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common),
+            validation=pipeline.validation_batches(positions=held_back, **common),
+            steps=math.ceil(len(trained_on) / training.batch_size),
+        )
+        with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
+            self._work = Path(folder) / self._fingerprint(groups, views)
+            logs = None if log_dir is None else Path(log_dir)
+            self.history_ = train(network, self.config, batches, self._work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
+
+        scoring_network = build_amsl(model, shape)
+        scoring_network.set_weights(network.get_weights())
+        self._path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
+        parts = [(made["error"], made["latent"]) for made in self._path.run(x)]
+        outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        self._scorers = {"reconstruction": SCORERS["reconstruction"](), "nearest_normal": NearestNormal(seed=training.seed)}
+        self.training_scores_ = {name: scorer.fit(outputs, groups) for name, scorer in self._scorers.items()}
+        self.thresholds_ = {name: percentile_threshold(scores, self.config.percentile) for name, scores in self.training_scores_.items()}
+        return self
+
+    @property
+    def threshold_(self) -> float:
+        self._fitted()
+        return self.thresholds_[self.config.score]
+
+    def decision_function(self, windows: Any) -> np.ndarray:
+        """Scores of windows (N, T, C), float32 (N,); higher is more abnormal.
+
+        Raises:
+            NotFittedError: The detector has not been fitted.
+            DataError: The windows have another shape than those it was fitted on, or are not finite.
+        """
+        return self.score_components(windows)[self.config.score]
+
+    def predict(self, windows: Any) -> np.ndarray:
+        """1 for each abnormal window, 0 for each normal one: int (N,). Raises what `decision_function` raises."""
+        return is_abnormal(self.decision_function(windows), self.threshold_).astype(int)
+
+    def score_components(self, windows: Any) -> dict[str, np.ndarray]:
+        """Every score of windows by name, and what else the network says of them, float32 (N,) each.
+
+        `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
+        memories' attention (with memory). Raises what `decision_function` raises.
+        """
+        collected: dict[str, list[np.ndarray]] = {}
+        path = self._fitted()
+        for made in path.run(self._checked(windows)):
+            outputs = Outputs(made["error"], made["latent"])
+            values = {name: scorer.score(outputs) for name, scorer in self._scorers.items()}
+            values |= {name: made[name] for name in ("right_view", "entropy") if name in made}
+            for name, value in values.items():
+                collected.setdefault(name, []).append(value)
+        return {name: np.concatenate(values) for name, values in collected.items()}
+
+    def explain(self, windows: Any) -> Explanation:
+        """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
+        path = self._fitted()
+        parts = [
+            (made["error"].sum(axis=1), made["error"].mean(axis=2), made["time_error"].sum(axis=1), made["reconstruction"])
+            for made in path.run(self._checked(windows))
+        ]
+        return Explanation(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the fitted detector to a folder of its own, which replaces a detector that is there.
+
+        Raises:
+            NotFittedError: The detector has not been fitted.
+            AMSLError: The folder holds something other than a detector.
+        """
+        path = self._fitted()
+        state = {
+            "scaling.minimum": np.asarray(path.scaling.minimum),
+            "scaling.span": np.asarray(path.scaling.span),
+            **{f"draw.{name}": np.asarray(value) for name, value in path.draw._asdict().items()},
+            **{f"{name}.{key}": value for name, scorer in self._scorers.items() for key, value in scorer.state().items()},
+            **{f"training_scores.{name}": scores for name, scores in self.training_scores_.items()},
+        }
+        with atomic_folder(Path(folder), CONFIG) as target:
+            np.savez(target / STATE, **state)
+            path.network.save_weights(target / WEIGHTS)
+            write_json(target / METRICS, {"thresholds": self.thresholds_, "history": self.history_})
+            write_json(target / DATA, self.data_)
+            write_json(target / CONFIG, {"format": FORMAT, "amsl_tf": __version__, "config": self.config.to_dict()})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "AMSLDetector":
+        """Reads a detector that `save` has written. Nothing in the folder is run.
+
+        Raises:
+            AMSLError: A file is missing or broken, or another version of the format.
+        """
+        source = Path(folder)
+        detector = cls(read_config(source))
+        metrics, detector.data_ = read_json(source / METRICS, ADVICE), read_data(source)
+        try:
+            detector.thresholds_, detector.history_ = metrics["thresholds"], metrics["history"]
+            shape = (detector.data_["steps"], detector.data_["channels"])
+            with np.load(source / STATE, allow_pickle=False) as stored:
+                state = {name: stored[name] for name in stored.files}
+            network = build_amsl(detector.config.model, shape)
+            network.load_weights(source / WEIGHTS)
+            scaling = MinMaxScaling()
+            scaling.restore(**_part(state, "scaling"))
+            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), detector.config.model.views, shape)
+            detector._scorers = {name: make(**_part(state, name)) for name, make in SCORERS.items()}
+            detector.training_scores_ = _part(state, "training_scores")
+        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
+            raise AMSLError(f"{source}: not a whole detector ({error}). {ADVICE}") from error
+        return detector
+
+    def discard_work(self) -> None:
+        """Removes the state of the training that the last `fit` kept in its `work_dir`, when its result is safe."""
+        if self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+            if self._work.parent.is_dir() and not any(self._work.parent.iterdir()):
+                self._work.parent.rmdir()
+
+    def _fitted(self) -> ScoringPath:
+        if self._path is None:
+            raise NotFittedError("this detector has not been fitted: call fit with normal windows, or load a saved one.")
+        return self._path
+
+    def _checked(self, windows: Any) -> np.ndarray:
+        return check_windows(windows.x if isinstance(windows, Windows) else windows, (self.data_["steps"], self.data_["channels"]))
+
+    def _fingerprint(self, groups: np.ndarray | None, views: Mapping[str, np.ndarray] | None) -> str:
+        """Names the state of a training: another name where anything differs that it depends on."""
+        digest = hashlib.sha256(json.dumps([self.config.to_dict(), self.data_, __version__]).encode())
+        for labels in () if groups is None else groups.tolist():
+            digest.update(f"{labels}\n".encode())
+        for name, view in (views or {}).items():  # a few rows: views of the same windows differ in every row if they differ
+            digest.update(name.encode() + np.ascontiguousarray(view[:: max(1, len(view) // 8)]).tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _checked_views(views: Mapping[str, np.ndarray], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """The views that the network takes, each checked against the shape of the windows."""
+    for name in names:
+        if name not in views or views[name].shape != shape:
+            received = f"shape={views[name].shape}" if name in views else f"only {', '.join(views)}"
+            raise DataError(f"the view {name} must be given with the windows' shape {shape}. Received: {received}.")
+    return {name: views[name] for name in names}
+
+
+def _hash(x: np.ndarray) -> str:
+    """sha256 of the windows' shape and float32 values."""
+    digest = hashlib.sha256(str(x.shape).encode())
+    for _, chunk in chunks(x):
+        digest.update(np.ascontiguousarray(chunk).tobytes())
+    return digest.hexdigest()
+
+
+def _part(state: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The entries that start with `prefix.`, without it."""
+    return {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}

@@ -1,0 +1,56 @@
+"""One training on a transformed data set: the detector, and the scores of all three parts."""
+
+from pathlib import Path
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import read_json
+from amsl_tf.data.store import PARTS, SPLIT, TRAIN, open_views, open_windows
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.errors import DataError
+from amsl_tf.results import write_results
+
+_ADVICE = "Run scripts/transformation.py first, or name the folder that it wrote with --input."
+
+
+def train_detector(config: DetectorConfig, *, input: Path, detector: Path, results: Path, log_dir: Path, checkpoint_seconds: float) -> AMSLDetector:
+    """Trains a detector on materialised views, scores all parts, writes both.
+
+    The state of the training is kept beside the detector's folder until everything is written: the same call, made again after
+    an interruption, goes on from there.
+
+    Args:
+        config: Of the detector.
+        input: The folder that transformation wrote.
+        detector: The folder to save the detector in.
+        results: The folder to write the scores to.
+        log_dir: For TensorBoard.
+        checkpoint_seconds: At least so long between two states in an epoch.
+
+    Raises:
+        AMSLError: The input is missing or broken, or the training diverges.
+    """
+    split = read_json(input / SPLIT, _ADVICE)
+    parts = {part: open_windows(part.file(input, "raw"), part.index(input), _ADVICE) for part in PARTS}
+    windows = parts[TRAIN]
+    by_subject = split["protocol"] == "subject"
+    if by_subject and windows.subject is None:
+        raise DataError(f"{TRAIN.index(input)}: the protocol subject needs the column subject. {_ADVICE}")
+    fitted = AMSLDetector(config).fit(
+        windows,
+        windows.subject if by_subject else None,
+        views=open_views(input, TRAIN, config.model.views, _ADVICE),
+        work_dir=detector.parent / f".{detector.name}.training",
+        log_dir=log_dir,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    scored = {}
+    for part, of_part in parts.items():
+        scores = fitted.score_components(of_part)
+        if part is TRAIN:  # each window left out of what it is compared with
+            scores |= fitted.training_scores_
+        scored[part] = (of_part, scores)
+    run = {"input": str(input), **split, "detector": str(detector), "sha256": fitted.data_["sha256"], "config": config.to_dict()}
+    write_results(results, run, scored)
+    fitted.save(detector)
+    fitted.discard_work()
+    return fitted

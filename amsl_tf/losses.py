@@ -1,0 +1,48 @@
+"""The terms of the objective (Algorithm 4 of the AMSL paper), each a Keras loss by the name of the output it belongs to.
+
+J = mean over windows of  sum_r MSE(x'_r, x_r)  -  lambda_1 sum_r log p_r  +  lambda_2 sum over reads of the mean entropy.
+"""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from amsl_tf.config import ModelConfig
+
+
+@keras.saving.register_keras_serializable(package="amsl_tf")
+class ReconstructionLoss(keras.losses.Loss):
+    """Squared error of the views (B, R, T, C): the mean over a view's cells, summed over views."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.sum(ops.mean(ops.square(y_true - y_pred), axis=(2, 3)), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="amsl_tf")
+class ViewClassificationLoss(keras.losses.Loss):
+    """Cross-entropy of the probabilities (B, R, R) with the views' classes (B, R), summed over views."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return ops.sum(ops.sparse_categorical_crossentropy(y_true, y_pred), axis=1)
+
+
+@keras.saving.register_keras_serializable(package="amsl_tf")
+class MemoryEntropyLoss(keras.losses.Loss):
+    """The entropy (B,) itself; it has no target, what is given for one is not looked at."""
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        return y_pred
+
+
+def losses_for(config: ModelConfig) -> tuple[dict[str, keras.losses.Loss], dict[str, float]]:
+    """The losses of a network and their weights in the objective, by name of output."""
+    losses: dict[str, keras.losses.Loss] = {"reconstruction": ReconstructionLoss()}
+    weights = {"reconstruction": 1.0}
+    if config.self_supervision:
+        losses["view_probabilities"] = ViewClassificationLoss()
+        weights["view_probabilities"] = config.classification_weight
+    if config.has_memory:
+        losses["memory_entropy"] = MemoryEntropyLoss()
+        weights["memory_entropy"] = config.entropy_weight
+    return losses, weights

@@ -1,0 +1,32 @@
+"""The decoder; each view has one of its own."""
+
+import keras
+from keras import layers
+
+from amsl_tf.models.encoder import padding
+
+BLOCKS = ((128, 1), (64, 2), (32, 2), (1, 1))  # filters and stride
+
+
+def build_decoder(input_shape: tuple[int, int, int], window_shape: tuple[int, int], *, name: str, dtype: str, seeds: list[int]) -> keras.Model:
+    """Maps a latent with what the memories returned (B, H, W, F) to a view's reconstruction (B, T, C) in [0, 1] (section 3.5 of the paper).
+
+    Args:
+        input_shape: (H, W, F).
+        window_shape: (T, C).
+        name: Of the model.
+        dtype: Name of a Keras dtype policy; the reconstruction is float32 whatever it is.
+        seeds: Of the initial weights, four.
+    """
+    rows, columns = padding(window_shape)
+    latent = keras.Input(input_shape, name="latent")
+    x = latent
+    for (filters, stride), seed in zip(BLOCKS, seeds, strict=True):
+        activation = "relu" if filters > 1 else None
+        x = layers.Conv2DTranspose(
+            filters, 4, stride, padding="same", activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed), dtype=dtype
+        )(x)
+    x = layers.Activation("sigmoid", dtype="float32")(x)
+    x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype="float32")(x)
+    x = layers.Reshape(window_shape, dtype="float32")(x)
+    return keras.Model(latent, x, name=name)

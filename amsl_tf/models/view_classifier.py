@@ -1,0 +1,25 @@
+"""The self-supervised classifier that guesses which view a latent comes from."""
+
+import keras
+from keras import layers
+
+
+def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, dtype: str, seeds: list[int]) -> keras.Model:
+    """Maps a latent (B, H, W, F) to the probabilities of the views (B, R), float32 (section 3.2 of the paper).
+
+    Args:
+        input_shape: (H, W, F).
+        num_views: R.
+        dtype: Name of a Keras dtype policy; the probabilities are float32 whatever it is.
+        seeds: Of the initial weights of three layers, and of the dropout.
+    """
+    *initial, dropout = seeds
+    convolution, hidden, head = (keras.initializers.GlorotUniform(seed) for seed in initial)
+    latent = keras.Input(input_shape, name="latent")
+    x = layers.Conv2D(1, 4, padding="same", activation="sigmoid", kernel_initializer=convolution, dtype=dtype)(latent)
+    x = layers.Flatten(dtype=dtype)(x)
+    x = layers.Dense(128, activation="relu", kernel_initializer=hidden, dtype=dtype)(x)
+    x = layers.Dropout(0.5, seed=dropout, dtype=dtype)(x)
+    x = layers.Dense(num_views, kernel_initializer=head, dtype=dtype)(x)
+    x = layers.Activation("softmax", dtype="float32")(x)
+    return keras.Model(latent, x, name="view_classifier")

@@ -1,0 +1,113 @@
+"""The folder of results: what training writes of every scored window, and the table that evaluation makes of it.
+
+    run.json  index.csv  metrics.json
+    {train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the original's files
+    {train_normal,normal,abnormal}_score_nearest_normal.csv           the project's own score
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.dsads import ACTIVITIES
+from amsl_tf.data.files import atomic_file, read_json, write_json
+from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, TRAIN, Part, read_index, write_index
+from amsl_tf.data.windows import Windows
+from amsl_tf.errors import AMSLError
+from amsl_tf.evaluation import CLASSES, evaluate, flagged_by
+from amsl_tf.threshold import percentile_threshold
+
+ENDINGS = {"reconstruction": "loss_sum_mse", "entropy": "loss_sparse", "right_view": "loss_class", "nearest_normal": "score_nearest_normal"}
+SCORES = ("reconstruction", "nearest_normal")
+RUN, INDEX, METRICS = "run.json", "index.csv", "metrics.json"
+ADVICE = "Run scripts/train.py first, or name the folder that it wrote with --results."
+
+
+def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple[Windows, Mapping[str, np.ndarray]]]) -> None:
+    """Writes the scores of all parts, and last run.json, which says that the others are whole.
+
+    Args:
+        folder: Made if need be; other files in it are left alone, metrics of an earlier run are removed.
+        run: What the scores come from.
+        scored: For each part its windows and, by the keys of `ENDINGS`, the scores of these.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (RUN, METRICS):
+        (folder / name).unlink(missing_ok=True)
+    rows: dict[str, list[str]] = {"set": [], "activity": [], "subject": [], "segment": []}
+    for part, (windows, scores) in scored.items():
+        for name, values in scores.items():
+            with atomic_file(folder / f"{part.name}_{ENDINGS[name]}.csv") as file:
+                np.savetxt(file, values, fmt="%.9g")
+        known = windows.index()
+        for name, column in rows.items():
+            column.extend([part.name] * len(windows) if name == "set" else known.get(name, np.full(len(windows), "")))
+    with atomic_file(folder / INDEX) as file:
+        write_index(file, {name: np.asarray(column) for name, column in rows.items()})
+    write_json(folder / RUN, run)
+
+
+def evaluate_results(folder: Path, config: DetectorConfig, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Metrics of every score in a folder of results; writes them to metrics.json there.
+
+    Args:
+        folder: As `write_results` left it.
+        config: Of the detector.
+        data: What the detector was fitted on, to tell whether the results are its own.
+
+    Raises:
+        AMSLError: A file is missing or broken, or the results are another detector's.
+    """
+    run = read_json(folder / RUN, ADVICE)
+    if run.get("sha256") != data.get("sha256"):
+        raise AMSLError(f"{folder / RUN}: these scores come from a detector that was fitted on other windows. Name the detector and the results of one run.")
+    index = read_index(folder / INDEX, ADVICE)
+    parts = {part: index["set"] == part.name for part in PARTS}
+    is_test = parts[TEST_NORMAL] | parts[TEST_ABNORMAL]
+    abnormal = parts[TEST_ABNORMAL][is_test]
+    metrics: dict[str, Any] = {"protocol": run["protocol"], "decides": config.score, "scores": {}}
+    for name in SCORES:
+        scores = np.empty(len(is_test))
+        for part, rows in parts.items():
+            scores[rows] = _read_scores(folder / f"{part.name}_{ENDINGS[name]}.csv", int(rows.sum()))
+        threshold = percentile_threshold(scores[parts[TRAIN]], config.percentile)
+        tested = scores[is_test]
+        metrics["scores"][name] = {
+            **evaluate(tested, abnormal, threshold),
+            "by_activity": flagged_by(index["activity"][is_test], tested, abnormal, threshold),
+            "by_subject": flagged_by(index["subject"][is_test], tested, abnormal, threshold),
+        }
+    write_json(folder / METRICS, metrics)
+    return metrics
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """The metrics as text: one row a score, then the flagged share of every activity and person."""
+    columns = ("f1", "accuracy", "precision", "recall", "auroc", "average_precision", "threshold")
+    lines = [f"protocol: {metrics['protocol']}, each window scored alone", "", "score".ljust(32) + "".join(name.rjust(max(9, len(name) + 2)) for name in columns)]
+    for name, values in metrics["scores"].items():
+        marked = f"{name} (decides)" if name == metrics["decides"] else name
+        lines.append(marked.ljust(32) + "".join(f"{values[key]:.4f}".rjust(max(9, len(key) + 2)) for key in columns))
+    for by, title in (("by_activity", "activity"), ("by_subject", "person")):
+        lines += ["", f"flagged, % by {title}".ljust(36) + "windows".rjust(9) + "".join(name.rjust(16) for name in metrics["scores"])]
+        first = next(iter(metrics["scores"].values()))[by]
+        for label, classes in first.items():
+            for kind in (name for name in CLASSES if name in classes):
+                shares = "".join(f"{100 * values[by][label][kind]['flagged']:.1f}".rjust(16) for values in metrics["scores"].values())
+                lines.append(f"{label} {ACTIVITIES.get(label, '')}"[:28].ljust(28) + kind.ljust(8) + f"{classes[kind]['windows']:,}".rjust(9) + shares)
+    return "\n".join(lines)
+
+
+def _read_scores(path: Path, count: int) -> np.ndarray:
+    try:
+        scores = np.loadtxt(path, ndmin=1)
+    except FileNotFoundError as error:
+        raise AMSLError(f"{path}: not found. {ADVICE}") from error
+    except ValueError as error:
+        raise AMSLError(f"{path}: expected one number in each row ({error}). {ADVICE}") from error
+    if scores.shape != (count,) or not np.isfinite(scores).all():
+        raise AMSLError(f"{path}: expected {count} finite numbers as index.csv says, found shape={scores.shape}. {ADVICE}")
+    return scores

@@ -1,0 +1,36 @@
+"""What scorers see, and what they have in common."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+
+class Outputs(NamedTuple):
+    """What scorers see of N windows with R views of C channels.
+
+    Attributes:
+        error: float32 (N, R, C), the squared error of the reconstruction, averaged over time.
+        latent: float32 (N, R, F), the encoder's output, averaged over positions.
+    """
+
+    error: np.ndarray
+    latent: np.ndarray
+
+
+class Scorer(Protocol):
+    """Turns outputs of the network into scores. `fit` must come first; a fitted scorer is made again by `Scorer(**state())`."""
+
+    def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
+        """Fits the scorer to normal training windows and returns their own scores (N,).
+
+        Each window is left out of what its own score is compared with, or all windows of its group where groups are given.
+        """
+        ...
+
+    def score(self, outputs: Outputs) -> np.ndarray:
+        """Scores of new windows, float32 (N,)."""
+        ...
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What was fitted, as arrays by the names of the constructor's arguments."""
+        ...

@@ -1,0 +1,61 @@
+"""The one way from raw windows to what scores are made of: views, scaling and network in one graph."""
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from amsl_tf.data.windows import chunks
+from amsl_tf.layers import MinMaxScaling
+from amsl_tf.models.amsl import split_views
+from amsl_tf.transforms import Draw, make_views
+
+BATCH = 64
+
+
+class ScoringPath:
+    """Runs raw windows through the views with one fixed draw, the scaling and the network.
+
+    Each window is computed alone: what stands beside it in a batch changes nothing but the last digits.
+
+    Args:
+        network: As `build_amsl` makes it.
+        scaling: Fitted.
+        draw: The fixed draw, with B = 1.
+        names: Of the views.
+        window_shape: (T, C).
+    """
+
+    def __init__(self, network: keras.Model, scaling: MinMaxScaling, draw: Draw, names: tuple[str, ...], window_shape: tuple[int, int]) -> None:
+        self.network, self.scaling, self.draw, self.names = network, scaling, draw, names
+        self._compute = tf.function(self._graph, input_signature=[tf.TensorSpec((None, *window_shape), tf.float32)], autograph=False)
+
+    def run(self, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+        """Yields what the network makes of windows (N, T, C), `BATCH` at a time, as float32 arrays by name.
+
+        `error` (B, R, C): squared error averaged over time; `time_error` (B, R, T): averaged over channels; `latent` (B, R, F);
+        `reconstruction` (B, R, T, C), in the units of the views; `right_view` (B,): the summed probability of the right view,
+        with self-supervision; `entropy` (B,): the summed entropy of the reads, with memory.
+        """
+        with tqdm(total=len(x), desc="scoring", unit=" windows", delay=2, disable=None) as bar:
+            for _, batch in chunks(x, BATCH):
+                yield {name: value.numpy() for name, value in self._compute(tf.convert_to_tensor(batch)).items()}
+                bar.update(len(batch))
+
+    def _graph(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        scaled = self.scaling(make_views(windows, self.draw, self.names))
+        outputs = self.network(split_views(scaled, self.names), training=False)
+        squared = tf.square(outputs["reconstruction"] - scaled)
+        made = {
+            "error": tf.reduce_mean(squared, axis=2),
+            "time_error": tf.reduce_mean(squared, axis=3),
+            "latent": outputs["latent"],
+            "reconstruction": self.scaling.inverse(outputs["reconstruction"]),
+        }
+        if "view_probabilities" in outputs:
+            made["right_view"] = tf.linalg.trace(outputs["view_probabilities"])
+        if "memory_entropy" in outputs:
+            made["entropy"] = outputs["memory_entropy"]
+        return made

@@ -1,0 +1,133 @@
+"""Training: compile, callbacks, fit, and going on after an interruption."""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import atomic_file, read_json, write_json
+from amsl_tf.errors import AMSLError
+from amsl_tf.losses import losses_for
+
+log = logging.getLogger(__name__)
+
+HISTORY, BEST = "history.json", "best.weights.h5"
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a network is trained on.
+
+    Attributes:
+        training: (epochs, number of batches to skip) -> the dataset of these epochs, one after the other.
+        validation: The dataset of held-back windows.
+        steps: Batches in an epoch.
+    """
+
+    training: Callable[[range, int], tf.data.Dataset]
+    validation: tf.data.Dataset
+    steps: int
+
+
+def train(
+    network: keras.Model, config: DetectorConfig, batches: Batches, work_dir: Path, *, log_dir: Path | None = None, checkpoint_seconds: float = 60.0
+) -> dict[str, list[float]]:
+    """Trains a network, or goes on where a training with this `work_dir` was interrupted, and leaves it with the best epoch's weights.
+
+    An interrupted training that is called again with the same arguments ends with the weights of one that was not: the folder
+    holds weights, optimizer, loss scale, the state of the dropout and the place in the epoch, and the order of the windows
+    depends on the seed and the epoch only.
+
+    Args:
+        network: As `build_amsl` makes it.
+        config: Of the detector.
+        batches: To train on.
+        work_dir: Keeps the state of the training; the caller removes it when it is not needed any more.
+        log_dir: For TensorBoard's files: the losses by name, of training and of validation (`val_`).
+        checkpoint_seconds: At least so long between two states that are kept in an epoch; the end of an epoch always keeps one.
+
+    Returns:
+        The value of every loss at every epoch, by name.
+
+    Raises:
+        AMSLError: A loss is not finite.
+    """
+    losses, weights = losses_for(config.model)
+    trained = keras.Model(network.input, {name: network.output[name] for name in losses})
+    optimizer = keras.optimizers.Adam(config.training.learning_rate)
+    if network.get_layer("encoder").layers[-1].dtype_policy.name == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    trained.compile(optimizer, loss=losses, loss_weights=weights)
+    optimizer.build(trained.trainable_variables)
+
+    state = _State(trained, batches.steps, work_dir, checkpoint_seconds)
+    callbacks: list[keras.callbacks.Callback] = [state]
+    if log_dir is not None:
+        callbacks.insert(0, keras.callbacks.TensorBoard(log_dir, write_graph=False))
+    epoch, step = state.restore()
+    settings: dict[str, Any] = {"validation_data": batches.validation, "callbacks": callbacks, "shuffle": False, "verbose": 1 if sys.stderr.isatty() else 0}
+    if step:  # the rest of the epoch that was interrupted
+        rest = batches.training(range(epoch, epoch + 1), step)
+        trained.fit(rest, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=batches.steps - step, **settings)
+        epoch += 1
+    if epoch < config.training.epochs:
+        epochs = range(epoch, config.training.epochs)
+        trained.fit(batches.training(epochs, 0), initial_epoch=epoch, epochs=epochs.stop, steps_per_epoch=batches.steps, **settings)
+    trained.load_weights(work_dir / BEST)
+    return state.history
+
+
+class _State(keras.callbacks.Callback):
+    """Keeps the state of a training in a folder: checkpoints, the history of the losses, the weights of the best epoch."""
+
+    def __init__(self, model: keras.Model, steps: int, folder: Path, seconds: float) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self._steps, self._folder, self._seconds = steps, folder, seconds
+        self._done = tf.Variable(0, dtype=tf.int64)  # steps since the training began
+        # every variable of the model, the dropout's seed among them, and of the optimizer
+        variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
+        checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
+        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+        self._saved_at = time.monotonic()
+
+    def restore(self) -> tuple[int, int]:
+        """Takes up the newest checkpoint, if there is one, and returns the epoch and the step in it to go on with."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._manager.restore_or_initialize() is None:
+            return 0, 0
+        epoch, step = divmod(int(self._done), self._steps)
+        if epoch:
+            written = read_json(self._folder / HISTORY, f"Remove {self._folder} and train again.")
+            self.history = {name: values[:epoch] for name, values in written.items()}
+        log.info("going on at epoch %d, step %d with the state in %s", epoch + 1, step + 1, self._folder)
+        return epoch, step
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self._done.assign_add(1)
+        in_epoch = int(self._done) % self._steps
+        if in_epoch and time.monotonic() - self._saved_at >= self._seconds:
+            self._save()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            if not math.isfinite(value):
+                raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. Lower the learning rate or turn mixed precision off.")
+            self.history.setdefault(name, []).append(float(value))
+        if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
+            with atomic_file(self._folder / BEST) as temporary:
+                self.model.save_weights(temporary)
+        write_json(self._folder / HISTORY, self.history)
+        self._save()  # last: what it is read with is there before it
+
+    def _save(self) -> None:
+        self._manager.save()
+        self._saved_at = time.monotonic()

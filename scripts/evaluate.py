@@ -1,0 +1,23 @@
+"""Prints how well the scores of the last training tell normal from abnormal windows, and writes it to metrics.json."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
+
+from amsl_tf import cli
+from amsl_tf.results import METRICS, evaluate_results, table
+from amsl_tf.saved import read_config, read_data
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    parser.add_argument("--results", type=Path, default=Path("results"), help="folder that train.py wrote its scores to")
+    arguments = parser.parse_args()
+    print(table(evaluate_results(arguments.results, read_config(arguments.detector), read_data(arguments.detector))))
+    print(f"\nwritten to {arguments.results / METRICS}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,26 @@
+"""Splits the windows into training and test and writes the seven views of each part."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
+
+from amsl_tf import cli
+from amsl_tf.data.splits import PROTOCOLS
+from amsl_tf.transformation import transform
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--input", type=Path, default=Path("data/generate_dataset"), help="folder that preprocessing.py wrote")
+    parser.add_argument("--output", type=Path, default=Path("data/transform_dataset"), help="folder to write")
+    parser.add_argument("--protocol", choices=PROTOCOLS, default="window", help="random split, or test on people who are not trained on")
+    parser.add_argument("--test-subjects", nargs="+", default=["6", "7", "8"], help="people of the test set, with --protocol subject")
+    parser.add_argument("--seed", type=int, default=0, help="of the split and of the views")
+    arguments = parser.parse_args()
+    counts = transform(arguments.input, arguments.output, protocol=arguments.protocol, test_subjects=arguments.test_subjects, seed=arguments.seed)
+    print(f"{arguments.output}: protocol {arguments.protocol}, " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+
+
+if __name__ == "__main__":
+    cli.run(main)
