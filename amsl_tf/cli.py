@@ -38,7 +38,7 @@ def add_settings(parser: argparse.ArgumentParser, config: type, *names: str) -> 
 
 
 def run(main: Callable[[], None]) -> None:
-    """Runs a script: exit status 2 and one line for what a user can mend, 130 after Ctrl-C, a traceback only for a fault of ours."""
+    """Runs a script: one line and exit status 2 for what a user can mend, 130 after Ctrl-C, a traceback for our own faults."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("amsl_tf").setLevel(logging.INFO)
     try:

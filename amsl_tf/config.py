@@ -43,7 +43,9 @@ class ModelConfig:
         object.__setattr__(self, "views", tuple(self.views))
         in_order = tuple(name for name in VIEW_NAMES if name in self.views)
         if not self.views or self.views != in_order:
-            raise AMSLError(f"views must be one or more of {', '.join(VIEW_NAMES)}, each once and in this order. Received: {list(self.views)}.")
+            raise AMSLError(
+                f"views must be one or more of {', '.join(VIEW_NAMES)}, in this order. Received: {list(self.views)}."
+            )
         _check_choice("memory", self.memory, Memory)
         _check_flag("self_supervision", self.self_supervision)
         _check_flag("skip", self.skip)
@@ -138,7 +140,9 @@ class DetectorConfig:
             flat = {**values}
             return cls.from_settings(**flat.pop("model"), **flat.pop("training"), **flat)
         except (KeyError, TypeError, AttributeError) as error:
-            raise AMSLError(f"a detector's settings need the parts model and training. Received: {values!r} ({error}).") from error
+            raise AMSLError(
+                f"a detector's settings need the parts model and training. Received: {values!r} ({error})."
+            ) from error
 
 
 _SETTINGS = {

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import BadZipFile
 
+import keras
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
@@ -26,13 +27,14 @@ from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, training_policy
 from amsl_tf.saved import ADVICE, CONFIG, DATA, FORMAT, METRICS, STATE, WEIGHTS, read_config, read_data
-from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Scorer
+from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
 from amsl_tf.training import Batches, train
 from amsl_tf.transforms import Draw, draw_for_scoring
 
 log = logging.getLogger(__name__)
+
 
 class Explanation(NamedTuple):
     """Where the error of N windows lies.
@@ -93,58 +95,46 @@ class AMSLDetector:
         Args:
             windows: An array (N, T, C) or `Windows`; T at least 16, N at least 2. May be memory-mapped.
             groups: Who each window is of (N,). If given, one whole group is held back for validation, and the training scores
-                leave out a window's whole group: what new people will score like. Else single windows are.
+                leave out a window's whole group: so the threshold is one for people who have not been seen.
             views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
             work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
-                removes it. Without it an interrupted training is lost.
+                removes it. Without it the state of an interrupted training is lost.
             log_dir: For TensorBoard.
             checkpoint_seconds: At least so long between two states in an epoch.
 
         Raises:
-            AMSLError: The data cannot be used, or training diverges.
+            AMSLError: The data cannot be used, or the training diverges.
         """
-        windows = Windows.of(windows)
-        x, model, training = windows.x, self.config.model, self.config.training
-        shape = (int(x.shape[1]), int(x.shape[2]))
+        x = Windows.of(windows).x
         groups = None if groups is None else check_labels("groups", groups, len(x))
-        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
-        self.data_ = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": _hash(x)}
-
-        source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
-        if views is not None:
-            source = pipeline.MaterialisedViews(_checked_views(views, model.views, x.shape))
+        config = self.config
+        self.data_ = {"windows": len(x), "steps": x.shape[1], "channels": x.shape[2], "sha256": _hash(x)}
+        source: pipeline.ViewSource
+        if views is None:
+            source = pipeline.RawWindows(x, config.model.views, config.training.seed)
+        else:
+            source = pipeline.MaterialisedViews(_checked_views(views, config.model.views, x.shape))
         scaling = MinMaxScaling()
         scaling.adapt(pipeline.view_batches(source, np.arange(len(x))))
 
-        policy = training_policy(training.mixed_precision)
-        network = build_amsl(model, shape, dtype=policy, seed=training.seed)
-        log.info(
-            "training on %s in %s: %s windows (%s held back), %s parameters, %s epochs",
-            device_name(), policy, f"{len(trained_on):,}", f"{len(held_back):,}", f"{network.count_params():,}", training.epochs,
-        )  # fmt: skip
-        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
-        batches = Batches(
-            training=lambda epochs, skip: pipeline.training_batches(positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common),
-            validation=pipeline.validation_batches(positions=held_back, **common),
-            steps=math.ceil(len(trained_on) / training.batch_size),
-        )
         with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
             self._work = Path(folder) / self._fingerprint(groups, views)
-            logs = None if log_dir is None else Path(log_dir)
-            self.history_ = train(network, self.config, batches, self._work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
+            network = self._train(source, scaling, len(x), groups, self._work, log_dir, checkpoint_seconds)
+        draw = draw_for_scoring(config.training.seed, x.shape[1:])
+        self._path = ScoringPath(network, scaling, draw, config.model.views, x.shape[1:])
 
-        scoring_network = build_amsl(model, shape)
-        scoring_network.set_weights(network.get_weights())
-        self._path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
         parts = [(made["error"], made["latent"]) for made in self._path.run(x)]
         outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        self._scorers = {"reconstruction": SCORERS["reconstruction"](), "nearest_normal": NearestNormal(seed=training.seed)}
+        self._scorers = {"reconstruction": Reconstruction(), "nearest_normal": NearestNormal(seed=config.training.seed)}
         self.training_scores_ = {name: scorer.fit(outputs, groups) for name, scorer in self._scorers.items()}
-        self.thresholds_ = {name: percentile_threshold(scores, self.config.percentile) for name, scores in self.training_scores_.items()}
+        self.thresholds_ = {
+            name: percentile_threshold(scores, config.percentile) for name, scores in self.training_scores_.items()
+        }
         return self
 
     @property
     def threshold_(self) -> float:
+        """A window whose score reaches it is abnormal. Raises NotFittedError before `fit`."""
         self._fitted()
         return self.thresholds_[self.config.score]
 
@@ -167,9 +157,9 @@ class AMSLDetector:
         `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
         memories' attention (with memory). Raises what `decision_function` raises.
         """
+        path, x = self._fitted(), self._checked(windows)
         collected: dict[str, list[np.ndarray]] = {}
-        path = self._fitted()
-        for made in path.run(self._checked(windows)):
+        for made in path.run(x):
             outputs = Outputs(made["error"], made["latent"])
             values = {name: scorer.score(outputs) for name, scorer in self._scorers.items()}
             values |= {name: made[name] for name in ("right_view", "entropy") if name in made}
@@ -179,10 +169,10 @@ class AMSLDetector:
 
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
-        path = self._fitted()
+        path, x = self._fitted(), self._checked(windows)
         parts = [
             (made["error"].sum(axis=1), made["error"].mean(axis=2), made["time_error"].sum(axis=1), made["reconstruction"])
-            for made in path.run(self._checked(windows))
+            for made in path.run(x)
         ]
         return Explanation(*(np.concatenate(part) for part in zip(*parts, strict=True)))
 
@@ -194,13 +184,13 @@ class AMSLDetector:
             AMSLError: The folder holds something other than a detector.
         """
         path = self._fitted()
-        state = {
-            "scaling.minimum": np.asarray(path.scaling.minimum),
-            "scaling.span": np.asarray(path.scaling.span),
-            **{f"draw.{name}": np.asarray(value) for name, value in path.draw._asdict().items()},
-            **{f"{name}.{key}": value for name, scorer in self._scorers.items() for key, value in scorer.state().items()},
-            **{f"training_scores.{name}": scores for name, scores in self.training_scores_.items()},
+        state: dict[str, Any] = {
+            **_prefixed("scaling", path.scaling.state()),
+            **_prefixed("draw", path.draw._asdict()),
+            **_prefixed("training_scores", self.training_scores_),
         }
+        for name, scorer in self._scorers.items():
+            state |= _prefixed(name, scorer.state())
         with atomic_folder(Path(folder), CONFIG) as target:
             np.savez(target / STATE, **state)
             path.network.save_weights(target / WEIGHTS)
@@ -213,21 +203,22 @@ class AMSLDetector:
         """Reads a detector that `save` has written. Nothing in the folder is run.
 
         Raises:
-            AMSLError: A file is missing or broken, or another version of the format.
+            AMSLError: A file is missing or broken, or of another version of the format.
         """
         source = Path(folder)
         detector = cls(read_config(source))
+        model = detector.config.model
         metrics, detector.data_ = read_json(source / METRICS, ADVICE), read_data(source)
         try:
             detector.thresholds_, detector.history_ = metrics["thresholds"], metrics["history"]
-            shape = (detector.data_["steps"], detector.data_["channels"])
+            shape = detector._shape
             with np.load(source / STATE, allow_pickle=False) as stored:
                 state = {name: stored[name] for name in stored.files}
-            network = build_amsl(detector.config.model, shape)
+            network = build_amsl(model, shape)
             network.load_weights(source / WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**_part(state, "scaling"))
-            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), detector.config.model.views, shape)
+            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), model.views, shape)
             detector._scorers = {name: make(**_part(state, name)) for name, make in SCORERS.items()}
             detector.training_scores_ = _part(state, "training_scores")
         except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
@@ -235,11 +226,48 @@ class AMSLDetector:
         return detector
 
     def discard_work(self) -> None:
-        """Removes the state of the training that the last `fit` kept in its `work_dir`, when its result is safe."""
-        if self._work is not None:
-            shutil.rmtree(self._work, ignore_errors=True)
-            if self._work.parent.is_dir() and not any(self._work.parent.iterdir()):
+        """Removes the state of the training that `fit` kept in its `work_dir`, once its result is safe."""
+        if self._work is not None and self._work.exists():
+            shutil.rmtree(self._work)
+            if not any(self._work.parent.iterdir()):
                 self._work.parent.rmdir()
+
+    def _train(
+        self,
+        source: pipeline.ViewSource,
+        scaling: MinMaxScaling,
+        count: int,
+        groups: np.ndarray | None,
+        work: Path,
+        log_dir: str | Path | None,
+        checkpoint_seconds: float,
+    ) -> keras.Model:
+        """Trains on `count` windows of a source and returns the float32 network to score with."""
+        model, training = self.config.model, self.config.training
+        trained_on, held_back = validation_split(count, training.validation_share, training.seed, groups)
+        policy = training_policy(training.mixed_precision)
+        network = build_amsl(model, self._shape, dtype=policy, seed=training.seed)
+        log.info(
+            f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
+            f"{network.count_params():,} parameters, {training.epochs} epochs"
+        )
+        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
+        batches = Batches(
+            training=lambda epochs, skip: pipeline.training_batches(
+                positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
+            ),
+            validation=pipeline.validation_batches(positions=held_back, **common),
+            steps=math.ceil(len(trained_on) / training.batch_size),
+        )
+        logs = None if log_dir is None else Path(log_dir)
+        self.history_ = train(network, self.config, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
+        scoring_network = build_amsl(model, self._shape)
+        scoring_network.set_weights(network.get_weights())
+        return scoring_network
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        return self.data_["steps"], self.data_["channels"]
 
     def _fitted(self) -> ScoringPath:
         if self._path is None:
@@ -247,14 +275,13 @@ class AMSLDetector:
         return self._path
 
     def _checked(self, windows: Any) -> np.ndarray:
-        return check_windows(windows.x if isinstance(windows, Windows) else windows, (self.data_["steps"], self.data_["channels"]))
+        return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
 
     def _fingerprint(self, groups: np.ndarray | None, views: Mapping[str, np.ndarray] | None) -> str:
-        """Names the state of a training: another name where anything differs that it depends on."""
+        """Names the state of a training: another name where anything differs that the training depends on."""
         digest = hashlib.sha256(json.dumps([self.config.to_dict(), self.data_, __version__]).encode())
-        for labels in () if groups is None else groups.tolist():
-            digest.update(f"{labels}\n".encode())
-        for name, view in (views or {}).items():  # a few rows: views of the same windows differ in every row if they differ
+        digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())
+        for name, view in (views or {}).items():  # a few rows: two views of the same windows differ everywhere or nowhere
             digest.update(name.encode() + np.ascontiguousarray(view[:: max(1, len(view) // 8)]).tobytes())
         return digest.hexdigest()[:16]
 
@@ -276,6 +303,10 @@ def _hash(x: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def _part(state: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The entries that start with `prefix.`, without it."""
+def _prefixed(prefix: str, state: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    return {f"{prefix}.{name}": np.asarray(value) for name, value in state.items()}
+
+
+def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """The inverse of `_prefixed` on a state of several parts."""
     return {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}

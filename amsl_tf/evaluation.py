@@ -40,7 +40,7 @@ def evaluate(scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict
 
 
 def flagged_by(labels: np.ndarray, scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict[str, dict[str, Any]]:
-    """For each label, such as an activity or a person: how many of its normal and abnormal windows there are and which share is flagged.
+    """For each label, such as an activity or a person: how many normal and abnormal windows it has and which share is flagged.
 
     For normal windows the share is the rate of false alarms, for abnormal ones the rate of detection.
     """

@@ -12,7 +12,9 @@ from amsl_tf.results import write_results
 _ADVICE = "Run scripts/transformation.py first, or name the folder that it wrote with --input."
 
 
-def train_detector(config: DetectorConfig, *, input: Path, detector: Path, results: Path, log_dir: Path, checkpoint_seconds: float) -> AMSLDetector:
+def train_detector(
+    config: DetectorConfig, *, source: Path, detector: Path, results: Path, log_dir: Path, checkpoint_seconds: float
+) -> AMSLDetector:
     """Trains a detector on materialised views, scores all parts, writes both.
 
     The state of the training is kept beside the detector's folder until everything is written: the same call, made again after
@@ -20,7 +22,7 @@ def train_detector(config: DetectorConfig, *, input: Path, detector: Path, resul
 
     Args:
         config: Of the detector.
-        input: The folder that transformation wrote.
+        source: The folder that transformation wrote.
         detector: The folder to save the detector in.
         results: The folder to write the scores to.
         log_dir: For TensorBoard.
@@ -29,16 +31,16 @@ def train_detector(config: DetectorConfig, *, input: Path, detector: Path, resul
     Raises:
         AMSLError: The input is missing or broken, or the training diverges.
     """
-    split = read_json(input / SPLIT, _ADVICE)
-    parts = {part: open_windows(part.file(input, "raw"), part.index(input), _ADVICE) for part in PARTS}
+    split = read_json(source / SPLIT, _ADVICE)
+    parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:
-        raise DataError(f"{TRAIN.index(input)}: the protocol subject needs the column subject. {_ADVICE}")
+        raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
     fitted = AMSLDetector(config).fit(
         windows,
         windows.subject if by_subject else None,
-        views=open_views(input, TRAIN, config.model.views, _ADVICE),
+        views=open_views(source, TRAIN, config.model.views, _ADVICE),
         work_dir=detector.parent / f".{detector.name}.training",
         log_dir=log_dir,
         checkpoint_seconds=checkpoint_seconds,
@@ -49,7 +51,13 @@ def train_detector(config: DetectorConfig, *, input: Path, detector: Path, resul
         if part is TRAIN:  # each window left out of what it is compared with
             scores |= fitted.training_scores_
         scored[part] = (of_part, scores)
-    run = {"input": str(input), **split, "detector": str(detector), "sha256": fitted.data_["sha256"], "config": config.to_dict()}
+    run = {
+        "input": str(source),
+        **split,
+        "detector": str(detector),
+        "sha256": fitted.data_["sha256"],
+        "config": config.to_dict(),
+    }
     write_results(results, run, scored)
     fitted.save(detector)
     fitted.discard_work()

@@ -15,8 +15,8 @@ _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # flags of processors whose bfloat
 def training_policy(choice: MixedPrecision) -> str:
     """The name of the Keras dtype policy that a choice stands for.
 
-    `auto` is bfloat16 where the hardware multiplies it fast (CPUs with AMX or AVX-512 BF16, NVIDIA from compute capability 8.0),
-    float16 on the NVIDIA GPUs from 7.0, else float32.
+    `auto` is bfloat16 where the hardware multiplies it fast (CPUs with AMX or AVX-512 BF16, NVIDIA GPUs from compute
+    capability 8.0), float16 on NVIDIA GPUs from 7.0, else float32.
     """
     if choice != "auto":
         return _POLICIES[choice]

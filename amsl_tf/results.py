@@ -1,8 +1,8 @@
 """The folder of results: what training writes of every scored window, and the table that evaluation makes of it.
 
-    run.json  index.csv  metrics.json
-    {train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the original's files
-    {train_normal,normal,abnormal}_score_nearest_normal.csv           the project's own score
+run.json  index.csv  metrics.json
+{train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the original's files
+{train_normal,normal,abnormal}_score_nearest_normal.csv           the project's own score
 """
 
 from collections.abc import Mapping
@@ -20,7 +20,12 @@ from amsl_tf.errors import AMSLError
 from amsl_tf.evaluation import CLASSES, evaluate, flagged_by
 from amsl_tf.threshold import percentile_threshold
 
-ENDINGS = {"reconstruction": "loss_sum_mse", "entropy": "loss_sparse", "right_view": "loss_class", "nearest_normal": "score_nearest_normal"}
+ENDINGS = {
+    "reconstruction": "loss_sum_mse",
+    "entropy": "loss_sparse",
+    "right_view": "loss_class",
+    "nearest_normal": "score_nearest_normal",
+}
 SCORES = ("reconstruction", "nearest_normal")
 RUN, INDEX, METRICS = "run.json", "index.csv", "metrics.json"
 ADVICE = "Run scripts/train.py first, or name the folder that it wrote with --results."
@@ -63,7 +68,7 @@ def evaluate_results(folder: Path, config: DetectorConfig, data: Mapping[str, An
     """
     run = read_json(folder / RUN, ADVICE)
     if run.get("sha256") != data.get("sha256"):
-        raise AMSLError(f"{folder / RUN}: these scores come from a detector that was fitted on other windows. Name the detector and the results of one run.")
+        raise AMSLError(f"{folder / RUN}: these are the scores of another detector. Name detector and results of the same run.")
     index = read_index(folder / INDEX, ADVICE)
     parts = {part: index["set"] == part.name for part in PARTS}
     is_test = parts[TEST_NORMAL] | parts[TEST_ABNORMAL]
@@ -87,17 +92,31 @@ def evaluate_results(folder: Path, config: DetectorConfig, data: Mapping[str, An
 def table(metrics: Mapping[str, Any]) -> str:
     """The metrics as text: one row a score, then the flagged share of every activity and person."""
     columns = ("f1", "accuracy", "precision", "recall", "auroc", "average_precision", "threshold")
-    lines = [f"protocol: {metrics['protocol']}, each window scored alone", "", "score".ljust(32) + "".join(name.rjust(max(9, len(name) + 2)) for name in columns)]
+    lines = [
+        f"protocol: {metrics['protocol']}, each window scored alone",
+        "",
+        "score".ljust(32) + "".join(name.rjust(max(9, len(name) + 2)) for name in columns),
+    ]
     for name, values in metrics["scores"].items():
         marked = f"{name} (decides)" if name == metrics["decides"] else name
         lines.append(marked.ljust(32) + "".join(f"{values[key]:.4f}".rjust(max(9, len(key) + 2)) for key in columns))
     for by, title in (("by_activity", "activity"), ("by_subject", "person")):
-        lines += ["", f"flagged, % by {title}".ljust(36) + "windows".rjust(9) + "".join(name.rjust(16) for name in metrics["scores"])]
+        lines += [
+            "",
+            f"flagged, % by {title}".ljust(36) + "windows".rjust(9) + "".join(name.rjust(16) for name in metrics["scores"]),
+        ]
         first = next(iter(metrics["scores"].values()))[by]
         for label, classes in first.items():
             for kind in (name for name in CLASSES if name in classes):
-                shares = "".join(f"{100 * values[by][label][kind]['flagged']:.1f}".rjust(16) for values in metrics["scores"].values())
-                lines.append(f"{label} {ACTIVITIES.get(label, '')}"[:28].ljust(28) + kind.ljust(8) + f"{classes[kind]['windows']:,}".rjust(9) + shares)
+                shares = "".join(
+                    f"{100 * values[by][label][kind]['flagged']:.1f}".rjust(16) for values in metrics["scores"].values()
+                )
+                lines.append(
+                    f"{label} {ACTIVITIES.get(label, '')}"[:28].ljust(28)
+                    + kind.ljust(8)
+                    + f"{classes[kind]['windows']:,}".rjust(9)
+                    + shares
+                )
     return "\n".join(lines)
 
 

@@ -16,6 +16,7 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.losses import losses_for
+from amsl_tf.precision import training_policy
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +39,15 @@ class Batches:
 
 
 def train(
-    network: keras.Model, config: DetectorConfig, batches: Batches, work_dir: Path, *, log_dir: Path | None = None, checkpoint_seconds: float = 60.0
+    network: keras.Model,
+    config: DetectorConfig,
+    batches: Batches,
+    work_dir: Path,
+    *,
+    log_dir: Path | None = None,
+    checkpoint_seconds: float = 60.0,
 ) -> dict[str, list[float]]:
-    """Trains a network, or goes on where a training with this `work_dir` was interrupted, and leaves it with the best epoch's weights.
+    """Trains a network, or goes on where it was interrupted, and leaves it with the weights of the best epoch.
 
     An interrupted training that is called again with the same arguments ends with the weights of one that was not: the folder
     holds weights, optimizer, loss scale, the state of the dropout and the place in the epoch, and the order of the windows
@@ -63,7 +70,7 @@ def train(
     losses, weights = losses_for(config.model)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
     optimizer = keras.optimizers.Adam(config.training.learning_rate)
-    if network.get_layer("encoder").layers[-1].dtype_policy.name == "mixed_float16":
+    if training_policy(config.training.mixed_precision) == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
     optimizer.build(trained.trainable_variables)
@@ -73,14 +80,25 @@ def train(
     if log_dir is not None:
         callbacks.insert(0, keras.callbacks.TensorBoard(log_dir, write_graph=False))
     epoch, step = state.restore()
-    settings: dict[str, Any] = {"validation_data": batches.validation, "callbacks": callbacks, "shuffle": False, "verbose": 1 if sys.stderr.isatty() else 0}
+    settings: dict[str, Any] = {
+        "validation_data": batches.validation,
+        "callbacks": callbacks,
+        "shuffle": False,
+        "verbose": 1 if sys.stderr.isatty() else 0,
+    }
     if step:  # the rest of the epoch that was interrupted
         rest = batches.training(range(epoch, epoch + 1), step)
         trained.fit(rest, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=batches.steps - step, **settings)
         epoch += 1
     if epoch < config.training.epochs:
         epochs = range(epoch, config.training.epochs)
-        trained.fit(batches.training(epochs, 0), initial_epoch=epoch, epochs=epochs.stop, steps_per_epoch=batches.steps, **settings)
+        trained.fit(
+            batches.training(epochs, 0),
+            initial_epoch=epoch,
+            epochs=epochs.stop,
+            steps_per_epoch=batches.steps,
+            **settings,
+        )
     trained.load_weights(work_dir / BEST)
     return state.history
 
@@ -120,7 +138,8 @@ class _State(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for name, value in (logs or {}).items():
             if not math.isfinite(value):
-                raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. Lower the learning rate or turn mixed precision off.")
+                advice = "Lower the learning rate or turn mixed precision off."
+                raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. {advice}")
             self.history.setdefault(name, []).append(float(value))
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:

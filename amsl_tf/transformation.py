@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -11,21 +12,32 @@ from amsl_tf.config import TrainingConfig
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.pipeline import RawWindows, view_batches
 from amsl_tf.data.splits import Protocol, random_split, subject_split
-from amsl_tf.data.store import GENERATED, SPLIT, TEST_ABNORMAL, TEST_NORMAL, TRAIN, ArrayWriter, open_windows, write_index
+from amsl_tf.data.store import (
+    GENERATED,
+    SPLIT,
+    TEST_ABNORMAL,
+    TEST_NORMAL,
+    TRAIN,
+    ArrayWriter,
+    open_windows,
+    write_index,
+)
 from amsl_tf.errors import DataError
 from amsl_tf.views import VIEW_NAMES, VIEWS
 
 _ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
 
 
-def transform(source: Path, output: Path, *, protocol: Protocol = "window", test_subjects: Sequence[str] = (), seed: int = 0) -> dict[str, int]:
+def transform(
+    source: Path, output: Path, *, protocol: Protocol = "window", test_subjects: Sequence[str] = (), seed: int = 0
+) -> dict[str, int]:
     """Splits windows and writes the unscaled views of every part, in the original's tree.
 
     Args:
         source: The folder that preprocessing wrote.
         output: The folder to write; nothing of it is left if anything fails.
-        protocol: `window`: a random 60 % of the normal windows train, the rest and all abnormal ones test. `subject`: the normal
-            windows of some people train, the normal and abnormal ones of `test_subjects` test.
+        protocol: `window`: a random 60 % of the normal windows train, the rest and all abnormal ones test. `subject`: the
+            normal windows of some people train, the normal and abnormal ones of `test_subjects` test.
         test_subjects: Such as p6, or 6 for short.
         seed: Of the split and of the draws.
 
@@ -37,19 +49,24 @@ def transform(source: Path, output: Path, *, protocol: Protocol = "window", test
     """
     seed = TrainingConfig(seed=seed).seed  # one validation for every seed
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
-    split = {"protocol": protocol, "seed": seed, "test_subjects": []}
+    split: dict[str, Any] = {"protocol": protocol, "seed": seed, "test_subjects": []}
     if protocol == "window":
         train, test = random_split(len(normal), seed)
         tested_abnormal = np.arange(len(abnormal))
     else:
         if normal.subject is None or abnormal.subject is None:
-            raise DataError(f"{source}: the protocol subject needs the column subject in normal.csv and abnormal.csv. {_ADVICE}")
+            raise DataError(
+                f"{source}: the protocol subject needs the column subject in normal.csv and abnormal.csv. {_ADVICE}"
+            )
         people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
         split["test_subjects"] = people
         train, test = subject_split(normal.subject, people)
         _, tested_abnormal = subject_split(abnormal.subject, people)
     parts = ((TRAIN, normal, train), (TEST_NORMAL, normal, test), (TEST_ABNORMAL, abnormal, tested_abnormal))
-    with atomic_folder(output, SPLIT) as folder, tqdm(total=sum(len(rows) for _, _, rows in parts), desc="views", unit=" windows", disable=None) as bar:
+    with (
+        atomic_folder(output, SPLIT) as folder,
+        tqdm(total=sum(len(rows) for _, _, rows in parts), desc="views", unit=" windows", disable=None) as bar,
+    ):
         for part, windows, rows in parts:
             with ExitStack() as files:
                 shape = (len(rows), *windows.x.shape[1:])
@@ -61,4 +78,3 @@ def transform(source: Path, output: Path, *, protocol: Protocol = "window", test
             write_index(part.index(folder), {name: column[rows] for name, column in windows.index().items()})
         write_json(folder / SPLIT, split)
     return {part.name: len(rows) for part, _, rows in parts}
-

@@ -42,7 +42,11 @@ def draw_for_windows(seed: int, epoch: tf.Tensor | int, positions: tf.Tensor, sh
         shape: (T, C) of the windows.
     """
     stream = tf.random.fold_in(_stream(seed, 0), epoch)
-    return tf.map_fn(lambda position: _draw(tf.random.fold_in(stream, position), shape), positions, fn_output_signature=Draw(tf.float32, tf.int32, tf.float32))
+    return tf.map_fn(
+        lambda position: _draw(tf.random.fold_in(stream, position), shape),
+        positions,
+        fn_output_signature=Draw(tf.float32, tf.int32, tf.float32),
+    )
 
 
 def draw_for_scoring(seed: int, shape: tuple[int, int]) -> Draw:
@@ -104,7 +108,7 @@ def scaled(windows: tf.Tensor, draw: Draw) -> tf.Tensor:
 
 
 def smoothed(windows: tf.Tensor, draw: Draw) -> tf.Tensor:
-    """Each channel after a Savitzky-Golay filter (11 steps, order 2), the edges from the polynomials of the first and last 11 steps."""
+    """Each channel after a Savitzky-Golay filter (11 steps, order 2); the edges come from the first and last polynomial."""
     half = SMOOTHING_WINDOW // 2
     edges = savgol_filter(np.eye(SMOOTHING_WINDOW), SMOOTHING_WINDOW, SMOOTHING_ORDER, axis=0).astype(np.float32)
     weights = savgol_coeffs(SMOOTHING_WINDOW, SMOOTHING_ORDER).astype(np.float32)

@@ -15,16 +15,32 @@ from amsl_tf.experiment import train_detector
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument("--input", type=Path, default=Path("data/transform_dataset"), help="folder that transformation.py wrote")
+    parser.add_argument(
+        "--input", dest="source", type=Path, default=Path("data/transform_dataset"), help="folder that transformation.py wrote"
+    )
     parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder to save the detector in")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the scores")
     parser.add_argument("--log-dir", type=Path, default=Path("results/tensorboard"), help="folder for TensorBoard")
-    parser.add_argument("--checkpoint-seconds", type=float, default=60.0, help="at least so long between two states to go on from")
+    parser.add_argument(
+        "--checkpoint-seconds", type=float, default=60.0, help="at least so long between two states to go on from"
+    )
     cli.add_settings(parser, DetectorConfig, "score", "percentile")
-    cli.add_settings(parser, TrainingConfig, "epochs", "batch_size", "learning_rate", "validation_share", "mixed_precision", "seed")
-    cli.add_settings(parser, ModelConfig, "views", "memory", "num_slots", "self_supervision", "skip", "classification_weight", "entropy_weight")
+    cli.add_settings(
+        parser, TrainingConfig, "epochs", "batch_size", "learning_rate", "validation_share", "mixed_precision", "seed"
+    )
+    cli.add_settings(
+        parser,
+        ModelConfig,
+        "views",
+        "memory",
+        "num_slots",
+        "self_supervision",
+        "skip",
+        "classification_weight",
+        "entropy_weight",
+    )
     arguments = vars(parser.parse_args())
-    paths = {name: arguments.pop(name) for name in ("input", "detector", "results", "log_dir", "checkpoint_seconds")}
+    paths = {name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds")}
     train_detector(DetectorConfig.from_settings(**arguments), **paths)
     print(f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}")
 

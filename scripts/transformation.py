@@ -14,12 +14,25 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("--input", type=Path, default=Path("data/generate_dataset"), help="folder that preprocessing.py wrote")
     parser.add_argument("--output", type=Path, default=Path("data/transform_dataset"), help="folder to write")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="window", help="random split, or test on people who are not trained on")
-    parser.add_argument("--test-subjects", nargs="+", default=["6", "7", "8"], help="people of the test set, with --protocol subject")
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, default="window", help="random split, or test on people who are not trained on"
+    )
+    parser.add_argument(
+        "--test-subjects", nargs="+", default=["6", "7", "8"], help="people of the test set, with --protocol subject"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the split and of the views")
     arguments = parser.parse_args()
-    counts = transform(arguments.input, arguments.output, protocol=arguments.protocol, test_subjects=arguments.test_subjects, seed=arguments.seed)
-    print(f"{arguments.output}: protocol {arguments.protocol}, " + ", ".join(f"{count:,} {name}" for name, count in counts.items()))
+    counts = transform(
+        arguments.input,
+        arguments.output,
+        protocol=arguments.protocol,
+        test_subjects=arguments.test_subjects,
+        seed=arguments.seed,
+    )
+    print(
+        f"{arguments.output}: protocol {arguments.protocol}, "
+        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    )
 
 
 if __name__ == "__main__":

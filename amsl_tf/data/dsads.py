@@ -17,6 +17,7 @@ import pandas as pd
 from amsl_tf.errors import DataError
 
 STEPS, CHANNELS = 125, 45
+ADVICE = "Unpack the data set again."
 ACTIVITIES = {
     "a01": "sitting",
     "a02": "standing",
@@ -72,22 +73,26 @@ def find_recordings(root: Path) -> list[Recording]:
         DataError: There is no such tree, or a folder or file is missing in it.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with the activities a01 to a19 of DSADS, found none. Download it (data/README.md says where) or check the path.")
+        raise DataError(
+            f"{root}: expected a folder with DSADS' activities a01 to a19, found none. data/README.md says where to get it."
+        )
     folders = {activity: _named(root / activity, r"p\d+") for activity in ACTIVITIES}
     for activity, people in folders.items():
         if not people:
-            raise DataError(f"{root / activity}: expected one folder for each person (p1, p2, ...), found none. Unpack the data set again.")
-    people = sorted({name for names in folders.values() for name in names}, key=_number)
-    held = {(activity, person): _named(root / activity / person, r"s\d+\.txt") for activity in ACTIVITIES for person in people}
+            raise DataError(f"{root / activity}: expected a folder for each person (p1, p2, ...), found none. {ADVICE}")
+    everybody = sorted({name for names in folders.values() for name in names}, key=_number)
+    held = {
+        (activity, person): _named(root / activity / person, r"s\d+\.txt") for activity in ACTIVITIES for person in everybody
+    }
     files = sorted({name for names in held.values() for name in names}, key=_number)
     if not files:
-        raise DataError(f"{root}: expected files like a01/p1/s01.txt, found none. Unpack the data set again.")
+        raise DataError(f"{root}: expected files like a01/p1/s01.txt, found none. {ADVICE}")
     for (activity, person), names in held.items():
         for name in files:
             if name not in names:
-                raise DataError(f"{root / activity / person / name}: missing, though other recordings have {name}. Unpack the data set again.")
+                raise DataError(f"{root / activity / person / name}: missing, though other recordings have {name}. {ADVICE}")
     segments = tuple(name.removesuffix(".txt") for name in files)
-    return [Recording(root / activity / person, segments) for activity in ACTIVITIES for person in people]
+    return [Recording(root / activity / person, segments) for activity in ACTIVITIES for person in everybody]
 
 
 def read_recordings(recordings: Iterable[Recording]) -> Iterator[np.ndarray]:
@@ -112,6 +117,7 @@ def read_recordings(recordings: Iterable[Recording]) -> Iterator[np.ndarray]:
                 future.cancel()
 
 
+@np.errstate(over="ignore")  # what overflows float32 is found, as infinite
 def _read_recording(recording: Recording) -> np.ndarray:
     texts = [file.read_bytes() for file in recording.files]
     if all(text.count(b"\n") + (not text.endswith(b"\n")) == STEPS for text in texts):
@@ -129,23 +135,29 @@ def _read_carefully(file: Path, text: bytes) -> np.ndarray:
     """Reads one file line by line: slow, but it can say what is wrong and where."""
     lines = text.decode(errors="replace").splitlines()
     if not text.strip():
-        raise DataError(f"{file}: expected {STEPS} rows of {CHANNELS} numbers, found an empty file. Unpack the data set again.")
+        raise DataError(f"{file}: expected {STEPS} rows of {CHANNELS} numbers, found an empty file. {ADVICE}")
     rows = np.empty((len(lines), CHANNELS), np.float32)
     for number, line in enumerate(lines, start=1):
         cells = line.split(",")
         if len(cells) != CHANNELS:
-            raise DataError(f"{file}, row {number}: expected {CHANNELS} numbers, found {len(cells)}. Unpack the data set again.")
+            raise DataError(f"{file}, row {number}: expected {CHANNELS} numbers, found {len(cells)}. {ADVICE}")
         for column, cell in enumerate(cells, start=1):
-            try:
-                value = np.float32(cell)
-            except ValueError:
-                value = np.float32("nan")
+            value = _number_or_nan(cell)
             if not np.isfinite(value):
-                raise DataError(f"{file}, row {number}, column {column}: expected a finite number, found {cell.strip()[:40]!r}. Unpack the data set again.")
+                raise DataError(
+                    f"{file}, row {number}, column {column}: expected a finite number, found {cell.strip()[:40]!r}. {ADVICE}"
+                )
             rows[number - 1, column - 1] = value
     if len(lines) != STEPS:
-        raise DataError(f"{file}, row {min(len(lines), STEPS) + 1}: expected {STEPS} rows, found {len(lines)}. Unpack the data set again.")
+        raise DataError(f"{file}, row {min(len(lines), STEPS) + 1}: expected {STEPS} rows, found {len(lines)}. {ADVICE}")
     return rows
+
+
+def _number_or_nan(cell: str) -> np.float32:
+    try:
+        return np.float32(cell)
+    except ValueError:
+        return np.float32("nan")
 
 
 def _named(folder: Path, pattern: str) -> set[str]:

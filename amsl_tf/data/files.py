@@ -13,7 +13,7 @@ from amsl_tf.errors import AMSLError
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, which takes the name `path` when the block ends well and vanishes when it does not.
+    """Gives a temporary path, which takes the name `path` when the block ends well and vanishes when it does not.
 
     The temporary name ends as `path` does, which decides the format for some writers.
     """
@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
-    """Gives a temporary folder beside `path`, which takes the place of `path` when the block ends well and vanishes when it does not.
+    """Gives a temporary folder, which takes the place of `path` when the block ends well and vanishes when it does not.
 
     Args:
         path: The folder to make or replace.
@@ -38,7 +38,9 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
         AMSLError: `path` holds something else.
     """
     if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
-        raise AMSLError(f"{path}: exists and has no {marker}, so it was not written by this program and is not replaced. Move it or name another folder.")
+        raise AMSLError(
+            f"{path}: exists and is not what this program writes there (it has no {marker}). Move it or name another folder."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, former = (path.with_name(f".{path.name}.{os.getpid()}.{role}") for role in ("new", "old"))
     try:
@@ -55,6 +57,7 @@ def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def write_json(path: Path, values: Any) -> None:
+    """Writes a JSON file, whole or not at all."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 

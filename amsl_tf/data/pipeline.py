@@ -42,7 +42,9 @@ class RawWindows:
     def views(self, positions: tf.Tensor, epoch: tf.Tensor | int) -> tf.Tensor:
         shape = self.x.shape[1:]
         windows = tf.numpy_function(self.x.__getitem__, [positions], tf.float32)
-        return make_views(tf.ensure_shape(windows, (None, *shape)), draw_for_windows(self.seed, epoch, positions, shape), self.names)
+        return make_views(
+            tf.ensure_shape(windows, (None, *shape)), draw_for_windows(self.seed, epoch, positions, shape), self.names
+        )
 
 
 class MaterialisedViews:
@@ -59,7 +61,9 @@ class MaterialisedViews:
         def read(positions: np.ndarray) -> np.ndarray:
             return np.stack([array[positions] for array in self._arrays], axis=1)
 
-        return tf.ensure_shape(tf.numpy_function(read, [positions], tf.float32), (None, len(self._arrays), *self._arrays[0].shape[1:]))
+        return tf.ensure_shape(
+            tf.numpy_function(read, [positions], tf.float32), (None, len(self._arrays), *self._arrays[0].shape[1:])
+        )
 
 
 def view_batches(source: ViewSource, positions: np.ndarray) -> Iterator[np.ndarray]:
@@ -98,11 +102,18 @@ def training_batches(
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(lambda batch: (batch, epoch))
 
     orders = tf.data.Dataset.from_tensor_slices(np.asarray(epochs, np.int64)).flat_map(epoch_order).skip(skip)
-    return orders.map(lambda batch, epoch: _example(source, scaling, model, batch, epoch), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return orders.map(lambda batch, epoch: _example(source, scaling, model, batch, epoch), tf.data.AUTOTUNE).prefetch(
+        tf.data.AUTOTUNE
+    )
 
 
 def validation_batches(
-    source: ViewSource, scaling: Callable[[tf.Tensor], tf.Tensor], model: ModelConfig, positions: np.ndarray, *, batch_size: int
+    source: ViewSource,
+    scaling: Callable[[tf.Tensor], tf.Tensor],
+    model: ModelConfig,
+    positions: np.ndarray,
+    *,
+    batch_size: int,
 ) -> tf.data.Dataset:
     """Batches in the order of `positions`, with the draws of epoch 0, so that every epoch is measured on the same views."""
     batches = tf.data.Dataset.from_tensor_slices(positions).batch(batch_size)
@@ -110,7 +121,11 @@ def validation_batches(
 
 
 def _example(
-    source: ViewSource, scaling: Callable[[tf.Tensor], tf.Tensor], model: ModelConfig, positions: tf.Tensor, epoch: tf.Tensor | int
+    source: ViewSource,
+    scaling: Callable[[tf.Tensor], tf.Tensor],
+    model: ModelConfig,
+    positions: tf.Tensor,
+    epoch: tf.Tensor | int,
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """The network's inputs and the targets of its losses."""
     views = scaling(source.views(positions, epoch))

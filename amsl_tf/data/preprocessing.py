@@ -25,8 +25,11 @@ def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
     """
     recordings = find_recordings(source)
     of_kind = {kind: [item for item in recordings if (item.activity in ABNORMAL) == (kind == "abnormal")] for kind in GENERATED}
-    with atomic_folder(output, "normal.npy") as folder, tqdm(total=sum(len(item.segments) for item in recordings), unit=" files", disable=None) as bar:
-        shapes = {}
+    with (
+        atomic_folder(output, "normal.npy") as folder,
+        tqdm(total=sum(len(item.segments) for item in recordings), unit=" files", disable=None) as bar,
+    ):
+        shapes: dict[str, tuple[int, ...]] = {}
         for kind, chosen in of_kind.items():
             rows = [(item, segment) for item in chosen for segment in item.segments]
             shapes[kind] = (len(rows), STEPS, CHANNELS)

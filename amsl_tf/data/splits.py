@@ -20,7 +20,9 @@ def random_split(count: int, seed: int, share: float = TRAIN_SHARE) -> tuple[np.
     order = np.random.default_rng(seed).permutation(count)
     cut = int(count * share)
     if not 0 < cut < count:
-        raise DataError(f"{count} windows cannot be split {share:.0%} to {1 - share:.0%}: one side would be empty. Give more windows.")
+        raise DataError(
+            f"{count} windows cannot be split {share:.0%} to {1 - share:.0%}: one side would be empty. Give more windows."
+        )
     return order[:cut], order[cut:]
 
 
@@ -36,7 +38,9 @@ def subject_split(subjects: np.ndarray, test_subjects: list[str]) -> tuple[np.nd
             raise DataError(f"test subject {subject} does not occur; there are {', '.join(people)}.")
     is_test = np.isin(subjects, test_subjects)
     if is_test.all() or not is_test.any():
-        raise DataError(f"test subjects must be some of {', '.join(people)}, but not all. Received: {', '.join(test_subjects) or 'none'}.")
+        raise DataError(
+            f"test subjects must be some of {', '.join(people)}, but not all. Received: {', '.join(test_subjects) or 'none'}."
+        )
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
@@ -50,6 +54,8 @@ def validation_split(count: int, share: float, seed: int, groups: np.ndarray | N
         return random_split(count, seed, 1.0 - share)
     names = np.unique(groups)
     if len(names) < 2:
-        raise DataError(f"at least two groups are needed, to hold one back for validation. Received: {', '.join(map(str, names))}.")
+        raise DataError(
+            f"at least two groups are needed, to hold one back for validation. Received: {', '.join(map(str, names))}."
+        )
     held_back = groups == names[-1]
     return np.flatnonzero(~held_back), np.flatnonzero(held_back)

@@ -82,6 +82,7 @@ def open_array(path: Path, advice: str) -> np.ndarray:
 
 
 def write_index(path: Path, columns: dict[str, np.ndarray]) -> None:
+    """Writes what the rows of an array are, as CSV with a header."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(columns).to_csv(path, index=False)
 
@@ -125,5 +126,8 @@ def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dic
     shape = open_array(part.file(root, suffixes["raw"]), advice).shape
     for name, array in views.items():
         if array.shape != shape or array.dtype != np.float32:
-            raise DataError(f"{part.file(root, suffixes[name])}: expected float32 {shape} as in the raw view. Received: {array.dtype} {array.shape}. {advice}")
+            file = part.file(root, suffixes[name])
+            raise DataError(
+                f"{file}: expected float32 {shape} as the raw view. Received: {array.dtype} {array.shape}. {advice}"
+            )
     return views

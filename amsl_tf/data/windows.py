@@ -68,7 +68,9 @@ def check_windows(x: Any, shape: tuple[int, int] | None = None) -> np.ndarray:
     if array.ndim != 3 or (shape is not None and array.shape[1:] != shape):
         raise DataError(f"windows must have shape {expected}: windows, time steps, channels. Received: shape={array.shape}.")
     if 0 in array.shape or array.shape[1] < MIN_STEPS:
-        raise DataError(f"there must be at least one window, {MIN_STEPS} time steps and one channel. Received: shape={array.shape}.")
+        raise DataError(
+            f"there must be at least one window, {MIN_STEPS} time steps and one channel. Received: shape={array.shape}."
+        )
     if array.dtype.kind not in "fiu":
         raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}.")
     with np.errstate(over="ignore"):  # what overflows float32 is found below, as infinite

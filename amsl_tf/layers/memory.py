@@ -45,7 +45,9 @@ class Memory(keras.layers.Layer):
         entropy = ops.logsumexp(logits, axis=-1) - ops.sum(weights * logits, axis=-1)
         return ops.matmul(weights, self.slots), entropy
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
+    def compute_output_shape(
+        self, input_shape: tuple[int | None, ...]
+    ) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
         return tuple(input_shape), tuple(input_shape[:-1])
 
     def get_config(self) -> dict[str, Any]:

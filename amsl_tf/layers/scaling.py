@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -46,9 +47,12 @@ class MinMaxScaling(keras.layers.Layer):
         """Sets the fitted state, (R, T, C) each, as it was read from another layer."""
         if not self.built:
             self.build((None, *minimum.shape))
-            self.built = True
         self.minimum.assign(minimum)
         self.span.assign(span)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """What `restore` takes."""
+        return {name: ops.convert_to_numpy(getattr(self, name)) for name in ("minimum", "span")}
 
     def call(self, views: Any) -> Any:
         return (views - self.minimum) / self.span

@@ -1,6 +1,7 @@
 """The AMSL network: wiring only."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,7 +20,7 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     Args:
         config: Which views, memories and parts there are.
         window_shape: (T, C) of the windows.
-        dtype: Name of a Keras dtype policy, such as `float32` or `mixed_bfloat16`. Memories and outputs are float32 whatever it is.
+        dtype: Name of a Keras dtype policy, such as `mixed_bfloat16`. Memories and outputs are float32 whatever it is.
         seed: Fixes the initial weights and the dropout.
 
     Returns:
@@ -33,7 +34,9 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     # one pass of the encoder over all views: (B, R, T, C) -> (B, R, H, W, F)
     inputs = {name: keras.Input(window_shape, name=name) for name in config.views}
     views = ops.stack([inputs[name] for name in config.views], axis=1)
-    encoded = build_encoder(window_shape, dtype=dtype, seeds=_take(seeds, len(FILTERS)))(ops.reshape(views, (-1, *window_shape, 1)))
+    encoded = build_encoder(window_shape, dtype=dtype, seeds=_take(seeds, len(FILTERS)))(
+        ops.reshape(views, (-1, *window_shape, 1))
+    )
     latent_shape = encoded.shape[1:]
     latents = ops.reshape(encoded, (-1, num_views, *latent_shape))
     outputs = {"latent": ops.mean(ops.cast(latents, "float32"), axis=(2, 3))}
@@ -44,7 +47,8 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
         outputs["view_probabilities"] = ops.reshape(probabilities, (-1, num_views, num_views))
 
     # each memory gives reads (B, R, H, W, F) and their entropies (B, R, H, W)
-    reads, entropies = [], []
+    reads: list[Any] = []
+    entropies: list[Any] = []
     global_seed, *local_seeds = _take(seeds, 1 + num_views)
     if config.memory in ("local", "both"):
         local = [
@@ -64,14 +68,16 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
 
     features = ops.concatenate(decoder_inputs, axis=-1) if len(decoder_inputs) > 1 else decoder_inputs[0]
     decoded = [
-        build_decoder(features.shape[2:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=_take(seeds, len(BLOCKS)))(features[:, index])
+        build_decoder(features.shape[2:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=_take(seeds, len(BLOCKS)))(
+            features[:, index]
+        )
         for index, name in enumerate(config.views)
     ]
     outputs["reconstruction"] = ops.stack(decoded, axis=1)
     return keras.Model(inputs, outputs, name="amsl")
 
 
-def split_views(views, names: tuple[str, ...]) -> dict:
+def split_views(views: Any, names: tuple[str, ...]) -> dict[str, Any]:
     """The network's inputs, a dict of views by name, from one tensor of views (B, R, T, C)."""
     return {name: views[:, index] for index, name in enumerate(names)}
 

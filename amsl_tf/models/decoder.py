@@ -8,8 +8,10 @@ from amsl_tf.models.encoder import padding
 BLOCKS = ((128, 1), (64, 2), (32, 2), (1, 1))  # filters and stride
 
 
-def build_decoder(input_shape: tuple[int, int, int], window_shape: tuple[int, int], *, name: str, dtype: str, seeds: list[int]) -> keras.Model:
-    """Maps a latent with what the memories returned (B, H, W, F) to a view's reconstruction (B, T, C) in [0, 1] (section 3.5 of the paper).
+def build_decoder(
+    input_shape: tuple[int, int, int], window_shape: tuple[int, int], *, name: str, dtype: str, seeds: list[int]
+) -> keras.Model:
+    """Maps latent and memory reads (B, H, W, F) to a view's reconstruction (B, T, C) in [0, 1] (section 3.5 of the paper).
 
     Args:
         input_shape: (H, W, F).
@@ -24,7 +26,13 @@ def build_decoder(input_shape: tuple[int, int, int], window_shape: tuple[int, in
     for (filters, stride), seed in zip(BLOCKS, seeds, strict=True):
         activation = "relu" if filters > 1 else None
         x = layers.Conv2DTranspose(
-            filters, 4, stride, padding="same", activation=activation, kernel_initializer=keras.initializers.GlorotUniform(seed), dtype=dtype
+            filters,
+            4,
+            stride,
+            padding="same",
+            activation=activation,
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            dtype=dtype,
         )(x)
     x = layers.Activation("sigmoid", dtype="float32")(x)
     x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype="float32")(x)

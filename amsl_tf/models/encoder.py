@@ -24,6 +24,13 @@ def build_encoder(window_shape: tuple[int, int], *, dtype: str, seeds: list[int]
     view = keras.Input((*window_shape, 1), name="view")
     x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype)(view)
     for filters, seed in zip(FILTERS, seeds, strict=True):
-        x = layers.Conv2D(filters, 4, padding="same", activation="relu", kernel_initializer=keras.initializers.GlorotUniform(seed), dtype=dtype)(x)
+        x = layers.Conv2D(
+            filters,
+            4,
+            padding="same",
+            activation="relu",
+            kernel_initializer=keras.initializers.GlorotUniform(seed),
+            dtype=dtype,
+        )(x)
         x = layers.MaxPooling2D(2, dtype=dtype)(x)
     return keras.Model(view, x, name="encoder")

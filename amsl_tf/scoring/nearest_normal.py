@@ -48,7 +48,9 @@ class NearestNormal:
         return np.sum(scores, axis=0).astype(np.float32)
 
     def state(self) -> dict[str, np.ndarray]:
-        return {f"{kind}.{field.name}": getattr(bank, field.name) for kind, bank in self._banks.items() for field in fields(bank)}
+        return {
+            f"{kind}.{field.name}": getattr(bank, field.name) for kind, bank in self._banks.items() for field in fields(bank)
+        }
 
 
 @dataclass
@@ -81,7 +83,7 @@ class _Bank:
 
 
 def _fit_bank(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray | None) -> tuple[_Bank, np.ndarray]:
-    """A bank of the `chosen` windows, and the scores of all training windows, left out of it themselves or with their group."""
+    """A bank of the `chosen` windows, and the scores of all training windows, each left out or its whole group."""
     mean, scale = features.mean(axis=0), _safe(features.std(axis=0))
     standardised = ((features - mean) / scale).astype(np.float32)
     distances = _left_out_distances(standardised, chosen, groups)
@@ -92,7 +94,7 @@ def _fit_bank(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray | Non
 
 
 def _left_out_distances(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Distances of all windows (N, D) to the nearest of the `chosen` ones that is neither the window itself nor of its group."""
+    """Distances of windows (N, D) to the nearest of the `chosen` that is neither the window itself nor of its group."""
     if groups is None:
         distances, places = _neighbours(features[chosen]).kneighbors(features, n_neighbors=2)
         found_itself = chosen[places[:, 0]] == np.arange(len(features))

@@ -28,9 +28,18 @@ class ScoringPath:
         window_shape: (T, C).
     """
 
-    def __init__(self, network: keras.Model, scaling: MinMaxScaling, draw: Draw, names: tuple[str, ...], window_shape: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        scaling: MinMaxScaling,
+        draw: Draw,
+        names: tuple[str, ...],
+        window_shape: tuple[int, int],
+    ) -> None:
         self.network, self.scaling, self.draw, self.names = network, scaling, draw, names
-        self._compute = tf.function(self._graph, input_signature=[tf.TensorSpec((None, *window_shape), tf.float32)], autograph=False)
+        self._compute = tf.function(
+            self._graph, input_signature=[tf.TensorSpec((None, *window_shape), tf.float32)], autograph=False
+        )
 
     def run(self, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
         """Yields what the network makes of windows (N, T, C), `BATCH` at a time, as float32 arrays by name.

@@ -1,0 +1,54 @@
+"""Splits: sizes, no overlap, nobody on both sides."""
+
+import numpy as np
+import pytest
+
+from amsl_tf.data.splits import random_split, subject_split, validation_split
+from amsl_tf.errors import DataError
+
+
+def test_random_split_has_the_papers_sizes():
+    train, test = random_split(6720, seed=0)
+    assert (len(train), len(test)) == (4032, 2688)
+    assert sorted([*train, *test]) == list(range(6720))
+    assert not np.array_equal(train, np.sort(train))
+
+
+def test_the_seed_decides():
+    assert np.array_equal(random_split(50, 1)[0], random_split(50, 1)[0])
+    assert not np.array_equal(random_split(50, 1)[0], random_split(50, 2)[0])
+
+
+def test_subject_split_keeps_people_apart():
+    subjects = np.array(["p1", "p2", "p3", "p1", "p2", "p3"])
+    train, test = subject_split(subjects, ["p3"])
+    assert train.tolist() == [0, 1, 3, 4]
+    assert test.tolist() == [2, 5]
+
+
+def test_validation_has_the_papers_sizes():
+    train, held_back = validation_split(4032, 0.2, seed=0)
+    assert (len(train), len(held_back)) == (3225, 807)
+    assert sorted([*train, *held_back]) == list(range(4032))
+
+
+def test_validation_is_one_whole_person():
+    groups = np.array(["p1", "p5", "p2", "p5", "p1"])
+    train, held_back = validation_split(5, 0.2, seed=0, groups=groups)
+    assert held_back.tolist() == [1, 3]
+    assert train.tolist() == [0, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("split", "said"),
+    [
+        (lambda: random_split(1, 0), "one side would be empty"),
+        (lambda: subject_split(np.array(["p1", "p2"]), ["p9"]), "p9 does not occur; there are p1, p2"),
+        (lambda: subject_split(np.array(["p1", "p2"]), ["p1", "p2"]), "not all"),
+        (lambda: subject_split(np.array(["p1", "p2"]), []), "Received: none"),
+        (lambda: validation_split(3, 0.2, 0, np.array(["p1"] * 3)), "at least two groups"),
+    ],
+)
+def test_empty_sides_are_refused(split, said):
+    with pytest.raises(DataError, match=said):
+        split()

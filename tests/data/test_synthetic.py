@@ -1,0 +1,42 @@
+"""Synthetic recordings: the format, and that abnormal activities differ in dynamics, not in offsets."""
+
+import numpy as np
+import pytest
+
+from amsl_tf.data.dsads import ABNORMAL, NORMAL
+from amsl_tf.data.synthetic import make_windows, write_tree
+from amsl_tf.errors import AMSLError
+
+
+def test_tree_and_format(tmp_path):
+    assert write_tree(tmp_path / "tree", people=2, segments=3) == 19 * 2 * 3
+    rows = (tmp_path / "tree/a19/p2/s03.txt").read_text().splitlines()
+    assert len(rows) == 125
+    np.testing.assert_allclose(np.array([row.split(",") for row in rows], float), make_windows("a19", 2, 3)[2], rtol=1e-4)
+
+
+def test_the_seed_decides():
+    assert np.array_equal(make_windows("a01", 1, 2, seed=3), make_windows("a01", 1, 2, seed=3))
+    for other in (make_windows("a02", 1, 2, 3), make_windows("a01", 2, 2, 3), make_windows("a01", 1, 2, 4)):
+        assert not np.allclose(make_windows("a01", 1, 2, seed=3), other)
+
+
+def dominant_frequency(windows):
+    spectrum = np.abs(np.fft.rfft(windows - windows.mean(1, keepdims=True), axis=1)).mean((0, 2))
+    return np.argmax(spectrum) * 25 / windows.shape[1]
+
+
+def test_abnormal_activities_differ_in_dynamics_not_in_offset_or_strength():
+    of = {name: [make_windows(activity, 1, 4) for activity in names] for name, names in (("normal", NORMAL), ("abnormal", ABNORMAL))}
+    means = {name: np.array([np.abs(windows.mean((0, 1))).mean() for windows in made]) for name, made in of.items()}
+    strengths = {name: np.array([windows.std(1).mean() for windows in made]) for name, made in of.items()}
+    for values in (means, strengths):
+        assert values["normal"].min() * 0.5 < values["abnormal"].min()
+        assert values["abnormal"].max() < values["normal"].max() * 2
+    assert max(map(dominant_frequency, of["normal"])) < min(map(dominant_frequency, of["abnormal"]))
+
+
+def test_real_data_are_never_replaced(tmp_path):
+    (tmp_path / "DASADS/a01").mkdir(parents=True)
+    with pytest.raises(AMSLError, match="not what this program writes"):
+        write_tree(tmp_path / "DASADS", people=2, segments=2)

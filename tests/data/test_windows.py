@@ -1,0 +1,63 @@
+"""Windows and the one validation that all of them pass."""
+
+import numpy as np
+import pytest
+
+from amsl_tf.data.windows import Windows, check_windows, chunks
+from amsl_tf.errors import DataError
+
+
+def test_anything_numeric_becomes_float32():
+    for dtype in ("float64", "float16", "int64", "uint8"):
+        assert check_windows(np.ones((2, 16, 3), dtype)).dtype == np.float32
+    assert check_windows([[[1, 2]] * 16]).shape == (1, 16, 2)
+
+
+def test_a_memory_mapped_array_stays_one(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((2, 16, 3), np.float32))
+    assert isinstance(check_windows(np.load(tmp_path / "x.npy", mmap_mode="r")), np.memmap)
+
+
+@pytest.mark.parametrize(
+    ("x", "said"),
+    [
+        (np.ones((16, 3)), r"\(N, T, C\).*Received: shape=\(16, 3\)"),
+        (np.ones((0, 16, 3)), "at least one window"),
+        (np.ones((2, 16, 0)), "one channel"),
+        (np.ones((2, 15, 3)), "16 time steps"),
+        (np.full((2, 16, 3), "a"), "real numbers"),
+        (np.ones((2, 16, 3), complex), "real numbers"),
+        ([[[1, 2], [3]]], "one array"),
+        (None, r"shape=\(\)"),
+    ],
+)
+def test_what_is_no_window_is_refused(x, said):
+    with pytest.raises(DataError, match=said):
+        check_windows(x)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_the_first_value_that_is_not_finite_is_named(value):
+    x = np.ones((600, 16, 3))
+    x[513, 7, 2] = value
+    with pytest.raises(DataError, match="window 513, time step 7, channel 2"):
+        check_windows(x)
+
+
+def test_another_shape_than_expected_is_refused():
+    with pytest.raises(DataError, match=r"\(N, 16, 4\).*shape=\(2, 16, 3\)"):
+        check_windows(np.ones((2, 16, 3)), (16, 4))
+
+
+def test_what_is_known_of_windows_must_fit():
+    windows = Windows(np.ones((2, 16, 3)), subject=["p1", "p2"])
+    assert windows.index().keys() == {"subject"}
+    assert len(windows) == 2
+    with pytest.raises(DataError, match=r"subject must have one entry for each of the 2 windows. Received: shape=\(3,\)"):
+        Windows(np.ones((2, 16, 3)), subject=["p1", "p2", "p3"])
+
+
+def test_chunks_cover_everything_once():
+    parts = list(chunks(np.arange(10), 4))
+    assert [start for start, _ in parts] == [0, 4, 8]
+    np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), np.arange(10))

@@ -1,0 +1,78 @@
+"""The memory against values worked out by hand."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from amsl_tf.layers import Memory
+
+
+def memory_of(slots):
+    layer = Memory(len(slots))
+    layer.build((None, len(slots[0])))
+    layer.slots.assign(slots)
+    return layer
+
+
+def test_by_hand():
+    """Two slots, query (ln 3, 0): weights 3/4 and 1/4, entropy 2 ln 2 - 3/4 ln 3."""
+    read, entropy = memory_of([[1.0, 0.0], [0.0, 1.0]])(np.array([[np.log(3.0), 0.0]], np.float32))
+    np.testing.assert_allclose(read, [[0.75, 0.25]], rtol=1e-6)
+    np.testing.assert_allclose(entropy, [2 * np.log(2) - 0.75 * np.log(3)], rtol=1e-6)
+
+
+def test_against_plain_float64(rng):
+    slots, queries = rng.normal(size=(50, 8)), rng.normal(size=(3, 4, 5, 8))
+    logits = queries @ slots.T
+    weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    read, entropy = memory_of(slots)(queries.astype(np.float32))
+    np.testing.assert_allclose(read, weights @ slots, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(entropy, -(weights * np.log(weights)).sum(-1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 1e3, 1e6])
+def test_entropy_and_its_gradient_are_finite_for_any_query(size, rng):
+    """log(0) must not occur, however sharp the attention."""
+    import tensorflow as tf
+
+    layer = memory_of(rng.normal(size=(20, 4)))
+    queries = tf.constant(size * rng.normal(size=(9, 4)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(queries)
+        read, entropy = layer(queries)
+        loss = tf.reduce_sum(read) + tf.reduce_sum(entropy)
+    gradients = tape.gradient(loss, [queries, layer.slots.value])
+    assert np.isfinite(loss)
+    assert all(np.isfinite(gradient).all() for gradient in gradients)
+    assert np.all(entropy <= np.log(20) + 1e-4)
+
+
+def test_equal_slots_give_the_largest_entropy():
+    _, entropy = memory_of(np.ones((500, 3)))(np.ones((2, 3), np.float32))
+    np.testing.assert_allclose(entropy, np.log(500), rtol=1e-5)
+
+
+def test_slots_start_uniform_within_one_over_the_root_of_their_number():
+    layer = Memory(500, seed=1)
+    layer.build((None, 64))
+    slots = ops.convert_to_numpy(layer.slots)
+    assert abs(slots).max() <= 1 / np.sqrt(500)
+    assert abs(slots).max() > 0.99 / np.sqrt(500)
+    assert abs(slots.mean()) < 1e-3
+
+
+def test_it_stays_float32_inside_a_bfloat16_network():
+    read, entropy = memory_of(np.eye(4))(ops.cast(np.ones((2, 4)), "bfloat16"))
+    assert read.dtype == entropy.dtype == "float32"
+
+
+def test_config_round_trip():
+    layer = Memory(12, seed=4, name="global_memory")
+    again = keras.layers.deserialize(keras.layers.serialize(layer))
+    assert (again.num_slots, again.seed, again.name, again.dtype_policy.name) == (12, 4, "global_memory", "float32")
+
+
+def test_no_slots_are_refused():
+    with pytest.raises(ValueError, match=r"num_slots must be at least 1. Received: 0"):
+        Memory(0)

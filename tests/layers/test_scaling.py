@@ -1,0 +1,65 @@
+"""Min-max scaling against scikit-learn, and its corners."""
+
+import keras
+import numpy as np
+import pytest
+from sklearn.preprocessing import MinMaxScaler
+
+from amsl_tf.layers import MinMaxScaling
+
+
+@pytest.fixture
+def views(rng):
+    return rng.normal(3.0, 2.0, (30, 2, 5, 3)).astype(np.float32)
+
+
+def fitted(views, batch=7):
+    layer = MinMaxScaling()
+    layer.adapt(views[start : start + batch] for start in range(0, len(views), batch))
+    return layer
+
+
+def test_against_scikit_learn(views, rng):
+    """Also for values outside of what it was fitted on: nothing is clipped."""
+    others = rng.normal(3.0, 9.0, (10, 2, 5, 3)).astype(np.float32)
+    reference = MinMaxScaler().fit(views.reshape(30, -1))
+    layer = fitted(views)
+    for values in (views, others):
+        expected = reference.transform(values.reshape(len(values), -1)).reshape(values.shape)
+        np.testing.assert_allclose(layer(values), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_batches_do_not_matter(views):
+    whole, parts = fitted(views, 30).state(), fitted(views, 4).state()
+    assert all(np.array_equal(whole[name], parts[name]) for name in whole)
+
+
+def test_a_constant_cell_is_safe(views):
+    views[:, 1, 2, 0] = 4.0
+    layer = fitted(views)
+    np.testing.assert_array_equal(np.asarray(layer(views))[:, 1, 2, 0], 0.0)
+    assert np.asarray(layer(views + 1.0))[0, 1, 2, 0] == 1.0
+
+
+def test_inverse(views):
+    layer = fitted(views)
+    np.testing.assert_allclose(layer.inverse(layer(views)), views, rtol=1e-5, atol=1e-5)
+
+
+def test_state_travels(views):
+    again = MinMaxScaling()
+    again.restore(**fitted(views).state())
+    np.testing.assert_array_equal(again(views), fitted(views)(views))
+
+
+def test_nothing_is_trainable(views):
+    assert fitted(views).trainable_weights == []
+
+
+def test_no_batch_is_refused():
+    with pytest.raises(ValueError, match="at least one batch"):
+        MinMaxScaling().adapt([])
+
+
+def test_config_round_trip():
+    assert isinstance(keras.layers.deserialize(keras.layers.serialize(MinMaxScaling())), MinMaxScaling)

@@ -1,0 +1,87 @@
+"""Settings: the paper's defaults, the trip through JSON, what is refused."""
+
+import json
+
+import pytest
+
+from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
+from amsl_tf.errors import AMSLError
+from amsl_tf.views import VIEW_NAMES
+
+
+def test_defaults_are_the_papers():
+    assert DetectorConfig().to_dict() == {
+        "model": {
+            "views": ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed"),
+            "memory": "both",
+            "self_supervision": True,
+            "skip": True,
+            "num_slots": 500,
+            "classification_weight": 1.0,
+            "entropy_weight": 0.0002,
+        },
+        "training": {
+            "epochs": 100,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "validation_share": 0.2,
+            "mixed_precision": "auto",
+            "seed": 0,
+        },
+        "score": "nearest_normal",
+        "percentile": 98.0,
+    }
+
+
+def test_json_round_trip():
+    config = DetectorConfig.from_settings(views=["raw", "smoothed"], memory="global", epochs=3, score="reconstruction", skip=False)
+    assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.model.views == ("raw", "smoothed")
+
+
+@pytest.mark.parametrize("count", range(1, 8))
+def test_first_views_are_a_subset(count):
+    assert ModelConfig(views=VIEW_NAMES[:count]).views == VIEW_NAMES[:count]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"views": []}, "views"),
+        ({"views": "raw"}, "list of names"),
+        ({"views": ["noise", "raw"]}, "in this order"),
+        ({"views": ["raw", "raw"]}, "in this order"),
+        ({"views": ["mirrored"]}, "mirrored"),
+        ({"memory": "some"}, "none, global, local, both"),
+        ({"memory": "none", "skip": False}, "no input"),
+        ({"num_slots": 0}, "num_slots must be an integer of at least 1. Received: 0."),
+        ({"epochs": 2.5}, "epochs"),
+        ({"epochs": True}, "epochs"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"learning_rate": 0.0}, "above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"validation_share": 1.0}, "below 1"),
+        ({"mixed_precision": "float8"}, "float8"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**31}, "seed"),
+        ({"skip": 1}, "True or False"),
+        ({"entropy_weight": -0.1}, "at least 0"),
+        ({"score": "best"}, "nearest_normal, reconstruction"),
+        ({"percentile": 100.0}, "below 100"),
+        ({"epoch": 3}, "there is no setting 'epoch'"),
+    ],
+)
+def test_what_cannot_be_used_is_refused(settings, said):
+    with pytest.raises(AMSLError, match=said):
+        DetectorConfig.from_settings(**settings)
+
+
+@pytest.mark.parametrize("values", [None, [], {}, {"model": {}}, {"model": {}, "training": 3}, {"model": {"a": 1}, "training": {}}])
+def test_broken_settings_are_refused(values):
+    with pytest.raises(AMSLError):
+        DetectorConfig.from_dict(values)
+
+
+def test_configs_do_not_change():
+    with pytest.raises(AttributeError):
+        TrainingConfig().epochs = 3

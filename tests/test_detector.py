@@ -1,0 +1,210 @@
+"""The detector: one window has one score, nothing is fitted on what it is tested on, it travels, it refuses bad input."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from sklearn.exceptions import NotFittedError
+
+from amsl_tf import AMSLDetector, Windows
+from amsl_tf.errors import AMSLError, DataError
+
+SETTINGS = {"epochs": 2, "num_slots": 10, "mixed_precision": "off", "seed": 1}
+
+
+@pytest.fixture(scope="module")
+def detector(waves):
+    return AMSLDetector(**SETTINGS).fit(waves)
+
+
+@pytest.fixture(scope="module")
+def new():
+    """50 windows that were not trained on, some like the normal ones and some not."""
+    generator = np.random.default_rng(9)
+    time = np.arange(24) / 6
+    frequency = np.where(np.arange(50) < 25, 1.0, 2.5)[:, None, None]
+    return (np.sin(frequency * time[None, :, None] + np.arange(3)) + generator.normal(0, 0.05, (50, 24, 3))).astype(np.float32)
+
+
+def assert_same_scores(one, other):
+    """The tolerance of the contract: max |difference| / mean |score| <= 1e-5."""
+    assert np.abs(one - other).max() / np.abs(other).mean() <= 1e-5
+
+
+@pytest.mark.parametrize("score", ["nearest_normal", "reconstruction"])
+def test_a_window_has_one_score(detector, new, waves, score, tmp_path):
+    """Alone, in any batch, at any place, after save and load, in another number format; near-repeats of training windows too."""
+    windows = np.concatenate([new, waves[:10], waves[10:20] + np.float32(1e-4)])
+    together = detector.score_components(windows)[score]
+    alone = np.concatenate([detector.score_components(windows[row : row + 1])[score] for row in range(len(windows))])
+    sevens = np.concatenate([detector.score_components(windows[row : row + 7])[score] for row in range(0, len(windows), 7)])
+    backwards = detector.score_components(windows[::-1])[score][::-1]
+    detector.save(tmp_path / "saved")
+    loaded = AMSLDetector.load(tmp_path / "saved")
+    for other in (alone, sevens, backwards, loaded.score_components(windows)[score]):
+        assert_same_scores(other, together)
+    assert_same_scores(detector.score_components(windows.astype(np.float64))[score], together)
+    assert loaded.thresholds_ == detector.thresholds_
+    assert loaded.config == detector.config
+    np.testing.assert_array_equal(loaded.training_scores_[score], detector.training_scores_[score])
+
+
+def test_it_tells_abnormal_from_normal(detector, new):
+    scores = detector.decision_function(new)
+    assert scores.dtype == np.float32
+    assert scores.shape == (50,)
+    assert np.median(scores[25:]) > np.median(scores[:25])
+    flagged = detector.predict(new)
+    np.testing.assert_array_equal(flagged, scores >= detector.threshold_)
+    assert flagged[25:].mean() > flagged[:25].mean()
+
+
+def test_the_threshold_is_the_98th_percentile_of_training_scores(detector):
+    for name, scores in detector.training_scores_.items():
+        assert detector.thresholds_[name] == pytest.approx(np.percentile(scores, 98.0))
+    assert detector.threshold_ == detector.thresholds_["nearest_normal"]
+
+
+def test_the_papers_score_is_one_setting_away(waves):
+    detector = AMSLDetector(**{**SETTINGS, "epochs": 1, "score": "reconstruction"}).fit(waves)
+    components = detector.score_components(waves)
+    np.testing.assert_array_equal(detector.decision_function(waves), components["reconstruction"])
+    explained = detector.explain(waves)
+    np.testing.assert_allclose(explained.view_error.sum(axis=1), components["reconstruction"], rtol=1e-5)
+
+
+def test_explanations_add_up(detector, new):
+    explained = detector.explain(new[:5])
+    assert explained.channel_error.shape == (5, 3)
+    assert explained.view_error.shape == (5, 7)
+    assert explained.time_error.shape == (5, 24)
+    assert explained.reconstruction.shape == (5, 7, 24, 3)
+    total = explained.view_error.sum(axis=1)
+    np.testing.assert_allclose(explained.channel_error.mean(axis=1), total, rtol=1e-4)
+    np.testing.assert_allclose(explained.time_error.mean(axis=1), total, rtol=1e-4)
+
+
+def test_explain_points_at_the_channel_that_is_wrong(detector, waves):
+    broken = waves[:8].copy()
+    broken[:, :, 1] += 3.0
+    assert (detector.explain(broken).channel_error.argmax(axis=1) == 1).all()
+
+
+def test_seeds_decide(detector, waves):
+    same = AMSLDetector(**SETTINGS).fit(waves)
+    np.testing.assert_array_equal(same.decision_function(waves), detector.decision_function(waves))
+    other = AMSLDetector(**{**SETTINGS, "seed": 2}).fit(waves)
+    assert not np.allclose(other.decision_function(waves), detector.decision_function(waves))
+
+
+def test_global_random_state_is_left_alone(waves):
+    np.random.seed(5)
+    expected = np.random.get_state()[1].copy()
+    AMSLDetector(**{**SETTINGS, "epochs": 1}).fit(waves[:8])
+    np.testing.assert_array_equal(np.random.get_state()[1], expected)
+
+
+def test_the_best_epoch_is_kept(detector, waves, monkeypatch):
+    """With a step size that ruins the weights after a good epoch, the good epoch's weights remain."""
+    history = detector.history_["val_loss"]
+    assert len(history) == 2
+    wild = AMSLDetector(**{**SETTINGS, "epochs": 3, "learning_rate": 0.5}).fit(waves)
+    best = int(np.argmin(wild.history_["val_loss"])) + 1
+    only_best = AMSLDetector(**{**SETTINGS, "epochs": best, "learning_rate": 0.5}).fit(waves)
+    assert_same_scores(wild.decision_function(waves), only_best.decision_function(waves))
+
+
+def test_groups_hold_back_whole_people(waves):
+    people = np.repeat(["p1", "p2", "p3", "p4"], 10)
+    detector = AMSLDetector(**{**SETTINGS, "epochs": 1}).fit(waves, groups=people)
+    assert all(np.isfinite(scores).all() for scores in detector.training_scores_.values())
+    with pytest.raises(DataError, match="groups must have one entry for each of the 40 windows"):
+        AMSLDetector(**SETTINGS).fit(waves, groups=people[:5])
+
+
+@pytest.mark.parametrize("settings", [{"memory": "none"}, {"memory": "local", "skip": False}, {"views": ["raw"], "self_supervision": False}])
+def test_ablations_are_whole_detectors(waves, settings, tmp_path):
+    detector = AMSLDetector(**{**SETTINGS, "epochs": 1, **settings}).fit(waves)
+    detector.save(tmp_path / "saved")
+    assert_same_scores(AMSLDetector.load(tmp_path / "saved").decision_function(waves), detector.decision_function(waves))
+
+
+def test_materialised_views_must_fit(waves):
+    with pytest.raises(DataError, match="the view noise must be given"):
+        AMSLDetector(**SETTINGS).fit(waves, views={"raw": waves})
+    with pytest.raises(DataError, match=r"shape=\(3, 24, 3\)"):
+        AMSLDetector(**SETTINGS, views=["raw"]).fit(waves, views={"raw": waves[:3]})
+
+
+def test_two_windows_are_enough_and_one_is_not(waves):
+    detector = AMSLDetector(**{**SETTINGS, "epochs": 1}).fit(waves[:2])
+    assert np.isfinite(detector.decision_function(waves[:3])).all()
+    with pytest.raises(DataError, match="Give more windows"):
+        AMSLDetector(**SETTINGS).fit(waves[:1])
+
+
+def test_bad_input_is_refused(detector, new):
+    for bad, said in ((new[:, :, :2], r"\(N, 24, 3\)"), (new[0], r"shape=\(24, 3\)"), (np.full((1, 24, 3), np.nan), "finite")):
+        for method in (detector.decision_function, detector.predict, detector.explain):
+            with pytest.raises(DataError, match=said):
+                method(bad)
+    assert detector.decision_function(Windows(new)).shape == (50,)
+
+
+def test_before_fit(tmp_path):
+    detector = AMSLDetector()
+    for use in (lambda: detector.predict(np.ones((1, 16, 1))), lambda: detector.threshold_, lambda: detector.save(tmp_path / "saved")):
+        with pytest.raises(NotFittedError, match="call fit"):
+            use()
+    with pytest.raises(AMSLError, match="either config or single settings"):
+        AMSLDetector(detector.config, epochs=3)
+
+
+def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
+    detector.save(tmp_path / "saved")
+    detector.save(tmp_path / "saved")
+    assert sorted(item.name for item in (tmp_path / "saved").iterdir()) == [
+        "config.json",
+        "data.json",
+        "metrics.json",
+        "state.npz",
+        "weights.weights.h5",
+    ]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").touch()
+    with pytest.raises(AMSLError, match="name another folder"):
+        detector.save(tmp_path / "other")
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("name", ["config.json", "data.json", "metrics.json", "state.npz", "weights.weights.h5"])
+@pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])
+def test_a_broken_folder_is_one_clear_error(detector, tmp_path, name, damage):
+    detector.save(tmp_path / "saved")
+    file = tmp_path / "saved" / name
+    content = file.read_bytes()
+    if damage == "missing":
+        file.unlink()
+    else:
+        file.write_bytes(content[: len(content) // 2] if damage == "cut" else b"\x80garbage")
+    with pytest.raises(AMSLError, match="saved"):
+        AMSLDetector.load(tmp_path / "saved")
+
+
+def test_pickles_are_not_opened(detector, tmp_path):
+    detector.save(tmp_path / "saved")
+    np.savez(tmp_path / "saved" / "state.npz", **{"draw.noise": np.array([{"a": 1}], dtype=object)})
+    with pytest.raises(AMSLError, match="not a whole detector"):
+        AMSLDetector.load(tmp_path / "saved")
+
+
+def test_another_format_is_refused(detector, tmp_path):
+    detector.save(tmp_path / "saved")
+    values = json.loads((tmp_path / "saved/config.json").read_text())
+    (tmp_path / "saved/config.json").write_text(json.dumps({**values, "format": 99}))
+    with pytest.raises(AMSLError, match="format 1"):
+        AMSLDetector.load(tmp_path / "saved")
+    shutil.rmtree(tmp_path / "saved")
+    with pytest.raises(AMSLError, match=r"config.json: not found. Name the folder of a saved detector"):
+        AMSLDetector.load(tmp_path / "saved")
