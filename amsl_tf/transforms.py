@@ -41,10 +41,11 @@ def draw_for_windows(seed: int, epoch: tf.Tensor | int, positions: tf.Tensor, sh
         positions: int (B,), where the windows stand in their array.
         shape: (T, C) of the windows.
     """
-    stream = tf.random.fold_in(_stream(seed, 0), epoch)
+    # the types are part of the seed: 7 as int32 folds to another one than 7 as int64
+    stream = tf.random.fold_in(_stream(seed, 0), tf.cast(epoch, tf.int32))
     return tf.map_fn(
         lambda position: _draw(tf.random.fold_in(stream, position), shape),
-        positions,
+        tf.cast(positions, tf.int64),
         fn_output_signature=Draw(tf.float32, tf.int32, tf.float32),
     )
 

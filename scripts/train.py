@@ -10,7 +10,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 from amsl_tf import cli
 from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
-from amsl_tf.experiment import train_detector
 
 
 def main() -> None:
@@ -41,6 +40,8 @@ def main() -> None:
     )
     arguments = vars(parser.parse_args())
     paths = {name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds")}
+    from amsl_tf.experiment import train_detector  # late: it starts TensorFlow, which takes seconds
+
     train_detector(DetectorConfig.from_settings(**arguments), **paths)
     print(f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}")
 

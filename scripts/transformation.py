@@ -7,7 +7,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 from amsl_tf import cli
 from amsl_tf.data.splits import PROTOCOLS
-from amsl_tf.transformation import transform
 
 
 def main() -> None:
@@ -22,6 +21,8 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the split and of the views")
     arguments = parser.parse_args()
+    from amsl_tf.transformation import transform  # late: it starts TensorFlow, which takes seconds
+
     counts = transform(
         arguments.input,
         arguments.output,

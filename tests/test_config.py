@@ -34,7 +34,9 @@ def test_defaults_are_the_papers():
 
 
 def test_json_round_trip():
-    config = DetectorConfig.from_settings(views=["raw", "smoothed"], memory="global", epochs=3, score="reconstruction", skip=False)
+    config = DetectorConfig.from_settings(
+        views=["raw", "smoothed"], memory="global", epochs=3, score="reconstruction", skip=False
+    )
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.model.views == ("raw", "smoothed")
 
@@ -76,7 +78,9 @@ def test_what_cannot_be_used_is_refused(settings, said):
         DetectorConfig.from_settings(**settings)
 
 
-@pytest.mark.parametrize("values", [None, [], {}, {"model": {}}, {"model": {}, "training": 3}, {"model": {"a": 1}, "training": {}}])
+@pytest.mark.parametrize(
+    "values", [None, [], {}, {"model": {}}, {"model": {}, "training": 3}, {"model": {"a": 1}, "training": {}}]
+)
 def test_broken_settings_are_refused(values):
     with pytest.raises(AMSLError):
         DetectorConfig.from_dict(values)

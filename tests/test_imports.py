@@ -38,7 +38,11 @@ def imports(file):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            if node.module == "amsl_tf" or (node.module or "").startswith("amsl_tf.") and (PACKAGE / node.module[8:].replace(".", "/")).is_dir():
+            if (
+                node.module == "amsl_tf"
+                or (node.module or "").startswith("amsl_tf.")
+                and (PACKAGE / node.module[8:].replace(".", "/")).is_dir()
+            ):
                 yield from (f"{node.module}.{alias.name}" for alias in node.names)
             yield node.module
 

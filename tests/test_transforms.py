@@ -80,7 +80,7 @@ def test_properties_hold_for_any_window(steps, channels, data):
 
 def test_draws_depend_on_seed_epoch_and_position_only():
     together = draw_for_windows(3, 2, tf.range(10), SHAPE)
-    apart = draw_for_windows(3, tf.constant(2, tf.int64), tf.constant([7, 4]), SHAPE)
+    apart = draw_for_windows(3, tf.constant(2, tf.int64), tf.constant([7, 4], tf.int64), SHAPE)
     for part, some in zip(together, apart, strict=True):
         np.testing.assert_array_equal(tf.gather(part, [7, 4]), some)
     for other in (draw_for_windows(4, 2, tf.range(10), SHAPE), draw_for_windows(3, 1, tf.range(10), SHAPE)):
@@ -119,6 +119,10 @@ def test_a_window_of_zeros_stays_finite(draw):
 
 
 def test_module_has_no_transform_without_a_view():
-    public = {name for name, item in vars(transforms).items() if callable(item) and getattr(item, "__module__", "") == transforms.__name__}
+    public = {
+        name
+        for name, item in vars(transforms).items()
+        if callable(item) and getattr(item, "__module__", "") == transforms.__name__
+    }
     public = {name for name in public if not name.startswith("_")}
     assert public == {*VIEW_NAMES, "Draw", "draw_for_windows", "draw_for_scoring", "make_views"}

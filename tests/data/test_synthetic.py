@@ -27,7 +27,10 @@ def dominant_frequency(windows):
 
 
 def test_abnormal_activities_differ_in_dynamics_not_in_offset_or_strength():
-    of = {name: [make_windows(activity, 1, 4) for activity in names] for name, names in (("normal", NORMAL), ("abnormal", ABNORMAL))}
+    of = {
+        name: [make_windows(activity, 1, 4) for activity in names]
+        for name, names in (("normal", NORMAL), ("abnormal", ABNORMAL))
+    }
     means = {name: np.array([np.abs(windows.mean((0, 1))).mean() for windows in made]) for name, made in of.items()}
     strengths = {name: np.array([windows.std(1).mean() for windows in made]) for name, made in of.items()}
     for values in (means, strengths):

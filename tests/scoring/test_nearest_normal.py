@@ -74,7 +74,10 @@ def test_what_is_further_away_scores_higher():
     scorer = NearestNormal()
     train = outputs_of(40)
     scorer.fit(train)
-    shifts = [scorer.score(Outputs(train.error[:1] * np.float32(np.exp(by)), train.latent[:1] + np.float32(by)))[0] for by in (3, 6, 12)]
+    shifts = [
+        scorer.score(Outputs(train.error[:1] * np.float32(np.exp(by)), train.latent[:1] + np.float32(by)))[0]
+        for by in (3, 6, 12)
+    ]
     assert shifts == sorted(shifts)
 
 

@@ -1,0 +1,80 @@
+"""The folder of results: the original's names, a table, one clear error for whatever is missing."""
+
+import json
+
+import numpy as np
+import pytest
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, TRAIN
+from amsl_tf.data.windows import Windows
+from amsl_tf.errors import AMSLError
+from amsl_tf.results import evaluate_results, table, write_results
+
+RUN = {"protocol": "window", "sha256": "abc"}
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    scored = {}
+    for part, activity, shift in ((TRAIN, "a01", 0.0), (TEST_NORMAL, "a01", 0.0), (TEST_ABNORMAL, "a05", 4.0)):
+        windows = Windows(np.ones((50, 16, 1)), np.full(50, activity), np.repeat(["p1", "p2"], 25), np.full(50, "s01"))
+        names = ("reconstruction", "nearest_normal", "right_view", "entropy")
+        scored[part] = (windows, {name: rng.normal(shift, 1.0, 50).astype(np.float32) for name in names})
+    write_results(tmp_path / "results", RUN, scored)
+    return tmp_path / "results"
+
+
+def test_files_are_the_originals_and_the_index(folder):
+    kinds = ("loss_sum_mse", "loss_sparse", "loss_class", "score_nearest_normal")
+    expected = {f"{part.name}_{kind}.csv" for part in PARTS for kind in kinds} | {"index.csv", "run.json"}
+    assert {item.name for item in folder.iterdir()} == expected
+    assert (folder / "index.csv").read_text().splitlines()[50:52] == ["train_normal,a01,p2,s01", "normal,a01,p1,s01"]
+
+
+def test_metrics_and_table(folder):
+    metrics = evaluate_results(folder, DetectorConfig(), RUN)
+    assert json.loads((folder / "metrics.json").read_text()) == metrics
+    assert metrics["protocol"] == "window"
+    values = metrics["scores"]["nearest_normal"]
+    train = np.loadtxt(folder / "train_normal_score_nearest_normal.csv")
+    assert values["threshold"] == pytest.approx(np.percentile(train, 98))
+    assert values["auroc"] > 0.95
+    assert values["by_activity"]["a05"]["abnormal"]["windows"] == 50
+    assert set(values["by_subject"]) == {"p1", "p2"}
+    shown = table(metrics)
+    assert "nearest_normal (decides)" in shown
+    assert f"{values['f1']:.4f}" in shown
+    assert "a05 ascending stairs" in shown
+    columns = [len(line) for line in shown.splitlines() if line.startswith(("a0", "p1", "p2"))]
+    assert len(set(columns)) == 1
+
+
+def test_scores_survive_the_csv(folder, rng):
+    """Nine digits tell every float32 from every other."""
+    scores = rng.normal(size=50).astype(np.float32)
+    windows = Windows(np.ones((50, 16, 1)))
+    write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": scores})})
+    np.testing.assert_array_equal(np.loadtxt(folder / "train_normal_loss_sum_mse.csv", dtype=np.float32), scores)
+
+
+@pytest.mark.parametrize("name", ["run.json", "index.csv", "normal_loss_sum_mse.csv", "abnormal_score_nearest_normal.csv"])
+def test_a_missing_file_is_one_clear_error(folder, name):
+    (folder / name).unlink()
+    with pytest.raises(AMSLError, match=f"{name}: not found. Run scripts/train.py first"):
+        evaluate_results(folder, DetectorConfig(), RUN)
+    assert not (folder / "metrics.json").exists()
+
+
+def test_broken_files_are_named(folder):
+    (folder / "normal_loss_sum_mse.csv").write_text("1.0\nabc\n")
+    with pytest.raises(AMSLError, match=r"normal_loss_sum_mse.csv: expected one number in each row"):
+        evaluate_results(folder, DetectorConfig(), RUN)
+    (folder / "normal_loss_sum_mse.csv").write_text("1.0\n2.0\n")
+    with pytest.raises(AMSLError, match="expected 50 finite numbers"):
+        evaluate_results(folder, DetectorConfig(), RUN)
+
+
+def test_another_detectors_scores_are_refused(folder):
+    with pytest.raises(AMSLError, match="another detector"):
+        evaluate_results(folder, DetectorConfig(), {"sha256": "other"})

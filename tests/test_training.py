@@ -1,0 +1,103 @@
+"""Training: it goes on after kill -9 and ends with the same weights, float16 stays finite, divergence is one clear error."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from amsl_tf import AMSLDetector
+from amsl_tf.errors import AMSLError
+from tests.conftest import ROOT
+
+SETTINGS = {"views": ["raw", "noise"], "num_slots": 5, "mixed_precision": "off", "seed": 1}
+
+
+def fit_with_checkpoints(windows, work_dir, **settings):
+    """A training that keeps its state after every step."""
+    detector = AMSLDetector(**{**SETTINGS, "epochs": 3, "batch_size": 4, **settings})
+    return detector.fit(windows, work_dir=work_dir, checkpoint_seconds=0.0)
+
+
+def weights_of(detector):
+    return detector._path.network.get_weights()
+
+
+def steps_done(state: Path) -> int:
+    newest = tf.train.latest_checkpoint(state)
+    return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
+
+
+def kill_when(process, work_dir, steps):
+    """Sends SIGKILL once a state of at least so many steps is kept."""
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(steps_done(state) >= steps for state in work_dir.glob("*")):
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+def test_killed_and_resumed_it_ends_with_the_same_weights(waves, tmp_path):
+    """Killed twice: in the middle of the first epoch, and in the middle of the second. There are 8 steps in an epoch."""
+    np.save(tmp_path / "windows.npy", waves)
+    work = tmp_path / "work"
+    for steps in (3, 11):
+        command = [sys.executable, __file__, str(tmp_path / "windows.npy"), str(work)]
+        kill_when(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}), work, steps)
+    (state,) = work.glob("*")
+    assert 11 <= steps_done(state) < 24
+    resumed = fit_with_checkpoints(waves, work)
+    uninterrupted = AMSLDetector(**SETTINGS, epochs=3, batch_size=4).fit(waves)
+    for one, other in zip(weights_of(resumed), weights_of(uninterrupted), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert resumed.history_["val_loss"] == pytest.approx(uninterrupted.history_["val_loss"], rel=1e-6)
+    resumed.discard_work()
+    assert not work.exists()
+
+
+def test_a_finished_training_is_not_trained_again_but_other_settings_are(waves, tmp_path):
+    first = fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
+    again = fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
+    assert again.history_ == first.history_
+    assert all(np.array_equal(*pair) for pair in zip(weights_of(first), weights_of(again), strict=True))
+    fit_with_checkpoints(waves, tmp_path / "work", epochs=1, seed=2)
+    assert len(list((tmp_path / "work").iterdir())) == 2
+
+
+def test_float16_stays_finite_with_loss_scaling(waves):
+    """20 steps in float16 on the CPU."""
+    detector = AMSLDetector(**{**SETTINGS, "mixed_precision": "float16", "epochs": 5, "batch_size": 8}).fit(waves)
+    assert len(detector.history_["loss"]) == 5
+    assert all(np.isfinite(values).all() for values in detector.history_.values())
+    assert all(np.isfinite(weights).all() for weights in weights_of(detector))
+    assert detector.history_["reconstruction_loss"][-1] < detector.history_["reconstruction_loss"][0]
+
+
+def test_divergence_is_one_clear_error(waves):
+    with pytest.raises(AMSLError, match="training diverged: .* Lower the learning rate"):
+        AMSLDetector(**SETTINGS, epochs=3, learning_rate=1e30).fit(waves)
+
+
+def test_losses_by_name_reach_tensorboard_and_the_history(waves, tmp_path):
+    detector = AMSLDetector(**SETTINGS, epochs=1).fit(waves, log_dir=tmp_path)
+    names = {"loss", "reconstruction_loss", "view_probabilities_loss", "memory_entropy_loss"}
+    assert detector.history_.keys() == names | {f"val_{name}" for name in names}
+    for part in ("train", "validation"):
+        (file,) = (tmp_path / part).glob("events*")
+        tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(file)) for value in event.summary.value}
+        assert {f"epoch_{name}" for name in names} <= tags
+    weighted = {"reconstruction_loss": 1.0, "view_probabilities_loss": 1.0, "memory_entropy_loss": 0.0002}
+    total = sum(weight * detector.history_[name][0] for name, weight in weighted.items())
+    assert detector.history_["loss"][0] == pytest.approx(total, rel=1e-3)
+
+
+if __name__ == "__main__":
+    fit_with_checkpoints(np.load(sys.argv[1]), Path(sys.argv[2]))
