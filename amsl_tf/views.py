@@ -6,6 +6,7 @@ subsets are taken; its suffix is what the original's files are named by. What ea
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -26,3 +27,8 @@ VIEWS = (
     View("smoothed", "ti"),
 )
 VIEW_NAMES = tuple(view.name for view in VIEWS)
+
+
+def split_views(views: Any, names: tuple[str, ...]) -> dict[str, Any]:
+    """The views by name, (B, T, C) each, from one tensor or array (B, R, T, C): what the network takes."""
+    return {name: views[:, index] for index, name in enumerate(names)}

@@ -13,12 +13,13 @@ STEPS = 5
 
 
 def train_a_little(weights: Path, result: Path) -> None:
-    """Trains a small network from given weights on given data, on the backend that Keras is set to, and writes what comes out."""
+    """Trains a small network from given weights, on the backend that Keras is set to, and writes what comes out."""
     import keras
 
     from amsl_tf.config import ModelConfig
     from amsl_tf.losses import losses_for
-    from amsl_tf.models.amsl import build_amsl, split_views
+    from amsl_tf.models.amsl import build_amsl
+    from amsl_tf.views import split_views
 
     keras.utils.set_random_seed(0)
     config = ModelConfig(num_slots=10)

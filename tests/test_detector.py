@@ -35,7 +35,7 @@ def assert_same_scores(one, other):
 
 @pytest.mark.parametrize("score", ["nearest_normal", "reconstruction"])
 def test_a_window_has_one_score(detector, new, waves, score, tmp_path):
-    """Alone, in any batch, at any place, after save and load, in another number format; near-repeats of training windows too."""
+    """Alone, in any batch, at any place, after save and load, as float64; near-repeats of training windows too."""
     windows = np.concatenate([new, waves[:10], waves[10:20] + np.float32(1e-4)])
     together = detector.score_components(windows)[score]
     alone = np.concatenate([detector.score_components(windows[row : row + 1])[score] for row in range(len(windows))])

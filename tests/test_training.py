@@ -82,7 +82,7 @@ def test_float16_stays_finite_with_loss_scaling(waves):
 
 
 def test_divergence_is_one_clear_error(waves):
-    with pytest.raises(AMSLError, match="training diverged: .* Lower the learning rate"):
+    with pytest.raises(AMSLError, match=r"training diverged: .* Lower the learning rate"):
         AMSLDetector(**SETTINGS, epochs=3, learning_rate=1e30).fit(waves)
 
 

@@ -13,8 +13,8 @@ import tensorflow as tf
 
 from amsl_tf.config import ModelConfig
 from amsl_tf.data.windows import CHUNK
-from amsl_tf.models.amsl import split_views
 from amsl_tf.transforms import draw_for_windows, make_views
+from amsl_tf.views import split_views
 
 
 class ViewSource(Protocol):

@@ -77,11 +77,6 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     return keras.Model(inputs, outputs, name="amsl")
 
 
-def split_views(views: Any, names: tuple[str, ...]) -> dict[str, Any]:
-    """The network's inputs, a dict of views by name, from one tensor of views (B, R, T, C)."""
-    return {name: views[:, index] for index, name in enumerate(names)}
-
-
 def _seeds(seed: int) -> Iterator[int]:
     """Seeds of initialisers and dropout; in this way no global random state is used or changed."""
     generator = np.random.default_rng(seed)

@@ -9,8 +9,8 @@ from tqdm import tqdm
 
 from amsl_tf.data.windows import chunks
 from amsl_tf.layers import MinMaxScaling
-from amsl_tf.models.amsl import split_views
 from amsl_tf.transforms import Draw, make_views
+from amsl_tf.views import split_views
 
 BATCH = 64
 

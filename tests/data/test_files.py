@@ -17,9 +17,14 @@ def test_a_file_appears_at_the_end(tmp_path):
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
 def test_a_failure_leaves_the_old_file(tmp_path, error):
     (tmp_path / "a.txt").write_text("old")
-    with pytest.raises(error), atomic_file(tmp_path / "a.txt") as temporary:
-        temporary.write_text("half")
-        raise error
+
+    def write_half():
+        with atomic_file(tmp_path / "a.txt") as temporary:
+            temporary.write_text("half")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert [(item.name, item.read_text()) for item in tmp_path.iterdir()] == [("a.txt", "old")]
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from amsl_tf.config import ModelConfig
 from amsl_tf.layers import Memory
-from amsl_tf.models.amsl import build_amsl, split_views
-from amsl_tf.views import VIEW_NAMES
+from amsl_tf.models.amsl import build_amsl
+from amsl_tf.views import VIEW_NAMES, split_views
 
 # as the original counts, with the dense and batch-norm weights behind its gates: 10 for each view more than 2R scalars
 PUBLISHED = {7: 3_327_715, 6: 2_868_853, 5: 2_409_991, 4: 1_951_129, 3: 1_492_267}
