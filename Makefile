@@ -5,6 +5,7 @@
 
 unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX PIP_USER
 export PYTHONNOUSERSITE = 1
+export KERAS_BACKEND = tensorflow
 
 SUITABLE = import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13 python3.10,\

@@ -2,9 +2,10 @@
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable
-from typing import Literal, NoReturn, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from amsl_tf.errors import AMSLError
 
@@ -19,28 +20,34 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
 
 
-def add_settings(parser: argparse.ArgumentParser, config: type, *names: str) -> None:
+def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str) -> None:
     """Adds an option for each of these settings of a config dataclass, with its default; the config validates the values.
 
     A setting that is on or off becomes a pair of options (`--skip`, `--no-skip`), one with several values takes several words.
+
+    Args:
+        parser: Which gets the options.
+        config: The dataclass.
+        settings: What each setting is, for `--help`, by its name.
     """
     defaults = config()
-    for name in names:
-        default = getattr(defaults, name)
-        option = f"--{name.replace('_', '-')}"
-        choices = get_args(config.__annotations__[name]) if get_origin(config.__annotations__[name]) is Literal else None
+    for name, text in settings.items():
+        default, kind = getattr(defaults, name), config.__annotations__[name]
+        option: dict[str, Any] = {"type": type(default)}
         if isinstance(default, bool):
-            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=default, help="setting of the detector")
+            option = {"action": argparse.BooleanOptionalAction}
         elif isinstance(default, tuple):
-            parser.add_argument(option, nargs="+", default=default, help="setting of the detector")
-        else:
-            parser.add_argument(option, type=type(default), choices=choices, default=default, help="setting of the detector")
+            option = {"nargs": "+"}
+        elif get_origin(kind) is Literal:
+            option = {"choices": get_args(kind)}
+        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=text, **option)
 
 
 def run(main: Callable[[], None]) -> None:
     """Runs a script: one line and exit status 2 for what a user can mend, 130 after Ctrl-C, a traceback for our own faults."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("amsl_tf").setLevel(logging.INFO)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half-written is removed then, too
     try:
         main()
     except (AMSLError, OSError) as error:

@@ -6,7 +6,7 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +15,19 @@ from zipfile import BadZipFile
 import keras
 import numpy as np
 from sklearn.exceptions import NotFittedError
+from tqdm import tqdm
 
 from amsl_tf import __version__
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data import pipeline
-from amsl_tf.data.files import atomic_folder, read_json, write_json
+from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.splits import validation_split
-from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
+from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_windows, chunks
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, training_policy
-from amsl_tf.saved import ADVICE, CONFIG, DATA, FORMAT, METRICS, STATE, WEIGHTS, read_config, read_data
+from amsl_tf.saved import ADVICE, CONFIG, DATA, ENTRIES, FORMAT, METRICS, STATE, WEIGHTS, read_summary
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
@@ -34,6 +35,8 @@ from amsl_tf.training import Batches, train
 from amsl_tf.transforms import Draw, draw_for_scoring
 
 log = logging.getLogger(__name__)
+
+_SAID = ("right_view", "entropy")  # what the network says of a window besides what scores are made of
 
 
 class Explanation(NamedTuple):
@@ -64,9 +67,10 @@ class AMSLDetector:
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
         thresholds_: The same for each score by name.
-        training_scores_: float32 (N,) by name of the score: the scores of the training windows that the thresholds come from.
+        training_scores_: float32 (N,) by name: what `score_components` says of new windows, of the training windows, each left
+            out of what it is compared with.
         history_: The value of each loss at each epoch, by name.
-        data_: Number, shape and hash of the training windows.
+        data_: Number, shape and hash of the training windows, and the training's fingerprint.
 
     Raises:
         AMSLError: A setting is unknown or cannot be used, or both `config` and settings are given.
@@ -105,31 +109,56 @@ class AMSLDetector:
         Raises:
             AMSLError: The data cannot be used, or the training diverges.
         """
+        if keras.backend.backend() != "tensorflow":
+            raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
         x = Windows.of(windows).x
         groups = None if groups is None else check_labels("groups", groups, len(x))
-        config = self.config
-        self.data_ = {"windows": len(x), "steps": x.shape[1], "channels": x.shape[2], "sha256": _hash(x)}
-        source: pipeline.ViewSource
-        if views is None:
-            source = pipeline.RawWindows(x, config.model.views, config.training.seed)
-        else:
-            source = pipeline.MaterialisedViews(_checked_views(views, config.model.views, x.shape))
+        model, training = self.config.model, self.config.training
+        shape = (x.shape[1], x.shape[2])
+        policy = training_policy(training.mixed_precision)
+        source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
+        if views is not None:
+            views = _checked_views(views, model.views, x.shape)
+            source = pipeline.MaterialisedViews(views)
+        data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": _hash(x)}
+        data["fingerprint"] = _fingerprint(self.config, policy, data, groups, views)
+
         scaling = MinMaxScaling()
-        scaling.adapt(pipeline.view_batches(source, np.arange(len(x))))
-
+        everything = pipeline.view_batches(source, np.arange(len(x)))
+        parts = math.ceil(len(x) / CHUNK)
+        scaling.adapt(tqdm(everything, "fitting the scaling", parts, unit=" batches", delay=2, disable=None))
+        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
+        network = build_amsl(model, shape, dtype=policy, seed=training.seed)
+        log.info(
+            f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
+            f"{network.count_params():,} parameters, {training.epochs} epochs"
+        )
+        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
+        batches = Batches(
+            training=lambda epochs, skip: pipeline.training_batches(
+                positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
+            ),
+            validation=pipeline.validation_batches(positions=held_back, **common),
+            steps=math.ceil(len(trained_on) / training.batch_size),
+        )
         with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
-            self._work = Path(folder) / self._fingerprint(groups, views)
-            network = self._train(source, scaling, len(x), groups, self._work, log_dir, checkpoint_seconds)
-        draw = draw_for_scoring(config.training.seed, x.shape[1:])
-        self._path = ScoringPath(network, scaling, draw, config.model.views, x.shape[1:])
+            work = Path(folder) / data["fingerprint"]
+            logs = None if log_dir is None else Path(log_dir)
+            history = train(network, self.config, policy, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
+        scoring_network = build_amsl(model, shape)
+        scoring_network.set_weights(network.get_weights())
+        path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
 
-        parts = [(made["error"], made["latent"]) for made in self._path.run(x)]
-        outputs = Outputs(*(np.concatenate(part) for part in zip(*parts, strict=True)))
-        self._scorers = {"reconstruction": Reconstruction(), "nearest_normal": NearestNormal(seed=config.training.seed)}
-        self.training_scores_ = {name: scorer.fit(outputs, groups) for name, scorer in self._scorers.items()}
-        self.thresholds_ = {
-            name: percentile_threshold(scores, config.percentile) for name, scores in self.training_scores_.items()
-        }
+        made = _joined({name: part[name] for name in (*Outputs._fields, *_SAID) if name in part} for part in path.run(x))
+        outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
+        scorers: dict[str, Scorer] = {"reconstruction": Reconstruction(), "nearest_normal": NearestNormal(seed=training.seed)}
+        scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
+
+        # all at once, at the end: a fit that fails leaves a fitted detector as it was
+        self._path, self._scorers, self._work = path, scorers, work
+        self.data_, self.history_ = data, history
+        self.training_scores_ = {**scores, **made}
+        self.thresholds_ = {name: percentile_threshold(values, self.config.percentile) for name, values in scores.items()}
         return self
 
     @property
@@ -158,23 +187,27 @@ class AMSLDetector:
         memories' attention (with memory). Raises what `decision_function` raises.
         """
         path, x = self._fitted(), self._checked(windows)
-        collected: dict[str, list[np.ndarray]] = {}
-        for made in path.run(x):
+
+        def components(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
             outputs = Outputs(made["error"], made["latent"])
-            values = {name: scorer.score(outputs) for name, scorer in self._scorers.items()}
-            values |= {name: made[name] for name in ("right_view", "entropy") if name in made}
-            for name, value in values.items():
-                collected.setdefault(name, []).append(value)
-        return {name: np.concatenate(values) for name, values in collected.items()}
+            scores = {name: scorer.score(outputs) for name, scorer in self._scorers.items()}
+            return {**scores, **{name: made[name] for name in _SAID if name in made}}
+
+        return _joined(components(made) for made in path.run(x))
 
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
         path, x = self._fitted(), self._checked(windows)
-        parts = [
-            (made["error"].sum(axis=1), made["error"].mean(axis=2), made["time_error"].sum(axis=1), made["reconstruction"])
+        parts = (
+            {
+                "channel_error": made["error"].sum(axis=1),
+                "view_error": made["error"].mean(axis=2),
+                "time_error": made["time_error"].sum(axis=1),
+                "reconstruction": made["reconstruction"],
+            }
             for made in path.run(x)
-        ]
-        return Explanation(*(np.concatenate(part) for part in zip(*parts, strict=True)))
+        )
+        return Explanation(**_joined(parts))
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted detector to a folder of its own, which replaces a detector that is there.
@@ -191,7 +224,7 @@ class AMSLDetector:
         }
         for name, scorer in self._scorers.items():
             state |= _prefixed(name, scorer.state())
-        with atomic_folder(Path(folder), CONFIG) as target:
+        with atomic_folder(Path(folder), ENTRIES) as target:
             np.savez(target / STATE, **state)
             path.network.save_weights(target / WEIGHTS)
             write_json(target / METRICS, {"thresholds": self.thresholds_, "history": self.history_})
@@ -206,12 +239,13 @@ class AMSLDetector:
             AMSLError: A file is missing or broken, or of another version of the format.
         """
         source = Path(folder)
-        detector = cls(read_config(source))
-        model = detector.config.model
-        metrics, detector.data_ = read_json(source / METRICS, ADVICE), read_data(source)
+        summary = read_summary(source)
+        detector = cls(summary.config)
+        model = summary.config.model
+        detector.data_ = summary.data
+        detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
+        shape = detector._shape
         try:
-            detector.thresholds_, detector.history_ = metrics["thresholds"], metrics["history"]
-            shape = detector._shape
             with np.load(source / STATE, allow_pickle=False) as stored:
                 state = {name: stored[name] for name in stored.files}
             network = build_amsl(model, shape)
@@ -221,7 +255,7 @@ class AMSLDetector:
             detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), model.views, shape)
             detector._scorers = {name: make(**_part(state, name)) for name, make in SCORERS.items()}
             detector.training_scores_ = _part(state, "training_scores")
-        except (OSError, KeyError, TypeError, ValueError, BadZipFile) as error:
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise AMSLError(f"{source}: not a whole detector ({error}). {ADVICE}") from error
         return detector
 
@@ -231,39 +265,6 @@ class AMSLDetector:
             shutil.rmtree(self._work)
             if not any(self._work.parent.iterdir()):
                 self._work.parent.rmdir()
-
-    def _train(
-        self,
-        source: pipeline.ViewSource,
-        scaling: MinMaxScaling,
-        count: int,
-        groups: np.ndarray | None,
-        work: Path,
-        log_dir: str | Path | None,
-        checkpoint_seconds: float,
-    ) -> keras.Model:
-        """Trains on `count` windows of a source and returns the float32 network to score with."""
-        model, training = self.config.model, self.config.training
-        trained_on, held_back = validation_split(count, training.validation_share, training.seed, groups)
-        policy = training_policy(training.mixed_precision)
-        network = build_amsl(model, self._shape, dtype=policy, seed=training.seed)
-        log.info(
-            f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
-            f"{network.count_params():,} parameters, {training.epochs} epochs"
-        )
-        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
-        batches = Batches(
-            training=lambda epochs, skip: pipeline.training_batches(
-                positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
-            ),
-            validation=pipeline.validation_batches(positions=held_back, **common),
-            steps=math.ceil(len(trained_on) / training.batch_size),
-        )
-        logs = None if log_dir is None else Path(log_dir)
-        self.history_ = train(network, self.config, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
-        scoring_network = build_amsl(model, self._shape)
-        scoring_network.set_weights(network.get_weights())
-        return scoring_network
 
     @property
     def _shape(self) -> tuple[int, int]:
@@ -277,22 +278,38 @@ class AMSLDetector:
     def _checked(self, windows: Any) -> np.ndarray:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
 
-    def _fingerprint(self, groups: np.ndarray | None, views: Mapping[str, np.ndarray] | None) -> str:
-        """Names the state of a training: another name where anything differs that the training depends on."""
-        digest = hashlib.sha256(json.dumps([self.config.to_dict(), self.data_, __version__]).encode())
-        digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())
-        for name, view in (views or {}).items():  # a few rows: two views of the same windows differ everywhere or nowhere
-            digest.update(name.encode() + np.ascontiguousarray(view[:: max(1, len(view) // 8)]).tobytes())
-        return digest.hexdigest()[:16]
+
+def _fingerprint(
+    config: DetectorConfig,
+    policy: str,
+    data: dict[str, Any],
+    groups: np.ndarray | None,
+    views: Mapping[str, np.ndarray] | None,
+) -> str:
+    """Names a training: another name where anything differs that it depends on."""
+    versions = [__version__, keras.__version__, np.__version__]
+    digest = hashlib.sha256(json.dumps([config.to_dict(), policy, data, versions]).encode())
+    digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())
+    for name, view in (views or {}).items():  # a few rows: two views of the same windows differ everywhere or nowhere
+        digest.update(name.encode() + np.ascontiguousarray(view[:: max(1, len(view) // 8)]).tobytes())
+    return digest.hexdigest()[:16]
 
 
-def _checked_views(views: Mapping[str, np.ndarray], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _checked_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     """The views that the network takes, each checked against the shape of the windows."""
-    for name in names:
-        if name not in views or views[name].shape != shape:
-            received = f"shape={views[name].shape}" if name in views else f"only {', '.join(views)}"
-            raise DataError(f"the view {name} must be given with the windows' shape {shape}. Received: {received}.")
-    return {name: views[name] for name in names}
+    missing = [name for name in names if name not in views]
+    if missing:
+        raise DataError(f"views must have an array for each of {', '.join(names)}. Received: none for {', '.join(missing)}.")
+    return {name: check_windows(views[name], shape[1:], shape[0]) for name in names}
+
+
+def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays of some windows by name, joined to arrays of all."""
+    collected: dict[str, list[np.ndarray]] = {}
+    for part in parts:
+        for name, values in part.items():
+            collected.setdefault(name, []).append(values)
+    return {name: np.concatenate(values) for name, values in collected.items()}
 
 
 def _hash(x: np.ndarray) -> str:

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import read_json
+from amsl_tf.data.files import check_replaceable, read_json
 from amsl_tf.data.store import PARTS, SPLIT, TRAIN, open_views, open_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import DataError
 from amsl_tf.results import write_results
+from amsl_tf.saved import ENTRIES
 
 _ADVICE = "Run scripts/transformation.py first, or name the folder that it wrote with --input."
 
@@ -31,7 +32,10 @@ def train_detector(
     Raises:
         AMSLError: The input is missing or broken, or the training diverges.
     """
-    split = read_json(source / SPLIT, _ADVICE)
+    detector = detector.resolve()
+    check_replaceable(detector, ENTRIES)  # before hours of training, not after
+    results.mkdir(parents=True, exist_ok=True)
+    split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed"))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"
@@ -45,17 +49,15 @@ def train_detector(
         log_dir=log_dir,
         checkpoint_seconds=checkpoint_seconds,
     )
-    scored = {}
-    for part, of_part in parts.items():
-        scores = fitted.score_components(of_part)
-        if part is TRAIN:  # each window left out of what it is compared with
-            scores |= fitted.training_scores_
-        scored[part] = (of_part, scores)
+    scored = {
+        part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
+        for part, of_part in parts.items()
+    }
     run = {
         "input": str(source),
         **split,
         "detector": str(detector),
-        "sha256": fitted.data_["sha256"],
+        "fingerprint": fitted.data_["fingerprint"],
         "config": config.to_dict(),
     }
     write_results(results, run, scored)

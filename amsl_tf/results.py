@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from amsl_tf.config import DetectorConfig
 from amsl_tf.data.dsads import ACTIVITIES
 from amsl_tf.data.files import atomic_file, read_json, write_json
-from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, TRAIN, Part, read_index, write_index
+from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, Part, read_index, write_index
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.evaluation import CLASSES, evaluate, flagged_by
-from amsl_tf.threshold import percentile_threshold
+from amsl_tf.saved import Summary
 
 ENDINGS = {
     "reconstruction": "loss_sum_mse",
@@ -40,7 +39,8 @@ def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple
         scored: For each part its windows and, by the keys of `ENDINGS`, the scores of these.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in (RUN, METRICS):
+    former = [f"{part.name}_{ending}.csv" for part in PARTS for ending in ENDINGS.values()]
+    for name in (RUN, METRICS, INDEX, *former):
         (folder / name).unlink(missing_ok=True)
     rows: dict[str, list[str]] = {"set": [], "activity": [], "subject": [], "segment": []}
     for part, (windows, scores) in scored.items():
@@ -55,30 +55,29 @@ def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple
     write_json(folder / RUN, run)
 
 
-def evaluate_results(folder: Path, config: DetectorConfig, data: Mapping[str, Any]) -> dict[str, Any]:
+def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
     """Metrics of every score in a folder of results; writes them to metrics.json there.
 
     Args:
         folder: As `write_results` left it.
-        config: Of the detector.
-        data: What the detector was fitted on, to tell whether the results are its own.
+        detector: What the detector that made these results says of itself; its thresholds decide.
 
     Raises:
         AMSLError: A file is missing or broken, or the results are another detector's.
     """
-    run = read_json(folder / RUN, ADVICE)
-    if run.get("sha256") != data.get("sha256"):
+    run = read_json(folder / RUN, ADVICE, ("protocol", "fingerprint"))
+    if run["fingerprint"] != detector.data["fingerprint"]:
         raise AMSLError(f"{folder / RUN}: these are the scores of another detector. Name detector and results of the same run.")
-    index = read_index(folder / INDEX, ADVICE)
+    index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject"))
     parts = {part: index["set"] == part.name for part in PARTS}
     is_test = parts[TEST_NORMAL] | parts[TEST_ABNORMAL]
     abnormal = parts[TEST_ABNORMAL][is_test]
-    metrics: dict[str, Any] = {"protocol": run["protocol"], "decides": config.score, "scores": {}}
+    metrics: dict[str, Any] = {"protocol": run["protocol"], "decides": detector.config.score, "scores": {}}
     for name in SCORES:
         scores = np.empty(len(is_test))
         for part, rows in parts.items():
             scores[rows] = _read_scores(folder / f"{part.name}_{ENDINGS[name]}.csv", int(rows.sum()))
-        threshold = percentile_threshold(scores[parts[TRAIN]], config.percentile)
+        threshold = detector.metrics["thresholds"][name]
         tested = scores[is_test]
         metrics["scores"][name] = {
             **evaluate(tested, abnormal, threshold),

@@ -16,7 +16,6 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.losses import losses_for
-from amsl_tf.precision import training_policy
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +40,7 @@ class Batches:
 def train(
     network: keras.Model,
     config: DetectorConfig,
+    policy: str,
     batches: Batches,
     work_dir: Path,
     *,
@@ -56,21 +56,23 @@ def train(
     Args:
         network: As `build_amsl` makes it.
         config: Of the detector.
+        policy: The dtype policy that the network was built with.
         batches: To train on.
         work_dir: Keeps the state of the training; the caller removes it when it is not needed any more.
-        log_dir: For TensorBoard's files: the losses by name, of training and of validation (`val_`).
+        log_dir: For TensorBoard's files: the losses by name, in a folder of this training's own.
         checkpoint_seconds: At least so long between two states that are kept in an epoch; the end of an epoch always keeps one.
 
     Returns:
-        The value of every loss at every epoch, by name.
+        The value of every loss at every epoch, by name. The training losses of an epoch that was interrupted are means over
+        the steps after the interruption.
 
     Raises:
-        AMSLError: A loss is not finite.
+        AMSLError: A loss is not finite, or the state in `work_dir` is broken.
     """
     losses, weights = losses_for(config.model)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
     optimizer = keras.optimizers.Adam(config.training.learning_rate)
-    if training_policy(config.training.mixed_precision) == "mixed_float16":
+    if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
     optimizer.build(trained.trainable_variables)
@@ -78,13 +80,13 @@ def train(
     state = _State(trained, batches.steps, work_dir, checkpoint_seconds)
     callbacks: list[keras.callbacks.Callback] = [state]
     if log_dir is not None:
-        callbacks.insert(0, keras.callbacks.TensorBoard(log_dir, write_graph=False))
+        callbacks.insert(0, keras.callbacks.TensorBoard(log_dir / work_dir.name, write_graph=False))
     epoch, step = state.restore()
     settings: dict[str, Any] = {
         "validation_data": batches.validation,
         "callbacks": callbacks,
         "shuffle": False,
-        "verbose": 1 if sys.stderr.isatty() else 0,
+        "verbose": 1 if sys.stdout.isatty() and sys.stderr.isatty() else 0,
     }
     if step:  # the rest of the epoch that was interrupted
         rest = batches.training(range(epoch, epoch + 1), step)
@@ -113,20 +115,26 @@ class _State(keras.callbacks.Callback):
         self._done = tf.Variable(0, dtype=tf.int64)  # steps since the training began
         # every variable of the model, the dropout's seed among them, and of the optimizer
         variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
-        checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
-        self._manager = tf.train.CheckpointManager(checkpoint, str(folder), max_to_keep=2)
+        self._checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
+        self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._saved_at = time.monotonic()
 
     def restore(self) -> tuple[int, int]:
         """Takes up the newest checkpoint, if there is one, and returns the epoch and the step in it to go on with."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        if self._manager.restore_or_initialize() is None:
+        newest = self._manager.latest_checkpoint
+        if newest is None:
             return 0, 0
+        advice = f"Remove {self._folder} to train from the start."
+        try:
+            self._checkpoint.restore(newest).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise AMSLError(f"{newest}: the state of the training cannot be read ({error}). {advice}") from error
         epoch, step = divmod(int(self._done), self._steps)
         if epoch:
-            written = read_json(self._folder / HISTORY, f"Remove {self._folder} and train again.")
+            written = read_json(self._folder / HISTORY, advice)
             self.history = {name: values[:epoch] for name, values in written.items()}
-        log.info("going on at epoch %d, step %d with the state in %s", epoch + 1, step + 1, self._folder)
+        log.info(f"going on at epoch {epoch + 1}, step {step + 1} with the state in {self._folder}")
         return epoch, step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

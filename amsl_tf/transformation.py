@@ -18,11 +18,12 @@ from amsl_tf.data.store import (
     TEST_ABNORMAL,
     TEST_NORMAL,
     TRAIN,
+    TRANSFORMED_ENTRIES,
     ArrayWriter,
     open_windows,
     write_index,
 )
-from amsl_tf.errors import DataError
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.views import VIEW_NAMES, VIEWS
 
 _ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
@@ -51,6 +52,8 @@ def transform(
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
     split: dict[str, Any] = {"protocol": protocol, "seed": seed, "test_subjects": []}
     if protocol == "window":
+        if test_subjects:
+            raise AMSLError("test subjects are for the protocol subject. Leave them out, or name that protocol.")
         train, test = random_split(len(normal), seed)
         tested_abnormal = np.arange(len(abnormal))
     else:
@@ -61,10 +64,12 @@ def transform(
         people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
         split["test_subjects"] = people
         train, test = subject_split(normal.subject, people)
-        _, tested_abnormal = subject_split(abnormal.subject, people)
+        tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, people))
+        if not len(tested_abnormal):
+            raise DataError(f"{source}: there are no abnormal windows of {', '.join(people)}. Name other test subjects.")
     parts = ((TRAIN, normal, train), (TEST_NORMAL, normal, test), (TEST_ABNORMAL, abnormal, tested_abnormal))
     with (
-        atomic_folder(output, SPLIT) as folder,
+        atomic_folder(output, TRANSFORMED_ENTRIES) as folder,
         tqdm(total=sum(len(rows) for _, _, rows in parts), desc="views", unit=" windows", disable=None) as bar,
     ):
         for part, windows, rows in parts:

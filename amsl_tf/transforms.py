@@ -15,6 +15,7 @@ SNR_DB = 5.0
 SEGMENTS = 5
 FACTORS = (0.5, 2.0, 1.5, 0.8)
 SMOOTHING_WINDOW, SMOOTHING_ORDER = 11, 2
+PURPOSES = ("training draws", "scoring draw", "order of windows")
 
 
 class Draw(NamedTuple):
@@ -42,7 +43,7 @@ def draw_for_windows(seed: int, epoch: tf.Tensor | int, positions: tf.Tensor, sh
         shape: (T, C) of the windows.
     """
     # the types are part of the seed: 7 as int32 folds to another one than 7 as int64
-    stream = tf.random.fold_in(_stream(seed, 0), tf.cast(epoch, tf.int32))
+    stream = tf.random.fold_in(random_stream(seed, "training draws"), tf.cast(epoch, tf.int32))
     return tf.map_fn(
         lambda position: _draw(tf.random.fold_in(stream, position), shape),
         tf.cast(positions, tf.int64),
@@ -52,7 +53,7 @@ def draw_for_windows(seed: int, epoch: tf.Tensor | int, positions: tf.Tensor, sh
 
 def draw_for_scoring(seed: int, shape: tuple[int, int]) -> Draw:
     """The one draw that a detector scores every window with: a Draw of arrays with B = 1."""
-    return Draw(*(part.numpy()[None] for part in _draw(_stream(seed, 1), shape)))
+    return Draw(*(part.numpy()[None] for part in _draw(random_stream(seed, "scoring draw"), shape)))
 
 
 @tf.autograph.experimental.do_not_convert
@@ -124,9 +125,9 @@ def smoothed(windows: tf.Tensor, draw: Draw) -> tf.Tensor:
     )
 
 
-def _stream(seed: int, purpose: int) -> tf.Tensor:
-    """The start of a stream of random numbers; the streams of different purposes have nothing in common."""
-    return tf.random.fold_in(tf.constant([seed, 0]), purpose)
+def random_stream(seed: int, purpose: str) -> tf.Tensor:
+    """The seed of a stream of random numbers; the streams of the `PURPOSES` have nothing in common."""
+    return tf.random.fold_in(tf.constant([seed, 0]), PURPOSES.index(purpose))
 
 
 def _draw(stream: tf.Tensor, shape: tuple[int, int]) -> Draw:

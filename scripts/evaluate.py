@@ -7,7 +7,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a chec
 
 from amsl_tf import cli
 from amsl_tf.results import METRICS, evaluate_results, table
-from amsl_tf.saved import read_config, read_data
+from amsl_tf.saved import read_summary
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder that train.py wrote its scores to")
     arguments = parser.parse_args()
-    print(table(evaluate_results(arguments.results, read_config(arguments.detector), read_data(arguments.detector))))
+    print(table(evaluate_results(arguments.results, read_summary(arguments.detector))))
     print(f"\nwritten to {arguments.results / METRICS}")
 
 

@@ -23,20 +23,32 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=60.0, help="at least so long between two states to go on from"
     )
-    cli.add_settings(parser, DetectorConfig, "score", "percentile")
     cli.add_settings(
-        parser, TrainingConfig, "epochs", "batch_size", "learning_rate", "validation_share", "mixed_precision", "seed"
+        parser,
+        TrainingConfig,
+        epochs="passes over the training windows",
+        batch_size="windows in a step",
+        learning_rate="of Adam",
+        validation_share="of the windows held back to choose the best epoch (protocol subject: one whole person)",
+        mixed_precision="auto is what the device computes fast",
+        seed="of weights, order and dropout",
+    )
+    cli.add_settings(
+        parser,
+        DetectorConfig,
+        score="the score that decides",
+        percentile="of the scores of normal training windows: the threshold",
     )
     cli.add_settings(
         parser,
         ModelConfig,
-        "views",
-        "memory",
-        "num_slots",
-        "self_supervision",
-        "skip",
-        "classification_weight",
-        "entropy_weight",
+        views="a subset of them, in this order",
+        memory="which memories are read",
+        num_slots="of each memory",
+        self_supervision="a classifier guesses the view",
+        skip="decoders see the latent beside what the memories return",
+        classification_weight="lambda 1 of the objective",
+        entropy_weight="lambda 2 of the objective",
     )
     arguments = vars(parser.parse_args())
     paths = {name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds")}

@@ -16,18 +16,17 @@ def main() -> None:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="window", help="random split, or test on people who are not trained on"
     )
-    parser.add_argument(
-        "--test-subjects", nargs="+", default=["6", "7", "8"], help="people of the test set, with --protocol subject"
-    )
+    parser.add_argument("--test-subjects", nargs="+", help="people of the test set, with --protocol subject (default: 6 7 8)")
     parser.add_argument("--seed", type=int, default=0, help="of the split and of the views")
     arguments = parser.parse_args()
+    people = arguments.test_subjects or (["6", "7", "8"] if arguments.protocol == "subject" else [])
     from amsl_tf.transformation import transform  # late: it starts TensorFlow, which takes seconds
 
     counts = transform(
         arguments.input,
         arguments.output,
         protocol=arguments.protocol,
-        test_subjects=arguments.test_subjects,
+        test_subjects=people,
         seed=arguments.seed,
     )
     print(

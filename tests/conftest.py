@@ -1,8 +1,10 @@
 """What several test files need."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +43,22 @@ def run_python(*arguments: object, **environment: str) -> subprocess.CompletedPr
         text=True,
         check=False,
     )
+
+
+def steps_done(state: Path) -> int:
+    """Steps of the newest state that a training keeps in a folder."""
+    import tensorflow as tf
+
+    newest = tf.train.latest_checkpoint(state)
+    return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
+
+
+def kill_when(process, work_dir, steps):
+    """Sends SIGKILL once a state of at least so many steps is kept."""
+    deadline = time.monotonic() + 300
+    while process.poll() is None and time.monotonic() < deadline:
+        if any(steps_done(state) >= steps for state in work_dir.glob("*")):
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"

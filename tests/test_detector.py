@@ -62,8 +62,9 @@ def test_it_tells_abnormal_from_normal(detector, new):
 
 
 def test_the_threshold_is_the_98th_percentile_of_training_scores(detector):
-    for name, scores in detector.training_scores_.items():
-        assert detector.thresholds_[name] == pytest.approx(np.percentile(scores, 98.0))
+    for name, threshold in detector.thresholds_.items():
+        assert threshold == pytest.approx(np.percentile(detector.training_scores_[name], 98.0))
+    assert detector.thresholds_.keys() == {"nearest_normal", "reconstruction"}
     assert detector.threshold_ == detector.thresholds_["nearest_normal"]
 
 
@@ -124,10 +125,35 @@ def test_ablations_are_whole_detectors(waves, settings, tmp_path):
 
 
 def test_materialised_views_must_fit(waves):
-    with pytest.raises(DataError, match="the view permuted must be given"):
-        AMSLDetector(**SMALL).fit(waves, views={"raw": waves})
-    with pytest.raises(DataError, match=r"shape=\(3, 24, 3\)"):
-        AMSLDetector(**SMALL).fit(waves, views={"raw": waves[:3], "permuted": waves})
+    broken = waves.copy()
+    broken[3, 2, 1] = np.nan
+    for views, said in (
+        ({"raw": waves}, "Received: none for permuted"),
+        ({"raw": waves[:3], "permuted": waves}, r"\(40, 24, 3\).*shape=\(3, 24, 3\)"),
+        ({"raw": waves, "permuted": broken}, "window 3, time step 2, channel 1"),
+    ):
+        with pytest.raises(DataError, match=said):
+            AMSLDetector(**SMALL).fit(waves, views=views)
+
+
+def test_a_fit_that_fails_leaves_the_detector_as_it_was(waves, tmp_path):
+    detector = AMSLDetector(**SMALL).fit(waves, views={"raw": waves.astype(np.float64), "permuted": waves})
+    before, data = detector.decision_function(waves), dict(detector.data_)
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):  # the state of the training has no place
+        detector.fit(waves[:, :20], work_dir=tmp_path / "file")
+    np.testing.assert_array_equal(detector.decision_function(waves), before)
+    assert detector.data_ == data
+
+
+def test_a_dead_channel_is_safe(waves):
+    """One that is constant but for the last digit of float32."""
+    dead = waves.copy()
+    dead[..., 2] = 9.81
+    dead[::2, ::2, 2] = np.nextafter(np.float32(9.81), np.float32(10))
+    detector = AMSLDetector(**SMALL).fit(dead)
+    alone = np.concatenate([detector.decision_function(dead[row : row + 1]) for row in range(10)])
+    assert_same_scores(alone, detector.decision_function(dead[:10]))
 
 
 def test_two_windows_are_enough_and_one_is_not(waves):
@@ -170,7 +196,7 @@ def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
     ]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
-    with pytest.raises(AMSLError, match="name another folder"):
+    with pytest.raises(AMSLError, match="Name another folder"):
         detector.save(tmp_path / "other")
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -189,11 +215,24 @@ def test_a_broken_folder_is_one_clear_error(detector, tmp_path, name, damage):
         AMSLDetector.load(tmp_path / "saved")
 
 
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return open, (self.path, "w")
+
+
 def test_pickles_are_not_opened(detector, tmp_path):
     detector.save(tmp_path / "saved")
-    np.savez(tmp_path / "saved" / "state.npz", **{"draw.noise": np.array([{"a": 1}], dtype=object)})
+    with np.load(tmp_path / "saved" / "state.npz") as stored:
+        state = {name: stored[name] for name in stored.files}
+    np.savez(tmp_path / "saved" / "state.npz", **{**state, "draw.noise": np.array([Trap(tmp_path / "sprung")], dtype=object)})
     with pytest.raises(AMSLError, match="not a whole detector"):
         AMSLDetector.load(tmp_path / "saved")
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_another_format_is_refused(detector, tmp_path):

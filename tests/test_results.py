@@ -10,8 +10,12 @@ from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, TRAIN
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.results import evaluate_results, table, write_results
+from amsl_tf.saved import Summary
 
-RUN = {"protocol": "window", "sha256": "abc"}
+RUN = {"protocol": "window", "fingerprint": "abc"}
+DETECTOR = Summary(
+    DetectorConfig(), {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}}, {"fingerprint": "abc"}
+)
 
 
 @pytest.fixture
@@ -32,13 +36,19 @@ def test_files_are_the_originals_and_the_index(folder):
     assert (folder / "index.csv").read_text().splitlines()[50:52] == ["train_normal,a01,p2,s01", "normal,a01,p1,s01"]
 
 
+def scores_of(folder, name):
+    return np.loadtxt(folder / f"{name}_score_nearest_normal.csv")
+
+
 def test_metrics_and_table(folder):
-    metrics = evaluate_results(folder, DetectorConfig(), RUN)
+    metrics = evaluate_results(folder, DETECTOR)
     assert json.loads((folder / "metrics.json").read_text()) == metrics
     assert metrics["protocol"] == "window"
     values = metrics["scores"]["nearest_normal"]
-    train = np.loadtxt(folder / "train_normal_score_nearest_normal.csv")
-    assert values["threshold"] == pytest.approx(np.percentile(train, 98))
+    assert values["threshold"] == 2.5
+    assert values["accuracy"] == pytest.approx(
+        np.mean([scores_of(folder, "normal") < 2.5, scores_of(folder, "abnormal") >= 2.5])
+    )
     assert values["auroc"] > 0.95
     assert values["by_activity"]["a05"]["abnormal"]["windows"] == 50
     assert set(values["by_subject"]) == {"p1", "p2"}
@@ -62,19 +72,30 @@ def test_scores_survive_the_csv(folder, rng):
 def test_a_missing_file_is_one_clear_error(folder, name):
     (folder / name).unlink()
     with pytest.raises(AMSLError, match=f"{name}: not found. Run scripts/train.py first"):
-        evaluate_results(folder, DetectorConfig(), RUN)
+        evaluate_results(folder, DETECTOR)
     assert not (folder / "metrics.json").exists()
 
 
 def test_broken_files_are_named(folder):
+    (folder / "run.json").write_text("[]")
+    with pytest.raises(AMSLError, match="run.json: expected an object with the key protocol"):
+        evaluate_results(folder, DETECTOR)
+    (folder / "run.json").write_text(json.dumps(RUN))
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\nabc\n")
     with pytest.raises(AMSLError, match=r"normal_loss_sum_mse.csv: expected one number in each row"):
-        evaluate_results(folder, DetectorConfig(), RUN)
+        evaluate_results(folder, DETECTOR)
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\n2.0\n")
     with pytest.raises(AMSLError, match="expected 50 finite numbers"):
-        evaluate_results(folder, DetectorConfig(), RUN)
+        evaluate_results(folder, DETECTOR)
 
 
 def test_another_detectors_scores_are_refused(folder):
     with pytest.raises(AMSLError, match="another detector"):
-        evaluate_results(folder, DetectorConfig(), {"sha256": "other"})
+        evaluate_results(folder, DETECTOR._replace(data={"fingerprint": "other"}))
+
+
+def test_an_earlier_runs_files_do_not_stay(folder):
+    """A run without memory has no entropy to write."""
+    windows = Windows(np.ones((50, 16, 1)))
+    write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": np.ones(50)})})
+    assert {item.name for item in folder.iterdir()} == {"run.json", "index.csv", "train_normal_loss_sum_mse.csv"}

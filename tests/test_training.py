@@ -1,19 +1,18 @@
 """Training: it goes on after kill -9 and ends with the same weights, float16 stays finite, divergence is one clear error."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
-from tests.conftest import ROOT
+from tests.conftest import ROOT, kill_when, steps_done
 
 SETTINGS = {"views": ["raw", "noise"], "num_slots": 5, "mixed_precision": "off", "seed": 1}
 
@@ -26,22 +25,6 @@ def fit_with_checkpoints(windows, work_dir, **settings):
 
 def weights_of(detector):
     return detector._path.network.get_weights()
-
-
-def steps_done(state: Path) -> int:
-    newest = tf.train.latest_checkpoint(state)
-    return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
-
-
-def kill_when(process, work_dir, steps):
-    """Sends SIGKILL once a state of at least so many steps is kept."""
-    deadline = time.monotonic() + 300
-    while process.poll() is None and time.monotonic() < deadline:
-        if any(steps_done(state) >= steps for state in work_dir.glob("*")):
-            break
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL, "the training ended before it could be killed"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
@@ -72,9 +55,14 @@ def test_a_finished_training_is_not_trained_again_but_other_settings_are(waves, 
     assert len(list((tmp_path / "work").iterdir())) == 2
 
 
-def test_float16_stays_finite_with_loss_scaling(waves):
+def test_float16_stays_finite_with_loss_scaling(waves, monkeypatch):
     """20 steps in float16 on the CPU."""
+    wrapped = []
+    scaled = keras.optimizers.LossScaleOptimizer
+    monkeypatch.setattr(keras.optimizers, "LossScaleOptimizer", lambda inner: wrapped.append(scaled(inner)) or wrapped[0])
     detector = AMSLDetector(**{**SETTINGS, "mixed_precision": "float16", "epochs": 5, "batch_size": 8}).fit(waves)
+    assert int(wrapped[0].inner_optimizer.iterations) + int(wrapped[0].dynamic_scale < 2**15) >= 15
+    assert float(wrapped[0].dynamic_scale) > 1
     assert len(detector.history_["loss"]) == 5
     assert all(np.isfinite(values).all() for values in detector.history_.values())
     assert all(np.isfinite(weights).all() for weights in weights_of(detector))
@@ -91,7 +79,7 @@ def test_losses_by_name_reach_tensorboard_and_the_history(waves, tmp_path):
     names = {"loss", "reconstruction_loss", "view_probabilities_loss", "memory_entropy_loss"}
     assert detector.history_.keys() == names | {f"val_{name}" for name in names}
     for part in ("train", "validation"):
-        (file,) = (tmp_path / part).glob("events*")
+        (file,) = tmp_path.glob(f"{detector.data_['fingerprint']}/{part}/events*")
         tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(file)) for value in event.summary.value}
         assert {f"epoch_{name}" for name in names} <= tags
     weighted = {"reconstruction_loss": 1.0, "view_probabilities_loss": 1.0, "memory_entropy_loss": 0.0002}

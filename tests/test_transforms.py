@@ -125,4 +125,4 @@ def test_module_has_no_transform_without_a_view():
         if callable(item) and getattr(item, "__module__", "") == transforms.__name__
     }
     public = {name for name in public if not name.startswith("_")}
-    assert public == {*VIEW_NAMES, "Draw", "draw_for_windows", "draw_for_scoring", "make_views"}
+    assert public == {*VIEW_NAMES, "Draw", "draw_for_windows", "draw_for_scoring", "make_views", "random_stream"}

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,21 +26,38 @@ def atomic_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def check_replaceable(path: Path, entries: Collection[str]) -> None:
+    """Refuses to replace anything but a folder that holds exactly what this program writes there, or nothing.
+
+    Raises:
+        AMSLError: `path` is something else.
+    """
+    if path.is_dir():
+        found = {item.name for item in path.iterdir()}
+        if not found or found == set(entries):
+            return
+        odd = sorted(found.symmetric_difference(entries))[0]
+        fault = f"has {odd}" if odd in found else f"lacks {odd}"
+    elif path.exists():
+        fault = "is no folder"
+    else:
+        return
+    raise AMSLError(f"{path}: {fault}, so it was not written by this program and is not replaced. Name another folder.")
+
+
 @contextmanager
-def atomic_folder(path: Path, marker: str) -> Iterator[Path]:
+def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
     """Gives a temporary folder, which takes the place of `path` when the block ends well and vanishes when it does not.
 
     Args:
         path: The folder to make or replace.
-        marker: A file that tells a folder of this kind from any other: a non-empty folder without it is never replaced.
+        entries: The names of all that the block puts into it; a folder that holds anything else is never replaced.
 
     Raises:
         AMSLError: `path` holds something else.
     """
-    if path.exists() and not (path.is_dir() and ((path / marker).is_file() or not any(path.iterdir()))):
-        raise AMSLError(
-            f"{path}: exists and is not what this program writes there (it has no {marker}). Move it or name another folder."
-        )
+    path = path.resolve()
+    check_replaceable(path, entries)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary, former = (path.with_name(f".{path.name}.{os.getpid()}.{role}") for role in ("new", "old"))
     try:
@@ -62,19 +79,24 @@ def write_json(path: Path, values: Any) -> None:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 
 
-def read_json(path: Path, advice: str) -> Any:
-    """What a JSON file holds.
+def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, Any]:
+    """The object that a JSON file holds.
 
     Args:
         path: The file.
         advice: What the user should do if it is missing or broken.
+        keys: Which the object must have.
 
     Raises:
-        AMSLError: The file is missing or is not JSON.
+        AMSLError: The file is missing, is not JSON or lacks a key.
     """
     try:
-        return json.loads(path.read_text())
+        values = json.loads(path.read_text())
     except FileNotFoundError as error:
         raise AMSLError(f"{path}: not found. {advice}") from error
     except ValueError as error:
         raise AMSLError(f"{path}: expected JSON ({error}). {advice}") from error
+    for key in keys:
+        if not isinstance(values, dict) or key not in values:
+            raise AMSLError(f"{path}: expected an object with the key {key}. {advice}")
+    return values

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from amsl_tf.config import ModelConfig
 from amsl_tf.data.windows import CHUNK
-from amsl_tf.transforms import draw_for_windows, make_views
+from amsl_tf.transforms import draw_for_windows, make_views, random_stream
 from amsl_tf.views import split_views
 
 
@@ -69,7 +69,7 @@ class MaterialisedViews:
 def view_batches(source: ViewSource, positions: np.ndarray) -> Iterator[np.ndarray]:
     """The views of the windows at these positions in order, as batches (B, R, T, C), with the draws of epoch 0."""
     batches = tf.data.Dataset.from_tensor_slices(positions).batch(CHUNK)
-    yield from batches.map(lambda batch: source.views(batch, 0), tf.data.AUTOTUNE).prefetch(2).as_numpy_iterator()
+    yield from batches.map(lambda batch: source.views(batch, 0), 2).prefetch(2).as_numpy_iterator()
 
 
 def training_batches(
@@ -95,7 +95,7 @@ def training_batches(
         epochs: Counted from 0.
         skip: Batches to leave out at the start, which a resumed training has seen already.
     """
-    order_seed = tf.random.fold_in(tf.constant([seed, 0]), 2)
+    order_seed = random_stream(seed, "order of windows")
 
     def epoch_order(epoch: tf.Tensor) -> tf.data.Dataset:
         order = tf.random.experimental.stateless_shuffle(positions, tf.random.fold_in(order_seed, epoch))

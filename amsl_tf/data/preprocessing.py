@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from amsl_tf.data.dsads import ABNORMAL, CHANNELS, STEPS, find_recordings, read_recordings
 from amsl_tf.data.files import atomic_folder
-from amsl_tf.data.store import GENERATED, ArrayWriter, write_index
+from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, ArrayWriter, write_index
 
 
 def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
@@ -26,7 +26,7 @@ def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
     recordings = find_recordings(source)
     of_kind = {kind: [item for item in recordings if (item.activity in ABNORMAL) == (kind == "abnormal")] for kind in GENERATED}
     with (
-        atomic_folder(output, "normal.npy") as folder,
+        atomic_folder(output, GENERATED_ENTRIES) as folder,
         tqdm(total=sum(len(item.segments) for item in recordings), unit=" files", disable=None) as bar,
     ):
         shapes: dict[str, tuple[int, ...]] = {}

@@ -9,14 +9,14 @@
 A .npy file holds (N, T, C); the CSV beside it says what its rows are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from amsl_tf.data.windows import Windows
+from amsl_tf.data.windows import Windows, check_windows
 from amsl_tf.errors import DataError
 from amsl_tf.views import VIEWS
 
@@ -41,7 +41,9 @@ TEST_NORMAL = Part("normal", "test_dataset/normal data", "test")
 TEST_ABNORMAL = Part("abnormal", "test_dataset/abnormal data", "abnormal")
 PARTS = (TRAIN, TEST_NORMAL, TEST_ABNORMAL)
 GENERATED = ("normal", "abnormal")
+GENERATED_ENTRIES = tuple(f"{kind}.{ending}" for kind in GENERATED for ending in ("npy", "csv"))
 SPLIT = "split.json"
+TRANSFORMED_ENTRIES = (SPLIT, "train_dataset", "test_dataset")
 
 
 class ArrayWriter:
@@ -87,11 +89,11 @@ def write_index(path: Path, columns: dict[str, np.ndarray]) -> None:
     pd.DataFrame(columns).to_csv(path, index=False)
 
 
-def read_index(path: Path, advice: str) -> dict[str, np.ndarray]:
+def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[str, np.ndarray]:
     """The columns of an index, as arrays of strings.
 
     Raises:
-        DataError: The file is missing or is no CSV.
+        DataError: The file is missing, is no CSV or lacks one of `columns`.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False)
@@ -99,6 +101,9 @@ def read_index(path: Path, advice: str) -> dict[str, np.ndarray]:
         raise DataError(f"{path}: not found. {advice}") from error
     except ValueError as error:  # pandas' ParserError and EmptyDataError
         raise DataError(f"{path}: not a CSV file with a header ({error}). {advice}") from error
+    for name in columns:
+        if name not in table.columns:
+            raise DataError(f"{path}: expected a column {name}. {advice}")
     return {str(name): table[name].to_numpy(dtype=str) for name in table.columns}
 
 
@@ -119,15 +124,15 @@ def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dic
     """The materialised views of a part, memory-mapped, by name.
 
     Raises:
-        DataError: A file is missing, broken or of another shape than the raw view.
+        DataError: A file is missing or broken, or of another shape than the raw view.
     """
     suffixes = {view.name: view.suffix for view in VIEWS}
-    views = {name: open_array(part.file(root, suffixes[name]), advice) for name in names}
     shape = open_array(part.file(root, suffixes["raw"]), advice).shape
-    for name, array in views.items():
-        if array.shape != shape or array.dtype != np.float32:
-            file = part.file(root, suffixes[name])
-            raise DataError(
-                f"{file}: expected float32 {shape} as the raw view. Received: {array.dtype} {array.shape}. {advice}"
-            )
+    views = {}
+    for name in names:
+        file = part.file(root, suffixes[name])
+        try:
+            views[name] = check_windows(open_array(file, advice), shape[1:], shape[0])
+        except DataError as error:
+            raise DataError(f"{file}: {error} {advice}") from error
     return views

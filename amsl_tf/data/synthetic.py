@@ -5,7 +5,6 @@ their own cadence, strength and mounting of the units. Normal and abnormal activ
 abnormal ones differ in dynamics: a faster, uneven beat with bursts.
 """
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -55,16 +54,16 @@ def make_windows(activity: str, person: int, segments: int, seed: int = 0) -> np
     return recording.reshape(segments, STEPS, CHANNELS)
 
 
-def write_tree(root: Path, people: int = 4, segments: int = 8, seed: int = 0, activities: Iterable[str] = ACTIVITIES) -> int:
+def write_tree(root: Path, people: int = 4, segments: int = 8, seed: int = 0) -> int:
     """Writes recordings as DSADS' text files and returns their number.
 
     Raises:
         AMSLError: `root` holds something that this function has not written.
     """
     files = 0
-    with atomic_folder(root, MARKER) as folder:
+    with atomic_folder(root, (MARKER, *ACTIVITIES)) as folder:
         (folder / MARKER).write_text("Made by amsl_tf.data.synthetic; not real data.\n")
-        for activity in activities:
+        for activity in ACTIVITIES:
             for person in range(1, people + 1):
                 target = folder / activity / f"p{person}"
                 target.mkdir(parents=True)

@@ -50,12 +50,13 @@ class Windows:
         return {name: values for name, values in known.items() if values is not None}
 
 
-def check_windows(x: Any, shape: tuple[int, int] | None = None) -> np.ndarray:
+def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | None = None) -> np.ndarray:
     """Returns windows as a finite float32 array (N, T, C), memory-mapped where it came so.
 
     Args:
         x: Anything that NumPy takes for a three-dimensional array of numbers.
         shape: The (T, C) that is expected; any T of at least 16 and any C of at least 1 if None.
+        count: The N that is expected; any from 1 if None.
 
     Raises:
         DataError: The array is empty, has another shape, or holds something that is not a finite number.
@@ -64,8 +65,8 @@ def check_windows(x: Any, shape: tuple[int, int] | None = None) -> np.ndarray:
         array = np.asanyarray(x)
     except ValueError as error:  # rows of different lengths
         raise DataError(f"windows must form one array (N, T, C). Received: {error}.") from error
-    expected = "(N, T, C)" if shape is None else f"(N, {shape[0]}, {shape[1]})"
-    if array.ndim != 3 or (shape is not None and array.shape[1:] != shape):
+    expected = f"({count or 'N'}, {'T, C' if shape is None else f'{shape[0]}, {shape[1]}'})"
+    if array.ndim != 3 or array.shape[1:] != (shape or array.shape[1:]) or len(array) != (count or len(array)):
         raise DataError(f"windows must have shape {expected}: windows, time steps, channels. Received: shape={array.shape}.")
     if 0 in array.shape or array.shape[1] < MIN_STEPS:
         raise DataError(

@@ -13,7 +13,7 @@ class MinMaxScaling(keras.layers.Layer):
     """Maps each cell of the views it was fitted on to [0, 1].
 
     A cell is one (view, time step, channel). Values outside of what `adapt` saw fall outside of [0, 1]: nothing is clipped. A
-    cell that was constant is only shifted to 0.
+    cell that was constant, but for rounding, is only shifted to 0.
 
     Call:
         views: (B, R, T, C).
@@ -41,7 +41,8 @@ class MinMaxScaling(keras.layers.Layer):
         if minimum is None or maximum is None:
             raise ValueError("adapt needs at least one batch of views. Received: none.")
         span = maximum - minimum
-        self.restore(minimum, np.where(span > 0, span, 1.0))
+        rounding = 1e-6 * np.maximum(np.abs(minimum), np.abs(maximum))
+        self.restore(minimum, np.where(span > rounding, span, 1.0))
 
     def restore(self, minimum: np.ndarray, span: np.ndarray) -> None:
         """Sets the fitted state, (R, T, C) each, as it was read from another layer."""

@@ -29,18 +29,17 @@ def test_a_failure_leaves_the_old_file(tmp_path, error):
 
 
 def make(folder, content):
-    with atomic_folder(folder, "marker") as temporary:
-        (temporary / "marker").write_text(content)
+    with atomic_folder(folder, ["only"]) as temporary:
+        (temporary / "only").write_text(content)
         if content == "bad":
             raise KeyboardInterrupt
 
 
 def test_a_folder_replaces_one_of_its_kind(tmp_path):
     make(tmp_path / "a", "one")
-    (tmp_path / "a" / "left over").touch()
     make(tmp_path / "a", "two")
     assert [item.name for item in tmp_path.iterdir()] == ["a"]
-    assert [(item.name, item.read_text()) for item in (tmp_path / "a").iterdir()] == [("marker", "two")]
+    assert [(item.name, item.read_text()) for item in (tmp_path / "a").iterdir()] == [("only", "two")]
 
 
 def test_a_failure_leaves_the_old_folder(tmp_path):
@@ -48,7 +47,7 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "a", "bad")
     assert [item.name for item in tmp_path.iterdir()] == ["a"]
-    assert (tmp_path / "a" / "marker").read_text() == "one"
+    assert (tmp_path / "a" / "only").read_text() == "one"
 
 
 def test_a_failure_leaves_nothing_new(tmp_path):
@@ -57,22 +56,29 @@ def test_a_failure_leaves_nothing_new(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_folder_may_be_replaced_but_nothing_foreign(tmp_path):
+@pytest.mark.parametrize(("names", "fault"), [(["thesis.txt"], "lacks only"), (["only", "thesis.txt"], "has thesis.txt")])
+def test_nothing_foreign_is_replaced(tmp_path, names, fault):
+    (tmp_path / "a").mkdir()
+    for name in names:
+        (tmp_path / "a" / name).write_text("precious")
+    with pytest.raises(AMSLError, match=f"{fault}, so it was not written by this program"):
+        make(tmp_path / "a", "one")
+    assert {item.name: item.read_text() for item in (tmp_path / "a").iterdir()} == dict.fromkeys(names, "precious")
+
+
+def test_an_empty_folder_is_replaced_and_a_file_is_not(tmp_path):
     (tmp_path / "empty").mkdir()
     make(tmp_path / "empty", "one")
-    (tmp_path / "foreign").mkdir()
-    (tmp_path / "foreign" / "thesis.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
-    for name in ("foreign", "file"):
-        with pytest.raises(AMSLError, match="not what this program writes"):
-            make(tmp_path / name, "one")
-    assert (tmp_path / "foreign" / "thesis.txt").read_text() == (tmp_path / "file").read_text() == "precious"
+    with pytest.raises(AMSLError, match="is no folder"):
+        make(tmp_path / "file", "one")
+    assert (tmp_path / "file").read_text() == "precious"
 
 
 def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, None]})
     assert read_json(tmp_path / "a.json", "") == {"a": [1, None]}
     (tmp_path / "broken.json").write_text("{")
-    for name, said in (("none.json", "not found. Do this."), ("broken.json", "expected JSON")):
+    for name, said in (("none", "not found. Do this."), ("broken", "expected JSON"), ("a", "with the key b. Do this.")):
         with pytest.raises(AMSLError, match=said):
-            read_json(tmp_path / name, "Do this.")
+            read_json(tmp_path / f"{name}.json", "Do this.", ["a", "b"])

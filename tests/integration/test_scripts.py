@@ -3,18 +3,16 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from amsl_tf.data.synthetic import write_tree
-from tests.conftest import ROOT, run_python
+from tests.conftest import ROOT, kill_when, run_python
 
-SETTINGS = ("--epochs", 1, "--num-slots", 20, "--mixed-precision", "off")
+SETTINGS = ("--epochs", 1, "--batch-size", 4, "--num-slots", 20, "--mixed-precision", "off")
 
 
 def script(name, *arguments):
@@ -140,7 +138,16 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path):
 def test_unknown_people_are_named(made, tmp_path):
     arguments = ("--input", made / "generate", "--output", tmp_path / "out", "--protocol", "subject", "--test-subjects", 2, 9)
     assert_refused(script("transformation", *arguments), "p9 does not occur; there are p1, p2")
+    finished = script("transformation", "--input", made / "generate", "--output", tmp_path / "out", "--test-subjects", 2)
+    assert_refused(finished, "test subjects are for the protocol subject")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_place_for_the_detector_is_looked_for_before_training(made, tmp_path):
+    (tmp_path / "thesis.txt").touch()
+    finished = script("train", "--input", made / "transform", "--detector", tmp_path, "--results", tmp_path / "results")
+    assert_refused(finished, "not written by this program")
+    assert [item.name for item in tmp_path.iterdir()] == ["thesis.txt"]
 
 
 def test_cut_and_missing_files_are_named(made, tmp_path):
@@ -163,15 +170,12 @@ def test_train_goes_on_after_kill_9(made, tmp_path):
     shutil.copytree(made / "transform", tmp_path / "transform")
     command = [sys.executable, ROOT / "scripts/train.py", *train_arguments(tmp_path), *SETTINGS, "--checkpoint-seconds", 0]
     process = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
-    while process.poll() is None and not list((tmp_path / "models").glob(".amsl.training/*/ckpt-1.index")):
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    kill_when(process, tmp_path / "models/.amsl.training", steps=2)
     assert not (tmp_path / "models/amsl").exists()
-    assert not (tmp_path / "results").exists()
+    assert list((tmp_path / "results").iterdir()) == []
     finished = script("train", *train_arguments(tmp_path), *SETTINGS)
     assert finished.returncode == 0, finished.stderr
-    assert "going on at epoch 1, step 2" in finished.stderr
+    assert "going on at epoch 1, step " in finished.stderr
     assert [item.name for item in (tmp_path / "models").iterdir()] == ["amsl"]
     for file in (made / "results").glob("*.csv"):
         assert (tmp_path / "results" / file.name).read_text() == file.read_text()
