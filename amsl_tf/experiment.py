@@ -34,9 +34,9 @@ def train_detector(
     """
     detector = detector.resolve()
     check_replaceable(detector, ENTRIES)  # before hours of training, not after
-    results.mkdir(parents=True, exist_ok=True)
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed"))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
+    results.mkdir(parents=True, exist_ok=True)
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:

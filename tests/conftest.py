@@ -50,7 +50,10 @@ def steps_done(state: Path) -> int:
     import tensorflow as tf
 
     newest = tf.train.latest_checkpoint(state)
-    return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
+    try:
+        return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
+    except tf.errors.OpError:  # a newer one took its place just now
+        return 0
 
 
 def kill_when(process, work_dir, steps):

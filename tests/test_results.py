@@ -78,7 +78,7 @@ def test_a_missing_file_is_one_clear_error(folder, name):
 
 def test_broken_files_are_named(folder):
     (folder / "run.json").write_text("[]")
-    with pytest.raises(AMSLError, match="run.json: expected an object with the key protocol"):
+    with pytest.raises(AMSLError, match=r"run.json: expected an object with the key protocol"):
         evaluate_results(folder, DETECTOR)
     (folder / "run.json").write_text(json.dumps(RUN))
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\nabc\n")
