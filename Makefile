@@ -43,7 +43,7 @@ endif
 	@echo "curves: .venv/bin/tensorboard --logdir $(RESULTS)/tensorboard"
 
 test: .venv/test.txt
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n 2 --dist loadfile
 
 lint: .venv/test.txt
 	$(RUN) -m ruff check .

@@ -36,15 +36,16 @@ def train_detector(
     check_replaceable(detector, ENTRIES)  # before hours of training, not after
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed"))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
-    results.mkdir(parents=True, exist_ok=True)
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:
         raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
+    views = open_views(source, TRAIN, config.model.views, _ADVICE)
+    results.mkdir(parents=True, exist_ok=True)
     fitted = AMSLDetector(config).fit(
         windows,
         windows.subject if by_subject else None,
-        views=open_views(source, TRAIN, config.model.views, _ADVICE),
+        views=views,
         work_dir=detector.parent / f".{detector.name}.training",
         log_dir=log_dir,
         checkpoint_seconds=checkpoint_seconds,

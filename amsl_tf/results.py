@@ -16,7 +16,7 @@ from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, Part, read_index, write_index
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
-from amsl_tf.evaluation import CLASSES, evaluate, flagged_by
+from amsl_tf.evaluation import evaluate, flagged_by
 from amsl_tf.saved import Summary
 
 ENDINGS = {
@@ -90,33 +90,32 @@ def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
 
 def table(metrics: Mapping[str, Any]) -> str:
     """The metrics as text: one row a score, then the flagged share of every activity and person."""
+    scores: dict[str, Any] = metrics["scores"]
     columns = ("f1", "accuracy", "precision", "recall", "auroc", "average_precision", "threshold")
-    lines = [
-        f"protocol: {metrics['protocol']}, each window scored alone",
-        "",
-        "score".ljust(32) + "".join(name.rjust(max(9, len(name) + 2)) for name in columns),
-    ]
-    for name, values in metrics["scores"].items():
+    rows = [["score", *columns]]
+    for name, values in scores.items():
         marked = f"{name} (decides)" if name == metrics["decides"] else name
-        lines.append(marked.ljust(32) + "".join(f"{values[key]:.4f}".rjust(max(9, len(key) + 2)) for key in columns))
-    for by, title in (("by_activity", "activity"), ("by_subject", "person")):
-        lines += [
-            "",
-            f"flagged, % by {title}".ljust(36) + "windows".rjust(9) + "".join(name.rjust(16) for name in metrics["scores"]),
-        ]
-        first = next(iter(metrics["scores"].values()))[by]
-        for label, classes in first.items():
-            for kind in (name for name in CLASSES if name in classes):
-                shares = "".join(
-                    f"{100 * values[by][label][kind]['flagged']:.1f}".rjust(16) for values in metrics["scores"].values()
-                )
-                lines.append(
-                    f"{label} {ACTIVITIES.get(label, '')}"[:28].ljust(28)
-                    + kind.ljust(8)
-                    + f"{classes[kind]['windows']:,}".rjust(9)
-                    + shares
-                )
+        rows.append([marked, *(f"{values[column]:.4f}" for column in columns)])
+    lines = [f"protocol: {metrics['protocol']}, each window scored alone", "", *_aligned(rows, left=1)]
+    for by in ("by_activity", "by_subject"):
+        rows = [["flagged, %", "", "windows", *scores]]
+        for label, classes in next(iter(scores.values()))[by].items():
+            for kind, counted in classes.items():
+                shares = (f"{100 * values[by][label][kind]['flagged']:.1f}" for values in scores.values())
+                rows.append([f"{label} {ACTIVITIES.get(label, '')}".rstrip(), kind, f"{counted['windows']:,}", *shares])
+        lines += ["", *_aligned(rows, left=2)]
     return "\n".join(lines)
+
+
+def _aligned(rows: list[list[str]], left: int) -> list[str]:
+    """Rows of cells as lines, the first `left` columns aligned left and the others right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if place < left else cell.rjust(width) for place, (cell, width) in enumerate(cells)
+        ).rstrip()
+        for cells in (zip(row, widths, strict=True) for row in rows)
+    ]
 
 
 def _read_scores(path: Path, count: int) -> np.ndarray:

@@ -22,7 +22,7 @@ def train_a_little(weights: Path, result: Path) -> None:
     from amsl_tf.views import split_views
 
     keras.utils.set_random_seed(0)
-    config = ModelConfig(num_slots=10)
+    config = ModelConfig(views=("raw", "noise", "permuted"), num_slots=10)
     network = build_amsl(config, (20, 3))
     if weights.exists():
         network.load_weights(weights)
@@ -31,11 +31,11 @@ def train_a_little(weights: Path, result: Path) -> None:
     # the backends draw different dropout from the same seed
     classifier = network.get_layer("view_classifier")
     next(layer for layer in classifier.layers if isinstance(layer, keras.layers.Dropout)).rate = 0.0
-    views = np.random.default_rng(0).uniform(size=(8, 7, 20, 3)).astype(np.float32)
+    views = np.random.default_rng(0).uniform(size=(8, 3, 20, 3)).astype(np.float32)
     inputs = split_views(views, config.views)
     targets = {
         "reconstruction": views,
-        "view_probabilities": np.tile(np.arange(7), (8, 1)),
+        "view_probabilities": np.tile(np.arange(3), (8, 1)),
         "memory_entropy": np.zeros(8, np.float32),
     }
     first = {name: np.asarray(value).tolist() for name, value in network.predict(inputs, verbose=0).items()}
