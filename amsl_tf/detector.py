@@ -1,7 +1,5 @@
 """The detector: the only place that puts all of the package together."""
 
-import hashlib
-import json
 import logging
 import math
 import shutil
@@ -22,8 +20,9 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data import pipeline
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.splits import validation_split
-from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_windows, chunks
+from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_windows
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, training_policy
@@ -120,8 +119,8 @@ class AMSLDetector:
         if views is not None:
             views = _checked_views(views, model.views, x.shape)
             source = pipeline.MaterialisedViews(views)
-        data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": _hash(x)}
-        data["fingerprint"] = _fingerprint(self.config, policy, data, groups, views)
+        data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
+        data["fingerprint"] = fingerprint(self.config, policy, data, groups, views)
 
         scaling = MinMaxScaling()
         everything = pipeline.view_batches(source, np.arange(len(x)))
@@ -279,22 +278,6 @@ class AMSLDetector:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
 
 
-def _fingerprint(
-    config: DetectorConfig,
-    policy: str,
-    data: dict[str, Any],
-    groups: np.ndarray | None,
-    views: Mapping[str, np.ndarray] | None,
-) -> str:
-    """Names a training: another name where anything differs that it depends on."""
-    versions = [__version__, keras.__version__, np.__version__]
-    digest = hashlib.sha256(json.dumps([config.to_dict(), policy, data, versions]).encode())
-    digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())
-    for name, view in (views or {}).items():  # a few rows: two views of the same windows differ everywhere or nowhere
-        digest.update(name.encode() + np.ascontiguousarray(view[:: max(1, len(view) // 8)]).tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _checked_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
     """The views that the network takes, each checked against the shape of the windows."""
     missing = [name for name in names if name not in views]
@@ -310,14 +293,6 @@ def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         for name, values in part.items():
             collected.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in collected.items()}
-
-
-def _hash(x: np.ndarray) -> str:
-    """sha256 of the windows' shape and float32 values."""
-    digest = hashlib.sha256(str(x.shape).encode())
-    for _, chunk in chunks(x):
-        digest.update(np.ascontiguousarray(chunk).tobytes())
-    return digest.hexdigest()
 
 
 def _prefixed(prefix: str, state: Mapping[str, Any]) -> dict[str, np.ndarray]:

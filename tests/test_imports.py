@@ -21,7 +21,7 @@ ORDER = [
     ("transformation", "layers", "precision"),
     ("models", "losses"),
     ("training",),
-    ("scoring", "threshold", "saved"),
+    ("scoring", "threshold", "saved", "fingerprint"),
     ("evaluation",),
     ("results", "detector"),
     ("experiment", "cli"),
