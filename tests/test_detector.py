@@ -114,6 +114,7 @@ def test_groups_hold_back_whole_people_and_the_papers_score_may_decide(waves):
         AMSLDetector(**SMALL).fit(waves, groups=people[:5])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings", [{"memory": "none"}, {"memory": "local", "skip": False}, {"views": ["raw"], "self_supervision": False}]
 )
@@ -145,6 +146,7 @@ def test_a_fit_that_fails_leaves_the_detector_as_it_was(waves, tmp_path):
     assert detector.data_ == data
 
 
+@pytest.mark.slow
 def test_a_dead_channel_is_safe(waves):
     """One that is constant but for the last digit of float32."""
     dead = waves.copy()

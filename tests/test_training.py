@@ -46,6 +46,7 @@ def test_killed_and_resumed_it_ends_with_the_same_weights(waves, tmp_path):
     assert not work.exists()
 
 
+@pytest.mark.slow
 def test_a_finished_training_is_not_trained_again_but_other_settings_are(waves, tmp_path):
     first = fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
     again = fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
