@@ -114,6 +114,7 @@ class AMSLDetector:
         groups = None if groups is None else check_labels("groups", groups, len(x))
         model, training = self.config.model, self.config.training
         shape = (x.shape[1], x.shape[2])
+        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
         policy = training_policy(training.mixed_precision)
         source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
         if views is not None:
@@ -126,7 +127,6 @@ class AMSLDetector:
         everything = pipeline.view_batches(source, np.arange(len(x)))
         parts = math.ceil(len(x) / CHUNK)
         scaling.adapt(tqdm(everything, "fitting the scaling", parts, unit=" batches", delay=2, disable=None))
-        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
         network = build_amsl(model, shape, dtype=policy, seed=training.seed)
         log.info(
             f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
