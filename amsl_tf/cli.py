@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -10,11 +11,22 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 from amsl_tf.errors import AMSLError
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults as a user would type them, and none where there is none."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default is None:
+            return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(action.default)})"
+        return super()._get_help_string(action)
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser that shows every default and says what is wrong in one line."""
 
     def __init__(self, description: str) -> None:
-        super().__init__(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False)
+        super().__init__(description=description, formatter_class=_Formatter, allow_abbrev=False)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
@@ -43,8 +55,15 @@ def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str)
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=text, **option)
 
 
-def run(main: Callable[[], None]) -> None:
-    """Runs a script: one line and exit status 2 for what a user can mend, 130 after Ctrl-C, a traceback for our own faults."""
+def run(main: Callable[[], None], if_interrupted: str = "") -> None:
+    """Runs a script: one line and exit status 2 for what a user can mend, 130 after Ctrl-C, a traceback for our own faults.
+
+    Args:
+        main: The script.
+        if_interrupted: What to tell a user who interrupts it.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the user's other projects run on
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is not an error to tell of
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("amsl_tf").setLevel(logging.INFO)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half-written is removed then, too
@@ -54,7 +73,7 @@ def run(main: Callable[[], None]) -> None:
         message = " ".join(str(error).split())
         sys.exit(_say(f"error: {message}", 2))
     except KeyboardInterrupt:
-        sys.exit(_say("interrupted", 130))
+        sys.exit(_say(f"interrupted{if_interrupted and ': '}{if_interrupted}", 130))
 
 
 def _say(message: str, status: int) -> int:

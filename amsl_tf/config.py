@@ -5,6 +5,7 @@ The defaults are the values of the paper (section and equation numbers refer to 
 
 import math
 from dataclasses import asdict, dataclass, field, fields
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 from amsl_tf.errors import AMSLError
@@ -49,9 +50,9 @@ class ModelConfig:
         _check_choice("memory", self.memory, Memory)
         _check_flag("self_supervision", self.self_supervision)
         _check_flag("skip", self.skip)
-        _check_count("num_slots", self.num_slots)
-        _check_number("classification_weight", self.classification_weight, minimum=0.0)
-        _check_number("entropy_weight", self.entropy_weight, minimum=0.0)
+        _settle_count(self, "num_slots")
+        _settle_number(self, "classification_weight", minimum=0.0)
+        _settle_number(self, "entropy_weight", minimum=0.0)
         if self.memory == "none" and not self.skip:
             raise AMSLError("memory='none' needs skip=True: without memories and without skip a decoder would have no input.")
 
@@ -81,12 +82,12 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _check_count("epochs", self.epochs)
-        _check_count("batch_size", self.batch_size)
-        _check_number("learning_rate", self.learning_rate, minimum=0.0, above=True)
-        _check_number("validation_share", self.validation_share, minimum=0.0, maximum=1.0, above=True)
+        _settle_count(self, "epochs")
+        _settle_count(self, "batch_size")
+        _settle_number(self, "learning_rate", minimum=0.0, above=True)
+        _settle_number(self, "validation_share", minimum=0.0, maximum=1.0, above=True)
         _check_choice("mixed_precision", self.mixed_precision, MixedPrecision)
-        _check_count("seed", self.seed, minimum=0)
+        _settle_count(self, "seed", minimum=0)
         if self.seed >= 2**31:
             raise AMSLError(f"seed must be below 2**31. Received: {self.seed}.")
 
@@ -109,7 +110,7 @@ class DetectorConfig:
 
     def __post_init__(self) -> None:
         _check_choice("score", self.score, Score)
-        _check_number("percentile", self.percentile, minimum=0.0, maximum=100.0, above=True)
+        _settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)
 
     @classmethod
     def from_settings(cls, **settings: Any) -> "DetectorConfig":
@@ -162,14 +163,19 @@ def _check_flag(name: str, value: Any) -> None:
         raise AMSLError(f"{name} must be True or False. Received: {value!r}.")
 
 
-def _check_count(name: str, value: Any, minimum: int = 1) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+def _settle_count(config: Any, name: str, minimum: int = 1) -> None:
+    """Makes a setting an int of at least `minimum`, from any integer type."""
+    value = getattr(config, name)
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise AMSLError(f"{name} must be an integer of at least {minimum}. Received: {value!r}.")
+    object.__setattr__(config, name, int(value))
 
 
-def _check_number(name: str, value: Any, minimum: float, maximum: float = math.inf, above: bool = False) -> None:
-    """`minimum <= value < maximum`, or strictly above the minimum where asked."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+def _settle_number(config: Any, name: str, minimum: float, maximum: float = math.inf, above: bool = False) -> None:
+    """Makes a setting a float, `minimum <= value < maximum`, or strictly above the minimum where asked, from any real type."""
+    value = getattr(config, name)
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not minimum <= value < maximum or (above and value == minimum):
         limits = f"{'above' if above else 'at least'} {minimum:g}" + (f" and below {maximum:g}" if maximum < math.inf else "")
         raise AMSLError(f"{name} must be a number {limits}. Received: {value!r}.")
+    object.__setattr__(config, name, float(value))

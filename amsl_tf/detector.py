@@ -97,8 +97,10 @@ class AMSLDetector:
 
         Args:
             windows: An array (N, T, C) or `Windows`; T at least 16, N at least 2. May be memory-mapped.
-            groups: Who each window is of (N,). If given, one whole group is held back for validation, and the training scores
-                leave out a window's whole group: so the threshold is one for people who have not been seen.
+            groups: Who each window is of, or which recording it is from (N,). If given, one whole group is held back for
+                validation, and the training scores leave out a window's whole group: so the threshold is one for people or
+                recordings that have not been seen. Needed where windows overlap: each would else be compared with its twin,
+                and the threshold would be far too low for new windows.
             views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
             work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
                 removes it. Without it the state of an interrupted training is lost.
@@ -168,6 +170,8 @@ class AMSLDetector:
 
     def decision_function(self, windows: Any) -> np.ndarray:
         """Scores of windows (N, T, C), float32 (N,); higher is more abnormal.
+
+        A window that was trained on finds itself among the normal ones: its honest score is in `training_scores_`.
 
         Raises:
             NotFittedError: The detector has not been fitted.

@@ -149,6 +149,9 @@ class _State(keras.callbacks.Callback):
                 advice = "Lower the learning rate or turn mixed precision off."
                 raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. {advice}")
             self.history.setdefault(name, []).append(float(value))
+        if not self.params["verbose"]:
+            said = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
+            log.info(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:
                 self.model.save_weights(temporary)

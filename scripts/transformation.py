@@ -16,8 +16,10 @@ def main() -> None:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="window", help="random split, or test on people who are not trained on"
     )
-    parser.add_argument("--test-subjects", nargs="+", help="people of the test set, with --protocol subject (default: 6 7 8)")
-    parser.add_argument("--seed", type=int, default=0, help="of the split and of the views")
+    parser.add_argument(
+        "--test-subjects", nargs="+", help="people of the test set, with --protocol subject; 6 7 8 if not given"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="fixes the split and the views")
     arguments = parser.parse_args()
     people = arguments.test_subjects or (["6", "7", "8"] if arguments.protocol == "subject" else [])
     from amsl_tf.transformation import transform  # late: it starts TensorFlow, which takes seconds

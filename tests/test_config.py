@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
@@ -84,6 +85,12 @@ def test_what_cannot_be_used_is_refused(settings, said):
 def test_broken_settings_are_refused(values):
     with pytest.raises(AMSLError):
         DetectorConfig.from_dict(values)
+
+
+def test_numbers_of_any_type_become_those_of_json():
+    config = DetectorConfig.from_settings(epochs=np.int64(3), percentile=np.float32(95), learning_rate=1)
+    assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert (config.training.epochs, config.percentile, config.training.learning_rate) == (3, 95.0, 1.0)
 
 
 def test_configs_do_not_change():

@@ -197,7 +197,7 @@ def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):
     ]
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").touch()
-    with pytest.raises(AMSLError, match="Name another folder"):
+    with pytest.raises(AMSLError, match="name another folder"):
         detector.save(tmp_path / "other")
     assert len(list(tmp_path.iterdir())) == 2
 

@@ -74,8 +74,11 @@ def find_recordings(root: Path) -> list[Recording]:
     """
     if not root.is_dir():
         raise DataError(
-            f"{root}: expected a folder with DSADS' activities a01 to a19, found none. data/README.md says where to get it."
+            f"{root}: expected a folder with DSADS' folders a01 to a19, found none. Name it with --source; data/README.md says "
+            "where to get the data."
         )
+    if not _named(root, r"a\d\d"):
+        raise DataError(f"{root}: expected DSADS' folders a01 to a19 in it, found none. Name the folder that holds them.")
     folders = {activity: _named(root / activity, r"p\d+") for activity in ACTIVITIES}
     for activity, people in folders.items():
         if not people:

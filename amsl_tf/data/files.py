@@ -37,12 +37,12 @@ def check_replaceable(path: Path, entries: Collection[str]) -> None:
         if not found or found == set(entries):
             return
         odd = sorted(found.symmetric_difference(entries))[0]
-        fault = f"has {odd}" if odd in found else f"lacks {odd}"
+        fault = f"has {odd}, which this program does not write there" if odd in found else f"lacks {odd}, so it is another's"
     elif path.exists():
         fault = "is no folder"
     else:
         return
-    raise AMSLError(f"{path}: {fault}, so it was not written by this program and is not replaced. Name another folder.")
+    raise AMSLError(f"{path}: {fault}. It is not replaced: move what you need and remove it, or name another folder.")
 
 
 @contextmanager

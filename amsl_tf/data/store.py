@@ -10,7 +10,7 @@ A .npy file holds (N, T, C); the CSV beside it says what its rows are.
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -108,15 +108,16 @@ def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[s
 
 
 def open_windows(array: Path, index: Path, advice: str) -> Windows:
-    """Windows from an .npy file and the CSV that says what its rows are.
+    """Windows from an .npy file and the CSV that says what its rows are; columns that `Windows` has not are left out.
 
     Raises:
         DataError: A file is missing or broken, or the two do not fit.
     """
     columns = read_index(index, advice)
+    known = {item.name: columns[item.name] for item in fields(Windows) if item.name in columns}
     try:
-        return Windows(open_array(array, advice), **columns)
-    except (DataError, TypeError) as error:
+        return Windows(open_array(array, advice), **known)
+    except DataError as error:
         raise DataError(f"{array} with {index.name}: {error} {advice}") from error
 
 

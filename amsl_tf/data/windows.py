@@ -68,10 +68,12 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
     expected = f"({count or 'N'}, {'T, C' if shape is None else f'{shape[0]}, {shape[1]}'})"
     if array.ndim != 3 or array.shape[1:] != (shape or array.shape[1:]) or len(array) != (count or len(array)):
         raise DataError(f"windows must have shape {expected}: windows, time steps, channels. Received: shape={array.shape}.")
-    if 0 in array.shape or array.shape[1] < MIN_STEPS:
-        raise DataError(
-            f"there must be at least one window, {MIN_STEPS} time steps and one channel. Received: shape={array.shape}."
-        )
+    for axis, (name, least) in enumerate({"window": 1, "time step": MIN_STEPS, "channel": 1}.items()):
+        if array.shape[axis] < least:
+            raise DataError(
+                f"there must be at least {least} {name}{'s' * (least > 1)}; the order is windows, time steps, channels. "
+                f"Received: shape={array.shape}."
+            )
     if array.dtype.kind not in "fiu":
         raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}.")
     with np.errstate(over="ignore"):  # what overflows float32 is found below, as infinite

@@ -105,8 +105,10 @@ def test_rows_that_moved_between_files_are_found(tree):
 
 
 def test_missing_folders_are_named(tree, tmp_path):
-    with pytest.raises(DataError, match="expected a folder with DSADS' activities"):
+    with pytest.raises(DataError, match="expected a folder with DSADS' folders"):
         find_recordings(tmp_path / "typo")
+    with pytest.raises(DataError, match="Name the folder that holds them"):
+        find_recordings(tree / "a05")
     shutil.rmtree(tree / "a07/p2")
     with pytest.raises(DataError, match=r"a07/p2/s01.txt: missing"):
         find_recordings(tree)
@@ -118,7 +120,7 @@ def test_missing_folders_are_named(tree, tmp_path):
 def test_output_that_is_something_else_is_left_alone(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("precious")
-    with pytest.raises(AMSLError, match="Name another folder"):
+    with pytest.raises(AMSLError, match="name another folder"):
         preprocess(tree, tmp_path / "out")
     assert [item.name for item in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 

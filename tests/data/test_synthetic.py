@@ -41,5 +41,5 @@ def test_abnormal_activities_differ_in_dynamics_not_in_offset_or_strength():
 
 def test_real_data_are_never_replaced(tmp_path):
     (tmp_path / "DASADS/a01").mkdir(parents=True)
-    with pytest.raises(AMSLError, match="not written by this program"):
+    with pytest.raises(AMSLError, match="is not replaced"):
         write_tree(tmp_path / "DASADS", people=2, segments=2)

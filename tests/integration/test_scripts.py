@@ -110,7 +110,7 @@ def test_nothing_fitted_sees_test_windows(made, tmp_path):
 @pytest.mark.parametrize(
     ("name", "option", "said"),
     [
-        ("preprocessing", "--source", "expected a folder with DSADS' activities"),
+        ("preprocessing", "--source", "expected a folder with DSADS' folders"),
         ("transformation", "--input", "Run scripts/preprocessing.py first"),
         ("train", "--input", "Run scripts/transformation.py first"),
         ("evaluate", "--detector", "Name the folder of a saved detector"),
