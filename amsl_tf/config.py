@@ -4,6 +4,7 @@ The defaults are the values of the paper (section and equation numbers refer to 
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -39,7 +40,7 @@ class ModelConfig:
     entropy_weight: float = 0.0002
 
     def __post_init__(self) -> None:
-        if isinstance(self.views, str):
+        if isinstance(self.views, str) or not isinstance(self.views, Iterable):
             raise AMSLError(f"views must be a list of names, as in ['raw', 'noise']. Received: {self.views!r}.")
         object.__setattr__(self, "views", tuple(self.views))
         in_order = tuple(name for name in VIEW_NAMES if name in self.views)

@@ -26,7 +26,7 @@ from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, training_policy
-from amsl_tf.saved import ADVICE, CONFIG, DATA, ENTRIES, FORMAT, METRICS, STATE, WEIGHTS, read_summary
+from amsl_tf.saved import ADVICE, CONFIG, DATA, ENTRIES, FORMAT, METRICS, STATE, WEIGHTS, hash_files, read_summary
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
@@ -232,14 +232,15 @@ class AMSLDetector:
             path.network.save_weights(target / WEIGHTS)
             write_json(target / METRICS, {"thresholds": self.thresholds_, "history": self.history_})
             write_json(target / DATA, self.data_)
-            write_json(target / CONFIG, {"format": FORMAT, "amsl_tf": __version__, "config": self.config.to_dict()})
+            about = {"format": FORMAT, "amsl_tf": __version__, "files": hash_files(target), "config": self.config.to_dict()}
+            write_json(target / CONFIG, about)
 
     @classmethod
     def load(cls, folder: str | Path) -> "AMSLDetector":
         """Reads a detector that `save` has written. Nothing in the folder is run.
 
         Raises:
-            AMSLError: A file is missing or broken, or of another version of the format.
+            AMSLError: A file is missing, broken or not the one that was saved, or of another version of the format.
         """
         source = Path(folder)
         summary = read_summary(source)
@@ -249,6 +250,9 @@ class AMSLDetector:
         detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
         shape = detector._shape
         try:
+            damaged = [name for name, found in hash_files(source).items() if found != summary.files.get(name)]
+            if damaged:
+                raise ValueError(f"{damaged[0]} is not the file that was saved")
             with np.load(source / STATE, allow_pickle=False) as stored:
                 state = {name: stored[name] for name in stored.files}
             network = build_amsl(model, shape)

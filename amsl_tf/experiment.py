@@ -4,11 +4,11 @@ from pathlib import Path
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import check_replaceable, read_json
-from amsl_tf.data.store import PARTS, SPLIT, TRAIN, open_views, open_windows
+from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TRAIN, open_views, open_windows
 from amsl_tf.detector import AMSLDetector
-from amsl_tf.errors import DataError
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.results import write_results
-from amsl_tf.saved import ENTRIES
+from amsl_tf.saved import CONFIG, ENTRIES
 
 _ADVICE = "Run scripts/transformation.py first, or name the folder that it wrote with --input."
 
@@ -30,10 +30,13 @@ def train_detector(
         checkpoint_seconds: At least so long between two states in an epoch.
 
     Raises:
-        AMSLError: The input is missing or broken, or the training diverges.
+        AMSLError: The input is missing or broken, the folders to write to are in each other's way, or the training diverges.
     """
     detector = detector.resolve()
-    check_replaceable(detector, ENTRIES)  # before hours of training, not after
+    # all before hours of training, not after
+    check_replaceable(detector, ENTRIES)
+    for folder in (results, log_dir):
+        _check_place(folder.resolve(), detector)
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed"))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
     windows = parts[TRAIN]
@@ -41,7 +44,8 @@ def train_detector(
     if by_subject and windows.subject is None:
         raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
     views = open_views(source, TRAIN, config.model.views, _ADVICE)
-    results.mkdir(parents=True, exist_ok=True)
+    for folder in (results, log_dir):
+        folder.mkdir(parents=True, exist_ok=True)
     fitted = AMSLDetector(config).fit(
         windows,
         windows.subject if by_subject else None,
@@ -65,3 +69,15 @@ def train_detector(
     fitted.save(detector)
     fitted.discard_work()
     return fitted
+
+
+def _check_place(folder: Path, detector: Path) -> None:
+    """Refuses a folder for results or logs that would mix with the files of a detector or of a data set."""
+    advice = "Name another folder."
+    if folder == detector or detector in folder.parents:
+        raise AMSLError(f"{folder}: lies in the folder of the detector, which holds nothing else. {advice}")
+    for name in (CONFIG, SPLIT, *GENERATED_ENTRIES):
+        if (folder / name).exists():
+            raise AMSLError(f"{folder}: holds {name}, so it is the place of other files. {advice}")
+    if next(folder.glob("data_*.npy"), None):
+        raise AMSLError(f"{folder}: holds materialised views. {advice}")

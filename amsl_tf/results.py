@@ -72,12 +72,14 @@ def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
     parts = {part: index["set"] == part.name for part in PARTS}
     is_test = parts[TEST_NORMAL] | parts[TEST_ABNORMAL]
     abnormal = parts[TEST_ABNORMAL][is_test]
+    if abnormal.all() or not abnormal.any():
+        raise AMSLError(f"{folder / INDEX}: expected normal and abnormal test windows, found one kind only. {ADVICE}")
     metrics: dict[str, Any] = {"protocol": run["protocol"], "decides": detector.config.score, "scores": {}}
     for name in SCORES:
-        scores = np.empty(len(is_test))
+        scores = np.empty(len(is_test), np.float32)
         for part, rows in parts.items():
             scores[rows] = _read_scores(folder / f"{part.name}_{ENDINGS[name]}.csv", int(rows.sum()))
-        threshold = detector.metrics["thresholds"][name]
+        threshold = detector.threshold(name)
         tested = scores[is_test]
         metrics["scores"][name] = {
             **evaluate(tested, abnormal, threshold),
@@ -120,7 +122,7 @@ def _aligned(rows: list[list[str]], left: int) -> list[str]:
 
 def _read_scores(path: Path, count: int) -> np.ndarray:
     try:
-        scores = np.loadtxt(path, ndmin=1)
+        scores = np.loadtxt(path, np.float32, ndmin=1)
     except FileNotFoundError as error:
         raise AMSLError(f"{path}: not found. {ADVICE}") from error
     except ValueError as error:

@@ -1,5 +1,6 @@
 """The folder of a saved detector: its files, and what can be read of them without TensorFlow."""
 
+import hashlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,11 +26,25 @@ class Summary(NamedTuple):
         config: Its settings.
         metrics: `thresholds`, by name of the score, and `history`, the value of each loss at each epoch.
         data: `windows`, `steps`, `channels` and `sha256` of the training windows, and the `fingerprint` of the training.
+        files: The sha256 of the files with arrays, by name.
     """
 
     config: DetectorConfig
     metrics: dict[str, Any]
     data: dict[str, Any]
+    files: dict[str, str]
+
+    def threshold(self, score: str) -> float:
+        """The threshold of a score. Raises AMSLError if there is none."""
+        try:
+            return float(self.metrics["thresholds"][score])
+        except (KeyError, TypeError, ValueError) as error:
+            raise AMSLError(f"{METRICS}: expected a threshold for {score}, found none. {ADVICE}") from error
+
+
+def hash_files(folder: Path) -> dict[str, str]:
+    """The sha256 of a detector's files with arrays, by name."""
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (WEIGHTS, STATE)}
 
 
 def read_summary(folder: Path) -> Summary:
@@ -38,11 +53,12 @@ def read_summary(folder: Path) -> Summary:
     Raises:
         AMSLError: There is none, or it is of another format.
     """
-    values = read_json(folder / CONFIG, ADVICE, ("format", "config"))
+    values = read_json(folder / CONFIG, ADVICE, ("format", "config", "files"))
     if values["format"] != FORMAT:
         raise AMSLError(f"{folder / CONFIG}: expected a detector of format {FORMAT}, found {values['format']}. {ADVICE}")
     return Summary(
         DetectorConfig.from_dict(values["config"]),
         read_json(folder / METRICS, ADVICE, ("thresholds", "history")),
         read_json(folder / DATA, ADVICE, ("steps", "channels", "fingerprint")),
+        values["files"],
     )

@@ -67,7 +67,7 @@ def train(
         the steps after the interruption.
 
     Raises:
-        AMSLError: A loss is not finite, or the state in `work_dir` is broken.
+        AMSLError: A loss is not finite, or the state in `work_dir` is broken or cannot be written.
     """
     losses, weights = losses_for(config.model)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
@@ -121,6 +121,8 @@ class _State(keras.callbacks.Callback):
 
     def restore(self) -> tuple[int, int]:
         """Takes up the newest checkpoint, if there is one, and returns the epoch and the step in it to go on with."""
+        if set("[]") & set(str(self._folder.absolute())):  # TensorFlow takes them for a pattern and never finds the state again
+            raise AMSLError(f"{self._folder}: the state of a training cannot be kept where a name has [ or ]. Choose another.")
         self._folder.mkdir(parents=True, exist_ok=True)
         newest = self._manager.latest_checkpoint
         if newest is None:
@@ -159,5 +161,8 @@ class _State(keras.callbacks.Callback):
         self._save()  # last: what it is read with is there before it
 
     def _save(self) -> None:
-        self._manager.save()
+        try:
+            self._manager.save()
+        except tf.errors.OpError as error:
+            raise AMSLError(f"{self._folder}: the state of the training cannot be written ({error}).") from error
         self._saved_at = time.monotonic()

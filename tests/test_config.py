@@ -52,6 +52,7 @@ def test_first_views_are_a_subset(count):
     [
         ({"views": []}, "views"),
         ({"views": "raw"}, "list of names"),
+        ({"views": 5}, "list of names"),
         ({"views": ["noise", "raw"]}, "in this order"),
         ({"views": ["raw", "raw"]}, "in this order"),
         ({"views": ["mirrored"]}, "mirrored"),

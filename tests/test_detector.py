@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 
 from amsl_tf import AMSLDetector, Windows
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.saved import hash_files
 
 SETTINGS = {"epochs": 2, "num_slots": 5, "mixed_precision": "off", "seed": 1}
 SMALL = {**SETTINGS, "epochs": 1, "views": ["raw", "permuted"]}  # most of the time of a small fit goes into building graphs
@@ -172,6 +173,15 @@ def test_bad_input_is_refused(detector, new):
     assert detector.decision_function(Windows(new)).shape == (50,)
 
 
+def test_the_largest_values_have_scores(detector, new):
+    huge = new[:3].copy()
+    huge[0, 3, 1] = 1e30
+    scores = detector.decision_function(huge)
+    assert np.isfinite(scores).all()
+    assert scores[0] > detector.threshold_
+    np.testing.assert_allclose(scores[1:], detector.decision_function(new[1:3]), rtol=1e-5)
+
+
 def test_before_fit(tmp_path):
     detector = AMSLDetector()
     for use in (
@@ -216,6 +226,17 @@ def test_a_broken_folder_is_one_clear_error(detector, tmp_path, name, damage):
         AMSLDetector.load(tmp_path / "saved")
 
 
+@pytest.mark.parametrize("name", ["state.npz", "weights.weights.h5"])
+def test_a_flipped_bit_is_found(detector, tmp_path, name):
+    """Neither format would notice: the arrays are not compressed."""
+    detector.save(tmp_path / "saved")
+    content = bytearray((tmp_path / "saved" / name).read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "saved" / name).write_bytes(content)
+    with pytest.raises(AMSLError, match=f"{name} is not the file that was saved"):
+        AMSLDetector.load(tmp_path / "saved")
+
+
 class Trap:
     """Writes a file when it is unpickled."""
 
@@ -231,6 +252,8 @@ def test_pickles_are_not_opened(detector, tmp_path):
     with np.load(tmp_path / "saved" / "state.npz") as stored:
         state = {name: stored[name] for name in stored.files}
     np.savez(tmp_path / "saved" / "state.npz", **{**state, "draw.noise": np.array([Trap(tmp_path / "sprung")], dtype=object)})
+    about = json.loads((tmp_path / "saved/config.json").read_text())
+    (tmp_path / "saved/config.json").write_text(json.dumps({**about, "files": hash_files(tmp_path / "saved")}))
     with pytest.raises(AMSLError, match="not a whole detector"):
         AMSLDetector.load(tmp_path / "saved")
     assert not (tmp_path / "sprung").exists()

@@ -14,7 +14,7 @@ from amsl_tf.saved import Summary
 
 RUN = {"protocol": "window", "fingerprint": "abc"}
 DETECTOR = Summary(
-    DetectorConfig(), {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}}, {"fingerprint": "abc"}
+    DetectorConfig(), {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}}, {"fingerprint": "abc"}, {}
 )
 
 
@@ -85,6 +85,24 @@ def test_broken_files_are_named(folder):
         evaluate_results(folder, DETECTOR)
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\n2.0\n")
     with pytest.raises(AMSLError, match="expected 50 finite numbers"):
+        evaluate_results(folder, DETECTOR)
+
+
+def test_a_score_that_equals_the_threshold_is_abnormal(folder):
+    """As float32, which the CSV's digits stand for: as float64 half of all scores read back differ from themselves."""
+    score = np.loadtxt(folder / "abnormal_loss_sum_mse.csv", dtype=np.float32)[7]
+    equal = DETECTOR._replace(metrics={"thresholds": {"reconstruction": float(score), "nearest_normal": 2.5}})
+    above = DETECTOR._replace(metrics={"thresholds": {"reconstruction": float(np.nextafter(score, 9)), "nearest_normal": 2.5}})
+    at, over = (evaluate_results(folder, of)["scores"]["reconstruction"]["recall_abnormal"] for of in (equal, above))
+    assert at - over == pytest.approx(1 / 50)
+
+
+def test_test_windows_of_one_kind_and_a_missing_threshold_are_refused(folder):
+    with pytest.raises(AMSLError, match="expected a threshold for nearest_normal"):
+        evaluate_results(folder, DETECTOR._replace(metrics={"thresholds": {"reconstruction": 1.5}}))
+    rows = (folder / "index.csv").read_text().splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join(row for row in rows if not row.startswith("abnormal")))
+    with pytest.raises(AMSLError, match="one kind only"):
         evaluate_results(folder, DETECTOR)
 
 

@@ -56,6 +56,12 @@ def test_a_finished_training_is_not_trained_again_but_other_settings_are(waves, 
     assert len(list((tmp_path / "work").iterdir())) == 2
 
 
+def test_a_place_where_no_state_can_be_found_again_is_refused(waves, tmp_path):
+    with pytest.raises(AMSLError, match=r"has \[ or \]"):
+        fit_with_checkpoints(waves, tmp_path / "run[1]", epochs=1)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_float16_stays_finite_with_loss_scaling(waves, monkeypatch):
     """20 steps in float16 on the CPU."""
     wrapped = []

@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     The temporary name ends as `path` does, which decides the format for some writers.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -51,7 +52,7 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
 
     Args:
         path: The folder to make or replace.
-        entries: The names of all that the block puts into it; a folder that holds anything else is never replaced.
+        entries: The names of all that the block puts into it; a folder with other names at its top is never replaced.
 
     Raises:
         AMSLError: `path` holds something else.
@@ -59,9 +60,10 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
     path = path.resolve()
     check_replaceable(path, entries)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary, former = (path.with_name(f".{path.name}.{os.getpid()}.{role}") for role in ("new", "old"))
+    token = secrets.token_hex(4)
+    temporary, former = (path.with_name(f".{path.name}.{token}.{role}") for role in ("new", "old"))
+    temporary.mkdir()
     try:
-        temporary.mkdir()
         yield temporary
         if path.exists():
             path.rename(former)

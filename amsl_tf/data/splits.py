@@ -18,7 +18,7 @@ def random_split(count: int, seed: int, share: float = TRAIN_SHARE) -> tuple[np.
         DataError: One of the two would be empty.
     """
     order = np.random.default_rng(seed).permutation(count)
-    cut = int(count * share)
+    cut = int(round(count * share, 9))  # 10 times 0.1 may be a little less than 1
     if not 0 < cut < count:
         raise DataError(
             f"{count} windows cannot be split {share:.0%} to {1 - share:.0%}: one side would be empty. Give more windows."

@@ -96,7 +96,7 @@ def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[s
         DataError: The file is missing, is no CSV or lacks one of `columns`.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except FileNotFoundError as error:
         raise DataError(f"{path}: not found. {advice}") from error
     except ValueError as error:  # pandas' ParserError and EmptyDataError

@@ -9,6 +9,7 @@ import numpy as np
 from amsl_tf.errors import DataError
 
 MIN_STEPS = 16  # the shortest window: the smoothing needs 11 steps, the encoder halves the time axis twice
+LARGEST = 1e30  # of values: views of it stay finite in float32
 CHUNK = 256  # windows that are held in memory at a time wherever an array is streamed
 
 
@@ -59,7 +60,7 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
         count: The N that is expected; any from 1 if None.
 
     Raises:
-        DataError: The array is empty, has another shape, or holds something that is not a finite number.
+        DataError: The array is empty or has another shape, or holds something that is not a number within `LARGEST` of 0.
     """
     try:
         array = np.asanyarray(x)
@@ -74,15 +75,18 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
                 f"there must be at least {least} {name}{'s' * (least > 1)}; the order is windows, time steps, channels. "
                 f"Received: shape={array.shape}."
             )
+    if isinstance(array, np.ma.MaskedArray):
+        raise DataError("windows must be without gaps. Received: a masked array. Fill what is masked first.")
     if array.dtype.kind not in "fiu":
         raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}.")
     with np.errstate(over="ignore"):  # what overflows float32 is found below, as infinite
         array = array if array.dtype == np.float32 else array.astype(np.float32)
     for start, chunk in chunks(array):
-        if not np.isfinite(chunk).all():
-            window, step, channel = np.argwhere(~np.isfinite(chunk))[0]
+        usable = np.abs(chunk) <= LARGEST  # false for NaN
+        if not usable.all():
+            window, step, channel = np.argwhere(~usable)[0]
             raise DataError(
-                f"windows must be finite float32 numbers. Received: {chunk[window, step, channel]} "
+                f"windows must be finite numbers within {LARGEST:g} of 0. Received: {chunk[window, step, channel]} "
                 f"in window {start + window}, time step {step}, channel {channel} (counted from 0)."
             )
     return array
@@ -92,11 +96,18 @@ def check_labels(name: str, values: Any, count: int) -> np.ndarray:
     """Returns what is known of `count` windows as an array (count,).
 
     Raises:
-        DataError: There is another number of entries.
+        DataError: There is another number of entries, one is missing (None, NaN), or they cannot be compared.
     """
     labels = np.asarray(values)
     if labels.shape != (count,):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: shape={labels.shape}.")
+    missing = [place for place, label in enumerate(labels.tolist()) if label is None or label != label]
+    if missing:
+        raise DataError(f"{name} must have one entry for each of the {count} windows. Received: none for window {missing[0]}.")
+    try:
+        np.unique(labels)
+    except TypeError as error:
+        raise DataError(f"{name} must be all of one type. Received: {error}.") from error
     return labels
 
 

@@ -11,6 +11,8 @@ from amsl_tf.scoring.base import Outputs
 BANK_SIZE = 20_000  # training windows that are kept at most
 LOG_FLOOR = 1e-7  # added to squared errors before the logarithm
 NEAR = 0.01  # distances below this share of the median count as this share: exact repeats of windows have distance 0
+RESOLUTION = 1e-4  # distance a column, in deviations, below which float32 no longer tells windows apart
+ROUNDING = 1e-6  # deviations below this share of the mean are float32's rounding, not a spread
 
 
 class NearestNormal:
@@ -84,12 +86,13 @@ class _Bank:
 
 def _fit_bank(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray | None) -> tuple[_Bank, np.ndarray]:
     """A bank of the `chosen` windows, and the scores of all training windows, each left out or its whole group."""
-    mean, scale = features.mean(axis=0), _safe(features.std(axis=0))
+    mean = features.mean(axis=0)
+    scale = _safe(features.std(axis=0), mean)
     standardised = ((features - mean) / scale).astype(np.float32)
     distances = _left_out_distances(standardised, chosen, groups)
-    floor = np.asarray(NEAR * max(np.median(distances), np.finfo(np.float32).tiny))
+    floor = np.asarray(max(NEAR * np.median(distances), RESOLUTION * np.sqrt(features.shape[1])))
     logs = np.log(np.maximum(distances, floor))
-    bank = _Bank(mean, scale, standardised[chosen], floor, logs.mean(), _safe(logs.std()))
+    bank = _Bank(mean, scale, standardised[chosen], floor, logs.mean(), _safe(logs.std(), logs.mean()))
     return bank, bank.standardise(distances)
 
 
@@ -123,6 +126,6 @@ def _neighbours(windows: np.ndarray) -> NearestNeighbors:
     return NearestNeighbors(algorithm="brute").fit(windows.astype(np.float64))
 
 
-def _safe(scale: np.ndarray) -> np.ndarray:
-    """A deviation to divide by: 1 where there is none."""
-    return np.where(scale > 0, scale, 1.0)
+def _safe(scale: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """A deviation to divide by: 1 where there is none but for rounding."""
+    return np.where(scale > ROUNDING * np.abs(mean), scale, 1.0)

@@ -13,6 +13,7 @@ from amsl_tf.transforms import Draw, make_views
 from amsl_tf.views import split_views
 
 BATCH = 64
+LIMIT = 1e15  # of scaled values: squares of it, and what the network makes of it, stay finite in float32
 
 
 class ScoringPath:
@@ -54,7 +55,7 @@ class ScoringPath:
                 bar.update(len(batch))
 
     def _graph(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
-        scaled = self.scaling(make_views(windows, self.draw, self.names))
+        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self.names)), -LIMIT, LIMIT)
         outputs = self.network(split_views(scaled, self.names), training=False)
         squared = tf.square(outputs["reconstruction"] - scaled)
         made = {

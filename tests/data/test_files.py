@@ -50,6 +50,14 @@ def test_a_failure_leaves_the_old_folder(tmp_path):
     assert (tmp_path / "a" / "only").read_text() == "one"
 
 
+def test_two_writers_do_not_touch_each_other(tmp_path):
+    with atomic_folder(tmp_path / "a", ["only"]) as first:
+        (first / "only").write_text("first")
+        make(tmp_path / "a", "second")
+    assert (tmp_path / "a" / "only").read_text() == "first"
+    assert [item.name for item in tmp_path.iterdir()] == ["a"]
+
+
 def test_a_failure_leaves_nothing_new(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path / "a", "bad")

@@ -12,6 +12,7 @@ def test_random_split_has_the_papers_sizes():
     assert (len(train), len(test)) == (4032, 2688)
     assert sorted([*train, *test]) == list(range(6720))
     assert not np.array_equal(train, np.sort(train))
+    assert len(random_split(10, 0, 1.0 - 0.9)[0]) == 1  # 1 - 0.9 is a little less than 0.1
 
 
 def test_the_seed_decides():

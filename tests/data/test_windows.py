@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amsl_tf.data.windows import Windows, check_windows, chunks
+from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
 from amsl_tf.errors import DataError
 
 
@@ -28,6 +28,7 @@ def test_a_memory_mapped_array_stays_one(tmp_path):
         (np.full((2, 16, 3), "a"), "real numbers"),
         (np.ones((2, 16, 3), complex), "real numbers"),
         ([[[1, 2], [3]]], "one array"),
+        (np.ma.masked_invalid(np.full((2, 16, 3), np.nan)), "masked"),
         (None, r"shape=\(\)"),
     ],
 )
@@ -36,7 +37,7 @@ def test_what_is_no_window_is_refused(x, said):
         check_windows(x)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, -2e30])
 def test_the_first_value_that_is_not_finite_is_named(value):
     x = np.ones((600, 16, 3))
     x[513, 7, 2] = value
@@ -55,6 +56,19 @@ def test_what_is_known_of_windows_must_fit():
     assert len(windows) == 2
     with pytest.raises(DataError, match=r"subject must have one entry for each of the 2 windows. Received: shape=\(3,\)"):
         Windows(np.ones((2, 16, 3)), subject=["p1", "p2", "p3"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([1.0, np.nan], "none for window 1"),
+        (["a", None], "none for window 1"),
+        (np.array([3, "a"], object), "all of one type"),
+    ],
+)
+def test_labels_that_cannot_be_compared_are_refused(labels, said):
+    with pytest.raises(DataError, match=said):
+        check_labels("groups", labels, 2)
 
 
 def test_chunks_cover_everything_once():

@@ -146,8 +146,26 @@ def test_unknown_people_are_named(made, tmp_path):
 def test_a_place_for_the_detector_is_looked_for_before_training(made, tmp_path):
     (tmp_path / "thesis.txt").touch()
     finished = script("train", "--input", made / "transform", "--detector", tmp_path, "--results", tmp_path / "results")
-    assert_refused(finished, "not written by this program")
+    assert_refused(finished, "thesis.txt, which this program does not write")
     assert [item.name for item in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("option", "place"),
+    [
+        ("--results", "models/amsl"),
+        ("--log-dir", "models/amsl/logs"),
+        ("--results", "generate"),
+        ("--results", "transform/train_dataset"),
+    ],
+)
+def test_results_that_would_mix_with_other_files_are_refused_before_training(made, tmp_path, option, place):
+    for name in ("models", "generate", "transform"):
+        shutil.copytree(made / name, tmp_path / name)
+    before = sorted(tmp_path.rglob("*"))
+    finished = script("train", *train_arguments(tmp_path), *SETTINGS, option, tmp_path / place)
+    assert_refused(finished, str(tmp_path / place), "Name another folder")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_cut_and_missing_files_are_named(made, tmp_path):

@@ -65,6 +65,27 @@ def test_repeated_windows_and_constant_features_stay_finite():
     assert scores[4] == scores[5] == scores.min()
 
 
+def test_mostly_repeated_windows(rng):
+    """An idle sensor: rounding must not decide, neither what repeats score nor what they score in another batch."""
+    train = outputs_of(40)
+    train.error[:25], train.latent[:25] = train.error[0], train.latent[0]
+    scorer = NearestNormal()
+    scores = scorer.fit(train)
+    noisy = Outputs(*(part * (1 + rng.uniform(-1e-7, 1e-7, part.shape)).astype(np.float32) for part in train))
+    np.testing.assert_allclose(scorer.score(noisy)[:25], scores[:25], atol=1e-5)
+    alone = scorer.score(Outputs(train.error[30:31], train.latent[30:31]))
+    np.testing.assert_allclose(alone, scorer.score(train)[30], atol=1e-5)
+
+
+def test_only_pairs_of_repeats():
+    """All distances between training windows are the same: there is no deviation of their logarithms to divide by."""
+    train = outputs_of(8)
+    train = Outputs(*(np.repeat(part, 4, axis=0) for part in train))
+    scorer = NearestNormal()
+    np.testing.assert_allclose(scorer.fit(train), 0.0, atol=1e-6)
+    assert (np.abs(scorer.score(outputs_of(5, seed=1))) < 100).all()
+
+
 def test_identical_windows_only():
     train = Outputs(np.ones((4, 1, 2), np.float32), np.ones((4, 1, 2), np.float32))
     assert np.isfinite(NearestNormal().fit(train)).all()
