@@ -51,14 +51,15 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     entropies: list[Any] = []
     global_seed, *local_seeds = _take(seeds, 1 + num_views)
     if config.memory in ("local", "both"):
+        by_view = ops.unstack(latents, num_views, axis=1)
         local = [
-            Memory(config.num_slots, local_seed, name=f"local_memory_{name}")(latents[:, index])
-            for index, (name, local_seed) in enumerate(zip(config.views, local_seeds, strict=True))
+            Memory(config.num_slots, local_seed, name=f"local_memory_{name}", dtype=dtype)(queries)
+            for name, local_seed, queries in zip(config.views, local_seeds, by_view, strict=True)
         ]
         for collected, parts in zip((reads, entropies), zip(*local, strict=True), strict=True):
             collected.append(ops.stack(parts, axis=1))
     if config.memory in ("global", "both"):
-        read, entropy = Memory(config.num_slots, global_seed, name="global_memory")(latents)
+        read, entropy = Memory(config.num_slots, global_seed, name="global_memory", dtype=dtype)(latents)
         reads.append(read)
         entropies.append(entropy)
     decoder_inputs = [latents] if config.skip else []
@@ -69,9 +70,9 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     features = ops.concatenate(decoder_inputs, axis=-1) if len(decoder_inputs) > 1 else decoder_inputs[0]
     decoded = [
         build_decoder(features.shape[2:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=_take(seeds, len(BLOCKS)))(
-            features[:, index]
+            of_view
         )
-        for index, name in enumerate(config.views)
+        for name, of_view in zip(config.views, ops.unstack(features, num_views, axis=1), strict=True)
     ]
     outputs["reconstruction"] = ops.stack(decoded, axis=1)
     return keras.Model(inputs, outputs, name="amsl")

@@ -62,9 +62,37 @@ def test_slots_start_uniform_within_one_over_the_root_of_their_number():
     assert abs(slots.mean()) < 1e-3
 
 
-def test_it_stays_float32_inside_a_bfloat16_network():
-    read, entropy = memory_of(np.eye(4))(ops.cast(np.ones((2, 4)), "bfloat16"))
-    assert read.dtype == entropy.dtype == "float32"
+def test_gradients_are_those_of_the_plain_formula(rng):
+    """Of a sum of reads and entropies with weights of their own, differentiated operation by operation in float64."""
+    import tensorflow as tf
+
+    slots, queries = rng.normal(size=(30, 8)), rng.normal(size=(5, 7, 8))
+    of_read, of_entropy = rng.normal(size=(5, 7, 8)), rng.normal(size=(5, 7))
+    plain_queries, plain_slots = tf.constant(queries), tf.constant(slots)
+    with tf.GradientTape() as tape:
+        tape.watch([plain_queries, plain_slots])
+        weights = tf.nn.softmax(plain_queries @ tf.transpose(plain_slots))
+        entropy = -tf.reduce_sum(weights * tf.math.log(weights), axis=-1)
+        total = tf.reduce_sum(of_read * (weights @ plain_slots)) + tf.reduce_sum(of_entropy * entropy)
+    expected = tape.gradient(total, [plain_queries, plain_slots])
+    layer, inputs = memory_of(slots), tf.constant(queries, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        read, entropy = layer(inputs)
+        total = tf.reduce_sum(of_read.astype(np.float32) * read) + tf.reduce_sum(of_entropy.astype(np.float32) * entropy)
+    for found, wanted in zip(tape.gradient(total, [inputs, layer.slots.value]), expected, strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 3e-3)])
+def test_mixed_precision_stays_near_float32_and_returns_it(policy, tolerance, rng):
+    slots, queries = rng.uniform(-0.05, 0.05, (500, 64)), rng.uniform(0, 2, (9, 64)).astype(np.float32)
+    layer = Memory(500, dtype=policy)
+    layer.build((None, 64))
+    layer.slots.assign(slots)
+    for found, wanted in zip(layer(queries), memory_of(slots)(queries), strict=True):
+        assert found.dtype == "float32"
+        np.testing.assert_allclose(found, wanted, atol=tolerance * np.abs(wanted).max())
 
 
 def test_config_round_trip():
