@@ -25,8 +25,8 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An argument parser that shows every default and says what is wrong in one line."""
 
-    def __init__(self, description: str) -> None:
-        super().__init__(description=description, formatter_class=_Formatter, allow_abbrev=False)
+    def __init__(self, description: str, **settings: Any) -> None:
+        super().__init__(description=description, formatter_class=_Formatter, allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")

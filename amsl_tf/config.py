@@ -15,6 +15,7 @@ from amsl_tf.views import VIEW_NAMES
 Memory = Literal["none", "global", "local", "both"]
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
 Score = Literal["nearest_normal", "reconstruction"]
+ScoringPrecision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
@@ -102,15 +103,18 @@ class DetectorConfig:
         training: How it is trained.
         score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
         percentile: The threshold is this percentile of the scores of normal training windows.
+        scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     score: Score = "nearest_normal"
     percentile: float = 98.0
+    scoring_precision: ScoringPrecision = "float32"
 
     def __post_init__(self) -> None:
         _check_choice("score", self.score, Score)
+        _check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)
         _settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)
 
     @classmethod

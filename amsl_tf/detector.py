@@ -4,7 +4,7 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,12 +20,12 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data import pipeline
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.splits import validation_split
-from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_windows
-from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_views, check_windows
+from amsl_tf.errors import AMSLError
 from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
-from amsl_tf.precision import device_name, training_policy
+from amsl_tf.precision import device_name, scoring_policy, training_policy
 from amsl_tf.saved import ADVICE, CONFIG, DATA, ENTRIES, FORMAT, METRICS, STATE, WEIGHTS, hash_files, read_summary
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
@@ -61,7 +61,8 @@ class AMSLDetector:
         config: All settings; the paper's by default.
         settings: Single settings by name instead: those of `ModelConfig` (`views`, `memory`, `self_supervision`, `skip`,
             `num_slots`, `classification_weight`, `entropy_weight`), of `TrainingConfig` (`epochs`, `batch_size`,
-            `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`).
+            `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`,
+            `scoring_precision`).
 
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
@@ -120,7 +121,7 @@ class AMSLDetector:
         policy = training_policy(training.mixed_precision)
         source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
         if views is not None:
-            views = _checked_views(views, model.views, x.shape)
+            views = check_views(views, model.views, x.shape)
             source = pipeline.MaterialisedViews(views)
         data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
         data["fingerprint"] = fingerprint(self.config, policy, data, groups, views)
@@ -146,11 +147,11 @@ class AMSLDetector:
             work = Path(folder) / data["fingerprint"]
             logs = None if log_dir is None else Path(log_dir)
             history = train(network, self.config, policy, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
-        scoring_network = build_amsl(model, shape)
+        scoring_network = self._scoring_network(shape)
         scoring_network.set_weights(network.get_weights())
         path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
 
-        made = _joined({name: part[name] for name in (*Outputs._fields, *_SAID) if name in part} for part in path.run(x))
+        made = _joined(path.run(x, (*Outputs._fields, *_SAID)))
         outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
         scorers: dict[str, Scorer] = {"reconstruction": Reconstruction(), "nearest_normal": NearestNormal(seed=training.seed)}
         scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
@@ -177,7 +178,7 @@ class AMSLDetector:
             NotFittedError: The detector has not been fitted.
             DataError: The windows have another shape than those it was fitted on, or are not finite.
         """
-        return self.score_components(windows)[self.config.score]
+        return _joined(self._scores(windows, (self.config.score,), ()))[self.config.score]
 
     def predict(self, windows: Any) -> np.ndarray:
         """1 for each abnormal window, 0 for each normal one: int (N,). Raises what `decision_function` raises."""
@@ -189,14 +190,7 @@ class AMSLDetector:
         `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
         memories' attention (with memory). Raises what `decision_function` raises.
         """
-        path, x = self._fitted(), self._checked(windows)
-
-        def components(made: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-            outputs = Outputs(made["error"], made["latent"])
-            scores = {name: scorer.score(outputs) for name, scorer in self._scorers.items()}
-            return {**scores, **{name: made[name] for name in _SAID if name in made}}
-
-        return _joined(components(made) for made in path.run(x))
+        return _joined(self._scores(windows, tuple(self._scorers), _SAID))
 
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
@@ -208,7 +202,7 @@ class AMSLDetector:
                 "time_error": made["time_error"].sum(axis=1),
                 "reconstruction": made["reconstruction"],
             }
-            for made in path.run(x)
+            for made in path.run(x, ("error", "time_error", "reconstruction"))
         )
         return Explanation(**_joined(parts))
 
@@ -255,7 +249,7 @@ class AMSLDetector:
                 raise ValueError(f"{damaged[0]} is not the file that was saved")
             with np.load(source / STATE, allow_pickle=False) as stored:
                 state = {name: stored[name] for name in stored.files}
-            network = build_amsl(model, shape)
+            network = detector._scoring_network(shape)
             network.load_weights(source / WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**_part(state, "scaling"))
@@ -277,6 +271,17 @@ class AMSLDetector:
     def _shape(self) -> tuple[int, int]:
         return self.data_["steps"], self.data_["channels"]
 
+    def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
+        """A network in the precision of scoring, without the weights."""
+        return build_amsl(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
+
+    def _scores(self, windows: Any, names: tuple[str, ...], said: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
+        """Scores of windows by name, and what the network says of them, batch by batch."""
+        path, x = self._fitted(), self._checked(windows)
+        for made in path.run(x, (*Outputs._fields, *said)):
+            outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
+            yield {name: self._scorers[name].score(outputs) for name in names} | made
+
     def _fitted(self) -> ScoringPath:
         if self._path is None:
             raise NotFittedError("this detector has not been fitted: call fit with normal windows, or load a saved one.")
@@ -284,14 +289,6 @@ class AMSLDetector:
 
     def _checked(self, windows: Any) -> np.ndarray:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
-
-
-def _checked_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """The views that the network takes, each checked against the shape of the windows."""
-    missing = [name for name in names if name not in views]
-    if missing:
-        raise DataError(f"views must have an array for each of {', '.join(names)}. Received: none for {', '.join(missing)}.")
-    return {name: check_windows(views[name], shape[1:], shape[0]) for name in names}
 
 
 def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

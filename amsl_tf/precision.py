@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from amsl_tf.config import MixedPrecision
+from amsl_tf.config import MixedPrecision, ScoringPrecision
 
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # flags of processors whose bfloat16 products are faster than float32
@@ -25,6 +25,11 @@ def training_policy(choice: MixedPrecision) -> str:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return _POLICIES["bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "off"]
     return _POLICIES["bfloat16" if any(flag in _cpu_flags() for flag in _FAST_BFLOAT16) else "off"]
+
+
+def scoring_policy(choice: ScoringPrecision) -> str:
+    """The name of the Keras dtype policy that windows are scored in."""
+    return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[choice]
 
 
 def device_name() -> str:

@@ -69,14 +69,7 @@ def train(
     Raises:
         AMSLError: A loss is not finite, or the state in `work_dir` is broken or cannot be written.
     """
-    losses, weights = losses_for(config.model)
-    trained = keras.Model(network.input, {name: network.output[name] for name in losses})
-    optimizer = keras.optimizers.Adam(config.training.learning_rate)
-    if policy == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-    trained.compile(optimizer, loss=losses, loss_weights=weights)
-    optimizer.build(trained.trainable_variables)
-
+    trained = compiled(network, config, policy)
     state = _State(trained, batches.steps, work_dir, checkpoint_seconds)
     callbacks: list[keras.callbacks.Callback] = [state]
     if log_dir is not None:
@@ -103,6 +96,18 @@ def train(
         )
     trained.load_weights(work_dir / BEST)
     return state.history
+
+
+def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras.Model:
+    """The part of a network that its objective needs, ready to be trained."""
+    losses, weights = losses_for(config.model)
+    trained = keras.Model(network.input, {name: network.output[name] for name in losses})
+    optimizer = keras.optimizers.Adam(config.training.learning_rate)
+    if policy == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+    trained.compile(optimizer, loss=losses, loss_weights=weights)
+    optimizer.build(trained.trainable_variables)
+    return trained
 
 
 class _State(keras.callbacks.Callback):

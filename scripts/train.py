@@ -43,6 +43,7 @@ def main() -> None:
         DetectorConfig,
         score="the score that decides",
         percentile="the threshold is this percentile of the scores of normal training windows",
+        scoring_precision="precision in which windows are scored",
     )
     cli.add_settings(
         parser,

@@ -31,6 +31,7 @@ def test_defaults_are_the_papers():
         },
         "score": "nearest_normal",
         "percentile": 98.0,
+        "scoring_precision": "float32",
     }
 
 

@@ -1,6 +1,6 @@
 """Windows of multivariate sensor data, and the one validation that all of them pass."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -90,6 +90,23 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
                 f"in window {start + window}, time step {step}, channel {channel} (counted from 0)."
             )
     return array
+
+
+def check_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """Returns the views of these names, each as `check_windows` does.
+
+    Args:
+        views: Arrays by name; others than `names` are left out.
+        names: Of the views.
+        shape: (N, T, C) of the windows.
+
+    Raises:
+        DataError: A view is missing, or is not what `check_windows` accepts.
+    """
+    missing = [name for name in names if name not in views]
+    if missing:
+        raise DataError(f"views must have an array for each of {', '.join(names)}. Received: none for {', '.join(missing)}.")
+    return {name: check_windows(views[name], shape[1:], shape[0]) for name in names}
 
 
 def check_labels(name: str, values: Any, count: int) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The one way from raw windows to what scores are made of: views, scaling and network in one graph."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -38,23 +38,35 @@ class ScoringPath:
         window_shape: tuple[int, int],
     ) -> None:
         self.network, self.scaling, self.draw, self.names = network, scaling, draw, names
-        self._compute = tf.function(
-            self._graph, input_signature=[tf.TensorSpec((None, *window_shape), tf.float32)], autograph=False
-        )
+        self._signature = [tf.TensorSpec((None, *window_shape), tf.float32)]
+        self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
-    def run(self, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    def run(self, x: np.ndarray, wanted: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
         """Yields what the network makes of windows (N, T, C), `BATCH` at a time, as float32 arrays by name.
 
-        `error` (B, R, C): squared error averaged over time; `time_error` (B, R, T): averaged over channels; `latent` (B, R, F);
-        `reconstruction` (B, R, T, C), in the units of the views; `right_view` (B,): the summed probability of the right view,
-        with self-supervision; `entropy` (B,): the summed entropy of the reads, with memory.
+        Memory does not grow with N, and what is not wanted is not computed.
+
+        Args:
+            x: The windows, possibly memory-mapped.
+            wanted: Some of `error` (B, R, C): squared error averaged over time; `time_error` (B, R, T): averaged over channels;
+                `latent` (B, R, F); `reconstruction` (B, R, T, C), in the units of the views; `right_view` (B,): the summed
+                probability of the right view; `entropy` (B,): the summed entropy of the reads. The last two come only from a
+                network with self-supervision or with memory.
         """
+        if wanted not in self._compiled:
+            self._compiled[wanted] = tf.function(
+                lambda windows: {name: value for name, value in self._graph(windows).items() if name in wanted},
+                input_signature=self._signature,
+                autograph=False,
+            )
+        compute = self._compiled[wanted]
         with tqdm(total=len(x), desc="scoring", unit=" windows", delay=2, disable=None) as bar:
             for _, batch in chunks(x, BATCH):
-                yield {name: value.numpy() for name, value in self._compute(tf.convert_to_tensor(batch)).items()}
+                yield {name: value.numpy() for name, value in compute(tf.convert_to_tensor(batch)).items()}
                 bar.update(len(batch))
 
     def _graph(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Everything; a compiled function keeps only the operations that its results depend on."""
         scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self.names)), -LIMIT, LIMIT)
         outputs = self.network(split_views(scaled, self.names), training=False)
         squared = tf.square(outputs["reconstruction"] - scaled)
