@@ -1,0 +1,1 @@
+"""How fast and how good: what the measurements in README come from."""

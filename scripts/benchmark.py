@@ -1,0 +1,41 @@
+"""Measures: `speed` and `losses` of training beside a plain port, `data` preparation beside a plain loop."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
+
+from amsl_tf import cli
+
+RESULTS = Path("benchmarks/results")
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    kinds = parser.add_subparsers(dest="kind", required=True)
+    speed = kinds.add_parser("speed", description="Training and scoring, in one run.")
+    speed.add_argument("--rounds", type=int, default=5, help="how often each variant is measured; medians are reported")
+    speed.add_argument("--output", type=Path, default=RESULTS / "speed.json", help="file for the report")
+    data = kinds.add_parser("data", description="Preprocessing and transformation, in one run.")
+    data.add_argument("--source", type=Path, default=Path("data/DASADS"), help="folder with a01/p1/s01.txt and so on")
+    data.add_argument("--files", type=int, default=600, help="how many files are read")
+    data.add_argument("--rounds", type=int, default=3, help="how often each variant is measured; medians are reported")
+    data.add_argument("--output", type=Path, default=RESULTS / "data.json", help="file for the report")
+    losses = kinds.add_parser("losses", description="The losses of training beside those of the plain port.")
+    losses.add_argument(
+        "--input",
+        dest="source",
+        metavar="INPUT",
+        type=Path,
+        default=Path("data/transform_dataset"),
+        help="folder that transformation.py wrote",
+    )
+    losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
+    losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
+    arguments = vars(parser.parse_args())
+    import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
+
+
+if __name__ == "__main__":
+    cli.run(main)
