@@ -14,8 +14,9 @@ from typing import Any
 
 from amsl_tf.config import ScoringPrecision
 
-TRAINED, SCORED, SIZE = 64, 64, 2048
 BATCH = 16
+TRAINED, SCORED = 2 * BATCH, 2 * BATCH
+SIZE = 2048
 TASKS = {
     "ceiling float32": 2.0 * SIZE**3,  # floating-point operations
     "ceiling bfloat16": 2.0 * SIZE**3,

@@ -37,8 +37,8 @@ def check_replaceable(path: Path, entries: Collection[str]) -> None:
         found = {item.name for item in path.iterdir()}
         if not found or found == set(entries):
             return
-        odd = sorted(found.symmetric_difference(entries))[0]
-        fault = f"has {odd}, which this program does not write there" if odd in found else f"lacks {odd}, so it is another's"
+        foreign, missing = sorted(found.difference(entries)), sorted(set(entries) - found)
+        fault = f"has {foreign[0]}, which this program does not write there" if foreign else f"lacks {missing[0]}"
     elif path.exists():
         fault = "is no folder"
     else:

@@ -68,12 +68,14 @@ def test_without_faults_it_has_the_products_objective(product, right, views):
     assert objective(right, views) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_the_memories_of_view_0_reach_the_last_two_decoders_only(product, right, views):
     faulty, expected = (outputs(network, views) for network in (port(product, first_memories=True), right))
     changed = {name for name in expected if not np.allclose(faulty[name], expected[name])}
     assert changed == {"reconstruction_scaled", "reconstruction_smoothed"}
 
 
+@pytest.mark.slow
 def test_the_mean_over_slots_is_500_times_weaker(product, right, views):
     faulty, expected = (objective(network, views) for network in (port(product, slot_mean_entropy=True), right))
     entropy = float(np.mean(outputs(product, views)["memory_entropy"]))
