@@ -87,6 +87,7 @@ def test_explain_points_at_the_channel_that_is_wrong(detector, waves):
     assert (detector.explain(broken).channel_error.argmax(axis=1) == 1).all()
 
 
+@pytest.mark.slow
 def test_the_seed_decides_and_global_random_state_is_left_alone(waves):
     np.random.seed(5)
     state = np.random.get_state()[1].copy()
@@ -96,6 +97,7 @@ def test_the_seed_decides_and_global_random_state_is_left_alone(waves):
     np.testing.assert_array_equal(np.random.get_state()[1], state)
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_kept(waves):
     """With steps so large that the last epoch is worse, the weights are those of a training that stopped before it."""
     wild, shorter = (AMSLDetector(**{**SMALL, "epochs": epochs, "learning_rate": 0.3}).fit(waves) for epochs in (3, 2))
