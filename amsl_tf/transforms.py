@@ -92,7 +92,7 @@ def negated(windows: tf.Tensor, draw: Draw) -> tf.Tensor:
 
 def reversed(windows: tf.Tensor, draw: Draw) -> tf.Tensor:  # noqa: A001 (the view's name)
     """Time reversed."""
-    return windows[:, ::-1]
+    return tf.reverse(windows, [1])  # a slice with a negative step takes nine times as long
 
 
 def permuted(windows: tf.Tensor, draw: Draw) -> tf.Tensor:
