@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
 from amsl_tf.errors import AMSLError
@@ -30,6 +31,14 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def add_transformed(parser: argparse.ArgumentParser) -> None:
+    """Adds `--input`, the folder that transformation wrote, under the name `source`."""
+    default = Path("data/transform_dataset")
+    parser.add_argument(
+        "--input", dest="source", metavar="INPUT", type=Path, default=default, help="folder that transformation.py wrote"
+    )
 
 
 def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str) -> None:
@@ -73,7 +82,7 @@ def run(main: Callable[[], None], if_interrupted: str = "") -> None:
         message = " ".join(str(error).split())
         sys.exit(_say(f"error: {message}", 2))
     except KeyboardInterrupt:
-        sys.exit(_say(f"interrupted{if_interrupted and ': '}{if_interrupted}", 130))
+        sys.exit(_say(": ".join(filter(None, ("interrupted", if_interrupted))), 130))
 
 
 def _say(message: str, status: int) -> int:

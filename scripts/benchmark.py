@@ -23,14 +23,7 @@ def main() -> None:
     data.add_argument("--rounds", type=int, default=3, help="how often each variant is measured; medians are reported")
     data.add_argument("--output", type=Path, default=RESULTS / "data.json", help="file for the report")
     losses = kinds.add_parser("losses", description="The losses of training beside those of the plain port.")
-    losses.add_argument(
-        "--input",
-        dest="source",
-        metavar="INPUT",
-        type=Path,
-        default=Path("data/transform_dataset"),
-        help="folder that transformation.py wrote",
-    )
+    cli.add_transformed(losses)
     losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
     arguments = vars(parser.parse_args())

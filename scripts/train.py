@@ -14,14 +14,7 @@ from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument(
-        "--input",
-        dest="source",
-        metavar="INPUT",
-        type=Path,
-        default=Path("data/transform_dataset"),
-        help="folder that transformation.py wrote",
-    )
+    cli.add_transformed(parser)
     parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder to save the detector in")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the scores")
     parser.add_argument("--log-dir", type=Path, help="folder for TensorBoard, RESULTS/tensorboard if not given")

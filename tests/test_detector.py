@@ -160,6 +160,18 @@ def test_a_dead_channel_is_safe(waves):
     assert_same_scores(alone, detector.decision_function(dead[:10]))
 
 
+@pytest.mark.slow
+def test_scoring_in_bfloat16_is_near_float32_and_travels(waves, new, tmp_path):
+    exact, rounded = (AMSLDetector(**SMALL, scoring_precision=name).fit(waves) for name in ("float32", "bfloat16"))
+    wanted, found = (detector.score_components(new)["reconstruction"] for detector in (exact, rounded))
+    assert not np.array_equal(found, wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0.05)
+    rounded.save(tmp_path / "saved")
+    loaded = AMSLDetector.load(tmp_path / "saved")
+    assert loaded.config.scoring_precision == "bfloat16"
+    np.testing.assert_array_equal(loaded.score_components(new)["reconstruction"], found)
+
+
 def test_two_windows_are_enough_and_one_is_not(waves):
     detector = AMSLDetector(**SMALL).fit(waves[:2])
     assert np.isfinite(detector.decision_function(waves[:3])).all()
