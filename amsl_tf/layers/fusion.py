@@ -14,17 +14,16 @@ class AdaptiveFusion(keras.layers.Layer):
     sample; the gates of a view need not sum to 1.
 
     Call:
-        reads: A list of M tensors (B, R, ..., F), one for each memory.
-        Returns the fused read (B, R, ..., F).
+        reads: A list of M lists, one for each memory, of R tensors (B, ..., F), one for each view.
+        Returns the fused reads, a list of R tensors (B, ..., F).
     """
 
-    def build(self, input_shape: list[tuple[int | None, ...]]) -> None:
-        self.gates = self.add_weight(name="gates", shape=(len(input_shape), input_shape[0][1]), initializer="zeros")
+    def build(self, input_shape: list[list[tuple[int | None, ...]]]) -> None:
+        self.gates = self.add_weight(name="gates", shape=(len(input_shape), len(input_shape[0])), initializer="zeros")
 
-    def call(self, reads: list[Any]) -> Any:
+    def call(self, reads: list[list[Any]]) -> list[Any]:
         gates = ops.sigmoid(self.gates)
-        positions = (1,) * (len(reads[0].shape) - 2)
-        return sum(ops.reshape(gates[index], (-1, *positions)) * read for index, read in enumerate(reads))
-
-    def compute_output_shape(self, input_shape: list[tuple[int | None, ...]]) -> tuple[int | None, ...]:
-        return tuple(input_shape[0])
+        return [
+            sum(gates[memory, view] * read for memory, read in enumerate(of_view))
+            for view, of_view in enumerate(zip(*reads, strict=True))
+        ]

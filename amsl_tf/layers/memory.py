@@ -42,7 +42,8 @@ class Memory(keras.layers.Layer):
         shape = ops.shape(queries)
         slots = ops.copy(self.slots)  # a tensor: TensorFlow's custom gradients are not for variables
         made = _read(ops.reshape(queries, (-1, shape[-1])), slots)
-        return ops.reshape(made[:, :-1], shape), ops.reshape(made[:, -1], shape[:-1])
+        read, entropy = ops.split(made, [shape[-1]], axis=-1)  # no slices: the gradient of each is padded to the whole
+        return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
 
     def compute_output_spec(self, queries: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")

@@ -1,7 +1,6 @@
 """The AMSL network: wiring only."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import keras
 import numpy as np
@@ -30,49 +29,43 @@ def build_amsl(config: ModelConfig, window_shape: tuple[int, int], *, dtype: str
     """
     seeds = _seeds(seed)
     num_views = len(config.views)
-
-    # one pass of the encoder over all views: (B, R, T, C) -> (B, R, H, W, F)
     inputs = {name: keras.Input(window_shape, name=name) for name in config.views}
-    views = ops.stack([inputs[name] for name in config.views], axis=1)
-    encoded = build_encoder(window_shape, dtype=dtype, seeds=_take(seeds, len(FILTERS)))(
-        ops.reshape(views, (-1, *window_shape, 1))
-    )
-    latent_shape = encoded.shape[1:]
-    latents = ops.reshape(encoded, (-1, num_views, *latent_shape))
-    outputs = {"latent": ops.mean(ops.cast(latents, "float32"), axis=(2, 3))}
+
+    # views go through the parts that they share one at a time: stacked, their tensors are too large for any cache
+    encoder = build_encoder(window_shape, dtype=dtype, seeds=_take(seeds, len(FILTERS)))
+    latents = [encoder(ops.expand_dims(view, -1)) for view in inputs.values()]
+    outputs = {"latent": ops.stack([ops.mean(ops.cast(latent, "float32"), axis=(1, 2)) for latent in latents], axis=1)}
 
     classifier_seeds = _take(seeds, 4)
     if config.self_supervision:
-        probabilities = build_view_classifier(latent_shape, num_views, dtype=dtype, seeds=classifier_seeds)(encoded)
-        outputs["view_probabilities"] = ops.reshape(probabilities, (-1, num_views, num_views))
+        classifier = build_view_classifier(latents[0].shape[1:], num_views, dtype=dtype, seeds=classifier_seeds)
+        outputs["view_probabilities"] = ops.stack([classifier(latent) for latent in latents], axis=1)
 
-    # each memory gives reads (B, R, H, W, F) and their entropies (B, R, H, W)
-    reads: list[Any] = []
-    entropies: list[Any] = []
     global_seed, *local_seeds = _take(seeds, 1 + num_views)
+    memories: list[list[Memory]] = []  # of each view, one a kind
     if config.memory in ("local", "both"):
-        by_view = ops.unstack(latents, num_views, axis=1)
-        local = [
-            Memory(config.num_slots, local_seed, name=f"local_memory_{name}", dtype=dtype)(queries)
-            for name, local_seed, queries in zip(config.views, local_seeds, by_view, strict=True)
-        ]
-        for collected, parts in zip((reads, entropies), zip(*local, strict=True), strict=True):
-            collected.append(ops.stack(parts, axis=1))
-    if config.memory in ("global", "both"):
-        read, entropy = Memory(config.num_slots, global_seed, name="global_memory", dtype=dtype)(latents)
-        reads.append(read)
-        entropies.append(entropy)
-    decoder_inputs = [latents] if config.skip else []
-    if config.has_memory:
-        decoder_inputs.append(AdaptiveFusion(name="fusion", dtype="float32")(reads))
-        outputs["memory_entropy"] = ops.sum(ops.mean(sum(entropies), axis=(2, 3)), axis=1)
-
-    features = ops.concatenate(decoder_inputs, axis=-1) if len(decoder_inputs) > 1 else decoder_inputs[0]
-    decoded = [
-        build_decoder(features.shape[2:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=_take(seeds, len(BLOCKS)))(
-            of_view
+        memories.append(
+            [
+                Memory(config.num_slots, local_seed, name=f"local_memory_{name}", dtype=dtype)
+                for name, local_seed in zip(config.views, local_seeds, strict=True)
+            ]
         )
-        for name, of_view in zip(config.views, ops.unstack(features, num_views, axis=1), strict=True)
+    if config.memory in ("global", "both"):
+        memories.append([Memory(config.num_slots, global_seed, name="global_memory", dtype=dtype)] * num_views)
+    features = latents
+    if config.has_memory:
+        made = [[memory(latent) for memory, latent in zip(of_kind, latents, strict=True)] for of_kind in memories]
+        entropies = [ops.mean(entropy, axis=(1, 2)) for of_kind in made for _, entropy in of_kind]
+        outputs["memory_entropy"] = sum(entropies)
+        features = AdaptiveFusion(name="fusion", dtype=dtype)([[read for read, _ in of_kind] for of_kind in made])
+        if config.skip:
+            features = [ops.concatenate(pair, axis=-1) for pair in zip(latents, features, strict=True)]
+
+    decoded = [
+        build_decoder(feature.shape[1:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=_take(seeds, len(BLOCKS)))(
+            feature
+        )
+        for name, feature in zip(config.views, features, strict=True)
     ]
     outputs["reconstruction"] = ops.stack(decoded, axis=1)
     return keras.Model(inputs, outputs, name="amsl")

@@ -7,13 +7,13 @@ from amsl_tf.layers import AdaptiveFusion
 
 
 def test_gates_start_at_one_half():
-    local, shared = np.full((2, 3, 4, 5, 6), 2.0, np.float32), np.full((2, 3, 4, 5, 6), 4.0, np.float32)
-    np.testing.assert_allclose(AdaptiveFusion()([local, shared]), 3.0)
+    local, shared = np.full((2, 4, 5, 6), 2.0, np.float32), np.full((2, 4, 5, 6), 4.0, np.float32)
+    np.testing.assert_allclose(AdaptiveFusion()([[local] * 3, [shared] * 3]), np.full((3, 2, 4, 5, 6), 3.0))
 
 
 def test_each_view_of_each_memory_has_its_own_gate():
     layer = AdaptiveFusion()
-    local, shared = np.ones((1, 2, 1, 1, 1), np.float32), np.full((1, 2, 1, 1, 1), 10.0, np.float32)
+    local, shared = [np.ones((1, 1), np.float32)] * 2, [np.full((1, 1), 10.0, np.float32)] * 2
     layer([local, shared])
     odds = np.array([[1.0, 3.0], [0.25, 4.0]])  # sigmoid(log o) = o / (1 + o): 1/2, 3/4 and 1/5, 4/5
     layer.gates.assign(np.log(odds))
@@ -22,7 +22,7 @@ def test_each_view_of_each_memory_has_its_own_gate():
 
 def test_one_memory_has_one_gate_a_view():
     layer = AdaptiveFusion()
-    layer([np.ones((1, 7, 2, 2, 3), np.float32)])
+    layer([[np.ones((1, 2, 2, 3), np.float32)] * 7])
     assert layer.count_params() == 7
 
 
