@@ -35,6 +35,17 @@ class MemoryEntropyLoss(keras.losses.Loss):
         return y_pred
 
 
+def targets_for(config: ModelConfig, views: Any) -> dict[str, Any]:
+    """What the losses of a network compare its outputs with, given its scaled views (B, R, T, C), by name of output."""
+    count, num_views = ops.shape(views)[0], len(config.views)
+    targets = {"reconstruction": views}
+    if config.self_supervision:
+        targets["view_probabilities"] = ops.tile(ops.arange(num_views)[None], (count, 1))
+    if config.has_memory:
+        targets["memory_entropy"] = ops.zeros((count,))
+    return targets
+
+
 def losses_for(config: ModelConfig) -> tuple[dict[str, keras.losses.Loss], dict[str, float]]:
     """The losses of a network and their weights in the objective, by name of output."""
     losses: dict[str, keras.losses.Loss] = {"reconstruction": ReconstructionLoss()}

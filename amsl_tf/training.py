@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
-from amsl_tf.losses import losses_for
+from amsl_tf.losses import losses_for, targets_for
 
 log = logging.getLogger(__name__)
 
@@ -106,7 +107,11 @@ def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
+    # all variables are made here: TensorFlow traces a first step that makes any a second time, which takes seconds
     optimizer.build(trained.trainable_variables)
+    nothing = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in trained.output.items()}
+    trained.compute_loss(y=targets_for(config.model, nothing["reconstruction"]), y_pred=nothing)
+    trained.reset_metrics()
     return trained
 
 

@@ -10,6 +10,7 @@ from amsl_tf.config import DetectorConfig, ModelConfig, ScoringPrecision
 from amsl_tf.data.files import write_json
 from amsl_tf.data.store import TRAIN, open_views
 from amsl_tf.layers import MinMaxScaling
+from amsl_tf.losses import targets_for
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import scoring_policy
 from amsl_tf.training import compiled
@@ -73,12 +74,7 @@ def _product_losses(initial: keras.Model, batches: list[np.ndarray], policy: str
     model = compiled(network, DetectorConfig(), policy)
     losses = []
     for batch in batches:
-        targets = {
-            "reconstruction": batch,
-            "view_probabilities": np.tile(np.arange(len(VIEW_NAMES)), (len(batch), 1)),
-            "memory_entropy": np.zeros(len(batch), np.float32),
-        }
-        losses.append(_loss(model.train_on_batch(split_views(batch, VIEW_NAMES), targets)))
+        losses.append(_loss(model.train_on_batch(split_views(batch, VIEW_NAMES), targets_for(ModelConfig(), batch))))
         model.reset_metrics()
     return losses
 

@@ -17,7 +17,7 @@ def train_a_little(weights: Path, result: Path) -> None:
     import keras
 
     from amsl_tf.config import ModelConfig
-    from amsl_tf.losses import losses_for
+    from amsl_tf.losses import losses_for, targets_for
     from amsl_tf.models.amsl import build_amsl
     from amsl_tf.views import split_views
 
@@ -33,11 +33,7 @@ def train_a_little(weights: Path, result: Path) -> None:
     next(layer for layer in classifier.layers if isinstance(layer, keras.layers.Dropout)).rate = 0.0
     views = np.random.default_rng(0).uniform(size=(8, 3, 20, 3)).astype(np.float32)
     inputs = split_views(views, config.views)
-    targets = {
-        "reconstruction": views,
-        "view_probabilities": np.tile(np.arange(3), (8, 1)),
-        "memory_entropy": np.zeros(8, np.float32),
-    }
+    targets = targets_for(config, views)
     first = {name: np.asarray(value).tolist() for name, value in network.predict(inputs, verbose=0).items()}
     losses, loss_weights = losses_for(config)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})

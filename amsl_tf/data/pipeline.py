@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from amsl_tf.config import ModelConfig
 from amsl_tf.data.windows import CHUNK
+from amsl_tf.losses import targets_for
 from amsl_tf.transforms import draw_for_windows, make_views, random_stream
 from amsl_tf.views import split_views
 
@@ -129,10 +130,4 @@ def _example(
 ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
     """The network's inputs and the targets of its losses."""
     views = scaling(source.views(positions, epoch))
-    count, num_views = tf.shape(views)[0], len(model.views)
-    targets = {"reconstruction": views}
-    if model.self_supervision:
-        targets["view_probabilities"] = tf.tile(tf.range(num_views)[None], (count, 1))
-    if model.has_memory:
-        targets["memory_entropy"] = tf.zeros(count)
-    return split_views(views, model.views), targets
+    return split_views(views, model.views), targets_for(model, views)
