@@ -90,6 +90,7 @@ class AMSLDetector:
         groups: Any = None,
         *,
         views: Mapping[str, np.ndarray] | None = None,
+        weights: str | Path | None = None,
         work_dir: str | Path | None = None,
         log_dir: str | Path | None = None,
         checkpoint_seconds: float = 60.0,
@@ -103,13 +104,15 @@ class AMSLDetector:
                 recordings that have not been seen. Needed where windows overlap: each would else be compared with its twin,
                 and the threshold would be far too low for new windows.
             views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
+            weights: File with the weights of a network that was trained elsewhere (docs/gpu.md), as its `save_weights` writes
+                it: nothing is trained then, all the rest is fitted.
             work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
                 removes it. Without it the state of an interrupted training is lost.
             log_dir: For TensorBoard.
             checkpoint_seconds: At least so long between two states in an epoch.
 
         Raises:
-            AMSLError: The data cannot be used, or the training diverges.
+            AMSLError: The data or the weights cannot be used, or the training diverges.
         """
         if keras.backend.backend() != "tensorflow":
             raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
@@ -131,22 +134,29 @@ class AMSLDetector:
         parts = math.ceil(len(x) / CHUNK)
         scaling.adapt(tqdm(everything, "fitting the scaling", parts, unit=" batches", delay=2, disable=None))
         network = build_amsl(model, shape, dtype=policy, seed=training.seed)
-        log.info(
-            f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
-            f"{network.count_params():,} parameters, {training.epochs} epochs"
-        )
-        common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
-        batches = Batches(
-            training=lambda epochs, skip: pipeline.training_batches(
-                positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
-            ),
-            validation=pipeline.validation_batches(positions=held_back, **common),
-            steps=math.ceil(len(trained_on) / training.batch_size),
-        )
-        with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
-            work = Path(folder) / data["fingerprint"]
-            logs = None if log_dir is None else Path(log_dir)
-            history = train(network, self.config, policy, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds)
+        work, history = None, {}
+        if weights is not None:
+            _load_weights(network, Path(weights))
+            log.info(f"network from {weights}: nothing is trained")
+        else:
+            log.info(
+                f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
+                f"{network.count_params():,} parameters, {training.epochs} epochs"
+            )
+            common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
+            batches = Batches(
+                training=lambda epochs, skip: pipeline.training_batches(
+                    positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
+                ),
+                validation=pipeline.validation_batches(positions=held_back, **common),
+                steps=math.ceil(len(trained_on) / training.batch_size),
+            )
+            with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
+                work = Path(folder) / data["fingerprint"]
+                logs = None if log_dir is None else Path(log_dir)
+                history = train(
+                    network, self.config, policy, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds
+                )
         scoring_network = self._scoring_network(shape)
         scoring_network.set_weights(network.get_weights())
         path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
@@ -289,6 +299,17 @@ class AMSLDetector:
 
     def _checked(self, windows: Any) -> np.ndarray:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
+
+
+def _load_weights(network: keras.Model, file: Path) -> None:
+    """Reads weights that another process has trained. Raises AMSLError where there are none for this network."""
+    try:
+        network.load_weights(file)
+    except (OSError, KeyError, ValueError) as error:
+        raise AMSLError(
+            f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
+            "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."
+        ) from error
 
 
 def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -14,7 +14,14 @@ _ADVICE = "Run scripts/transformation.py first, or name the folder that it wrote
 
 
 def train_detector(
-    config: DetectorConfig, *, source: Path, detector: Path, results: Path, log_dir: Path, checkpoint_seconds: float
+    config: DetectorConfig,
+    *,
+    source: Path,
+    detector: Path,
+    results: Path,
+    log_dir: Path,
+    checkpoint_seconds: float,
+    weights: Path | None = None,
 ) -> AMSLDetector:
     """Trains a detector on materialised views, scores all parts, writes both.
 
@@ -28,6 +35,7 @@ def train_detector(
         results: The folder to write the scores to.
         log_dir: For TensorBoard.
         checkpoint_seconds: At least so long between two states in an epoch.
+        weights: Of a network that was trained elsewhere; nothing is trained then.
 
     Raises:
         AMSLError: The input is missing or broken, the folders to write to are in each other's way, or the training diverges.
@@ -50,6 +58,7 @@ def train_detector(
         windows,
         windows.subject if by_subject else None,
         views=views,
+        weights=weights,
         work_dir=detector.parent / f".{detector.name}.training",
         log_dir=log_dir,
         checkpoint_seconds=checkpoint_seconds,

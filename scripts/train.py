@@ -21,6 +21,7 @@ def main() -> None:
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=60.0, help="shortest time between two saved states of the training"
     )
+    parser.add_argument("--weights", type=Path, help="weights of a network trained elsewhere: nothing is trained then")
     cli.add_settings(
         parser,
         TrainingConfig,
@@ -50,7 +51,9 @@ def main() -> None:
         entropy_weight="weight of the attention's entropy, lambda 2 of the objective",
     )
     arguments = vars(parser.parse_args())
-    paths = {name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds")}
+    paths = {
+        name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds", "weights")
+    }
     paths["log_dir"] = paths["log_dir"] or paths["results"] / "tensorboard"
     config = DetectorConfig.from_settings(**arguments)
     from amsl_tf.experiment import train_detector  # late: it starts TensorFlow, which takes seconds

@@ -34,6 +34,21 @@ def assert_same_scores(one, other):
     assert np.abs(one - other).max() / np.abs(other).mean() <= 1e-5
 
 
+def test_it_takes_a_network_that_was_trained_elsewhere(detector, new, waves, tmp_path):
+    detector.save(tmp_path / "saved")
+    again = AMSLDetector(**SETTINGS).fit(waves, weights=tmp_path / "saved/weights.weights.h5")
+    assert again.thresholds_ == detector.thresholds_
+    assert again.history_ == {}
+    np.testing.assert_array_equal(again.decision_function(new), detector.decision_function(new))
+
+
+@pytest.mark.parametrize(("settings", "name"), [({"num_slots": 6}, "saved/weights.weights.h5"), ({}, "typo.weights.h5")])
+def test_weights_of_another_network_are_refused(detector, waves, tmp_path, settings, name):
+    detector.save(tmp_path / "saved")
+    with pytest.raises(AMSLError, match="not the weights of this network"):
+        AMSLDetector(**{**SETTINGS, **settings}).fit(waves, weights=tmp_path / name)
+
+
 @pytest.mark.parametrize("score", ["nearest_normal", "reconstruction"])
 def test_a_window_has_one_score(detector, new, waves, score, tmp_path):
     """Alone, in any batch, at any place, after save and load, as float64; near-repeats of training windows too."""
