@@ -39,21 +39,21 @@ def make_ceiling() -> dict[str, Callable[[], Any]]:
 
 
 def make_reference() -> dict[str, Callable[[], Any]]:
-    """The plain port as a first port would be run: fit, and predict with the sum of errors after it."""
+    """The plain port as a first port would be: batches of numpy arrays, and the sum of errors after the network."""
     from amsl_tf.views import VIEW_NAMES
     from benchmarks import upstream
 
     model = upstream.build_upstream(SHAPE, first_memories=False, slot_mean_entropy=False)
     views = dict(zip(VIEW_NAMES, make_views(), strict=True))
-    targets = upstream.targets(views)
 
-    def score() -> Any:
-        made = model.predict(views, batch_size=BATCH, verbose=0)
-        return upstream.scores({name: made[f"reconstruction_{name}"] for name in views}, views, batch_means=False)
+    def score(batch: dict[str, Any]) -> Any:
+        made = model.predict_on_batch(batch)
+        return upstream.scores({name: made[f"reconstruction_{name}"] for name in batch}, batch, batch_means=False)
 
+    inputs, targets = in_batches(views), in_batches(upstream.targets(views))
     return {
-        "training": lambda: model.fit(views, targets, batch_size=BATCH, shuffle=False, verbose=0),
-        "scoring": score,
+        "training": lambda: [model.train_on_batch(*batch) for batch in zip(inputs, targets, strict=True)],
+        "scoring": lambda: [score(batch) for batch in inputs],
     }
 
 
@@ -63,6 +63,7 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
 
     from amsl_tf.config import DetectorConfig, ModelConfig
     from amsl_tf.layers import MinMaxScaling
+    from amsl_tf.losses import targets_for
     from amsl_tf.models.amsl import build_amsl
     from amsl_tf.precision import scoring_policy
     from amsl_tf.scoring.path import ScoringPath
@@ -73,18 +74,14 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
     policy, config = scoring_policy(precision), DetectorConfig()
     views = np.stack(make_views(), axis=1)
     trained = compiled(build_amsl(ModelConfig(), SHAPE, dtype=policy), config, policy)
-    inputs = split_views(views, VIEW_NAMES)
-    targets = {
-        "reconstruction": views,
-        "view_probabilities": np.tile(np.arange(len(VIEW_NAMES)), (TRAINED, 1)),
-        "memory_entropy": np.zeros(TRAINED, np.float32),
-    }
+    inputs = in_batches(split_views(views, VIEW_NAMES))
+    targets = [targets_for(ModelConfig(), views[start : start + BATCH]) for start in range(0, TRAINED, BATCH)]
     scaling = MinMaxScaling()
     scaling.adapt([views])
     network = build_amsl(ModelConfig(), SHAPE, dtype=policy)
     path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), VIEW_NAMES, SHAPE)
     return {
-        "training": lambda: trained.fit(inputs, targets, batch_size=BATCH, shuffle=False, verbose=0),
+        "training": lambda: [trained.train_on_batch(*batch) for batch in zip(inputs, targets, strict=True)],
         "scoring": lambda: list(path.run(views[:, 0], ("error", "latent"))),
     }
 
@@ -106,6 +103,11 @@ def make_views() -> list[Any]:
 
     generator = np.random.default_rng(SEED)
     return [generator.uniform(size=(TRAINED, *SHAPE)).astype(np.float32) for _ in range(7)]
+
+
+def in_batches(arrays: dict[str, Any]) -> list[dict[str, Any]]:
+    """Batches of arrays by name, to give one by one: a short `fit` or `predict` waits for tf.data's threads at its end."""
+    return [{name: array[start : start + BATCH] for name, array in arrays.items()} for start in range(0, TRAINED, BATCH)]
 
 
 VARIANTS: dict[str, Callable[[], dict[str, Callable[[], Any]]]] = {
