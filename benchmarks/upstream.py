@@ -173,6 +173,46 @@ def scores(reconstructions: dict[str, np.ndarray], views: dict[str, np.ndarray],
     return errors
 
 
+def train_and_score(train: np.ndarray, test: np.ndarray, *, epochs: int, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The original's experiment with all of its faults: the weights of the last epoch, the scaling of all windows.
+
+    Args:
+        train: Normal windows (N, T, C).
+        test: (M, T, C), normal windows in any order, then abnormal ones as the files have them.
+        epochs: Passes over the first 80 % of the training windows.
+        seed: Of the views and of the weights.
+
+    Returns:
+        Scores of training and test windows, `window by window` and as `means of 16`.
+    """
+    keras.utils.set_random_seed(seed)
+    parts = {"train": _views(train, seed), "test": _views(test, seed + 1)}
+    for name in VIEW_NAMES:
+        minimum, span = fit_scaling(parts["train"][name], parts["test"][name])
+        for part in parts.values():
+            part[name] = (part[name] - minimum) / span
+    model = build_upstream(train.shape[1:])
+    model.fit(parts["train"], targets(parts["train"]), batch_size=BATCH, epochs=epochs, validation_split=0.2, verbose=2)
+    made = {part: model.predict(views, batch_size=BATCH, verbose=0) for part, views in parts.items()}
+    reconstructions = {part: {name: made[part][f"reconstruction_{name}"] for name in VIEW_NAMES} for part in parts}
+    by_batch = {"window by window": False, "means of 16": True}
+    return {
+        title: (
+            scores(reconstructions["train"], parts["train"], batch_means=batch_means),
+            scores(reconstructions["test"], parts["test"], batch_means=batch_means),
+        )
+        for title, batch_means in by_batch.items()
+    }
+
+
+def _views(x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+    """The seven views of windows by name, each with a draw of its own."""
+    from amsl_tf.data.pipeline import RawWindows, view_batches  # late: TensorFlow, which the graph does not need
+
+    made = np.concatenate(list(view_batches(RawWindows(x, VIEW_NAMES, seed), np.arange(len(x)))))
+    return {name: made[:, index] for index, name in enumerate(VIEW_NAMES)}
+
+
 def _through(parts: list[Any], tensor: Any) -> Any:
     for part in parts:
         tensor = part(tensor)

@@ -1,4 +1,4 @@
-"""Measures: `speed` and `losses` of training beside a plain port, `data` preparation beside a plain loop."""
+"""Measures: `accuracy` of all experiments, `speed` and `losses` beside a plain port, `data` preparation beside a plain loop."""
 
 import sys
 from importlib import import_module
@@ -7,6 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
 from amsl_tf import cli
+from amsl_tf.data.splits import PROTOCOLS
 
 RESULTS = Path("benchmarks/results")
 
@@ -26,6 +27,22 @@ def main() -> None:
     cli.add_transformed(losses)
     losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
+    accuracy = kinds.add_parser("accuracy", description="Experiments on DSADS; those that are finished are not run again.")
+    accuracy.add_argument(
+        "--input",
+        dest="source",
+        metavar="INPUT",
+        type=Path,
+        default=Path("data/generate_dataset"),
+        help="preprocessing's folder",
+    )
+    accuracy.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="experiments of benchmarks/accuracy.toml; else all"
+    )
+    accuracy.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
+    accuracy.add_argument("--results", type=Path, default=RESULTS / "accuracy", help="folder of the finished runs")
+    accuracy.add_argument("--work", type=Path, default=Path("benchmarks/work"), help="folder for what is interrupted")
+    accuracy.add_argument("--table", type=Path, default=Path("RESULTS.md"), help="the table to write")
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
 

@@ -1,0 +1,143 @@
+"""How well abnormal windows are told from normal ones: named experiments, each run a small JSON file, and a table of all.
+
+A run that is finished is never run again; an interrupted training of the detector goes on where it was.
+"""
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amsl_tf.data.files import write_json
+from amsl_tf.data.splits import Protocol, random_split, subject_split
+from amsl_tf.data.store import GENERATED, open_windows
+from amsl_tf.data.windows import Windows
+from amsl_tf.errors import AMSLError
+from amsl_tf.evaluation import evaluate
+from amsl_tf.threshold import percentile_threshold
+from benchmarks import accuracy_table
+from benchmarks.experiments import Run, read_experiments
+
+PERCENTILE = 98.0
+ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The windows of a run.
+
+    Attributes:
+        train: Normal windows.
+        groups: The person of each of them, in the protocol `subject`.
+        test: Normal windows and, after them, abnormal ones, float32 (M, T, C).
+        abnormal: bool (M,).
+    """
+
+    train: Windows
+    groups: np.ndarray | None
+    test: np.ndarray
+    abnormal: np.ndarray
+
+
+def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], table: Path) -> None:
+    """Runs what has no result yet, writes the table after every run.
+
+    Args:
+        source: The folder that preprocessing wrote.
+        results: Folder of the JSON files.
+        work: Keeps the state of an interrupted training.
+        only: Names of experiments; all if empty.
+        protocols: Which to run.
+        table: The Markdown file to write.
+
+    Raises:
+        AMSLError: The input is missing or broken, or a name is unknown.
+    """
+    experiments, people = read_experiments(only)
+    todo = [
+        Run(experiment, protocol, number)
+        for experiment in experiments
+        for protocol in protocols
+        for number in range(experiment.runs.get(protocol, 0))
+    ]
+    for one in todo:
+        if one.file(results).exists():
+            continue
+        print(f"{one.experiment.name}, protocol {one.protocol}, run {one.number + 1}", file=sys.stderr, flush=True)
+        parts = _parts(source, one, people)
+        write_json(one.file(results), {**_about(one, people), "scores": _scores(one, parts, work)})
+        accuracy_table.write(results, table)
+    accuracy_table.write(results, table)
+    print(f"results: {results}\ntable:   {table}")
+
+
+def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
+    split = {"seed": one.number} if one.protocol == "window" else {"seed": 0, "test_people": people[one.number]}
+    settings = one.experiment.settings
+    return {"experiment": one.experiment.name, "protocol": one.protocol, "run": one.number, **split, "settings": settings}
+
+
+def _parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
+    normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", ADVICE) for kind in GENERATED)
+    if one.protocol == "window":
+        train, test = random_split(len(normal), one.number)
+        tested_abnormal = np.arange(len(abnormal))
+    else:
+        if normal.subject is None or abnormal.subject is None:
+            raise AMSLError(f"{source}: the protocol subject needs the column subject. {ADVICE}")
+        train, test = subject_split(normal.subject, people[one.number])
+        tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, people[one.number]))
+    return Parts(
+        Windows(normal.x[train]),
+        normal.subject[train] if one.protocol == "subject" and normal.subject is not None else None,
+        np.concatenate([normal.x[test], abnormal.x[tested_abnormal]]),
+        np.arange(len(test) + len(tested_abnormal)) >= len(test),
+    )
+
+
+def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, float]]:
+    """Metrics by name of the score."""
+    scored = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control}[one.experiment.kind](
+        one, parts, work
+    )
+    return {
+        name: evaluate(tested, parts.abnormal, percentile_threshold(trained_on, PERCENTILE))
+        for name, (trained_on, tested) in scored.items()
+    }
+
+
+Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # scores of training and of test windows, by name of the score
+
+
+def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
+    from amsl_tf.detector import AMSLDetector
+    from amsl_tf.models.amsl import build_amsl
+    from amsl_tf.scoring import SCORERS
+
+    seed = one.number if one.protocol == "window" else 0
+    detector = AMSLDetector(**one.experiment.settings, seed=seed)
+    if one.experiment.trained:
+        detector.fit(parts.train, parts.groups, work_dir=work / one.file(work).stem)
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            weights = Path(folder) / "random.weights.h5"
+            build_amsl(detector.config.model, parts.train.x.shape[1:], seed=seed).save_weights(weights)
+            detector.fit(parts.train, parts.groups, weights=weights)
+    tested = detector.score_components(parts.test)
+    detector.discard_work()
+    return {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
+
+
+def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
+    from benchmarks.upstream import train_and_score
+
+    return train_and_score(parts.train.x, parts.test, epochs=one.experiment.settings["epochs"], seed=one.number)
+
+
+def _run_control(one: Run, parts: Parts, work: Path) -> Scored:
+    from benchmarks import controls
+
+    return {"distance": controls.run(one.experiment.name, parts.train.x, parts.groups, parts.test)}

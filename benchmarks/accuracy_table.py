@@ -1,0 +1,57 @@
+"""RESULTS.md, from the JSON files of finished runs."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from amsl_tf.data.files import atomic_file
+from amsl_tf.data.splits import PROTOCOLS, Protocol
+from benchmarks.experiments import Experiment, read_experiments, read_results
+
+METRICS = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision"}
+ABOUT = {
+    "window": "60 % of the normal windows train, the rest and all abnormal ones test; each run with a seed of its own.",
+    "subject": "Tested on people who were never seen in training; each run with other people.",
+}
+HEAD = """# Results on DSADS
+
+Made by `python scripts/benchmark.py accuracy` from the files in `benchmarks/results/accuracy`; not to be edited. All 9,120
+windows, every one scored alone but where a row says otherwise. Thresholds are the 98th percentile of normal training scores.
+Mean and standard deviation over runs. "Published" is the paper's F1, whose official code averages scores over 16 windows in a
+row. What the experiments are is said in `benchmarks/accuracy.toml`.
+"""
+
+
+def write(results: Path, output: Path) -> None:
+    """Writes the table of all experiments, finished or not."""
+    experiments, _ = read_experiments()
+    found = read_results(results)
+    parts = [HEAD]
+    for protocol in PROTOCOLS:
+        lines = [f"## Protocol {protocol}", "", ABOUT[protocol], ""]
+        lines += ["| method | score | " + " | ".join(METRICS.values()) + " | runs | published |", "|---|---|" + "---|" * 5]
+        for experiment in experiments:
+            if protocol in experiment.runs:
+                lines += _rows(experiment, protocol, found)
+        parts.append("\n".join(lines) + "\n")
+    with atomic_file(output) as temporary:
+        temporary.write_text("\n".join(parts))
+
+
+def _rows(experiment: Experiment, protocol: Protocol, found: dict[tuple[str, str, int], dict[str, Any]]) -> list[str]:
+    asked = experiment.runs[protocol]
+    runs = [scores for number in range(asked) if (scores := found.get((experiment.name, protocol, number)))]
+    published = f"{experiment.published:.4f}" if experiment.published else ""
+    if not runs:
+        return [f"| {experiment.title} | | not run | | | 0 of {asked} | {published} |"]
+    return [
+        f"| {experiment.title} | {name.replace('_', ' ')} | "
+        + " | ".join(_mean([scores[name][metric] for scores in runs]) for metric in METRICS)
+        + f" | {len(runs)} of {asked} | {published} |"
+        for name in runs[0]
+    ]
+
+
+def _mean(values: list[float]) -> str:
+    mean = f"{statistics.mean(values):.3f}"
+    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean

@@ -1,0 +1,78 @@
+"""What `benchmarks/accuracy.toml` and the JSON files of finished runs say."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from amsl_tf.data.files import read_json
+from amsl_tf.data.splits import Protocol
+from amsl_tf.errors import AMSLError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+EXPERIMENTS = Path(__file__).with_name("accuracy.toml")
+
+Kind = Literal["detector", "upstream", "control"]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One of the experiments in accuracy.toml.
+
+    Attributes:
+        name: Of its files.
+        title: What the table calls it.
+        kind: What is run.
+        runs: How many, by protocol.
+        settings: Of the detector.
+        trained: False for a network with random weights.
+        published: F1 that the paper reports.
+    """
+
+    name: str
+    title: str
+    kind: Kind
+    runs: dict[Protocol, int]
+    settings: dict[str, Any] = field(default_factory=dict)
+    trained: bool = True
+    published: float | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of an experiment: with a seed in the protocol `window`, with people to test on in `subject`."""
+
+    experiment: Experiment
+    protocol: Protocol
+    number: int
+
+    def file(self, results: Path) -> Path:
+        return results / f"{self.experiment.name}.{self.protocol}.{self.number}.json"
+
+
+def read_experiments(names: Iterable[str] = ()) -> tuple[list[Experiment], list[list[str]]]:
+    """The experiments of these names, all if there are none, and the groups of people to test on.
+
+    Raises:
+        AMSLError: There is no experiment of a name.
+    """
+    values = tomllib.loads(EXPERIMENTS.read_text())
+    experiments = {item["name"]: Experiment(**item) for item in values["experiment"]}
+    unknown = [name for name in names if name not in experiments]
+    if unknown:
+        raise AMSLError(f"there is no experiment {unknown[0]!r}; there are {', '.join(experiments)}.")
+    return [experiments[name] for name in names or experiments], values["test_people"]
+
+
+def read_results(results: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """The scores of all finished runs by experiment, protocol and number."""
+    found = {}
+    for file in sorted(results.glob("*.json")):
+        values = read_json(file, f"Remove {file} and run the experiment again.", ("experiment", "protocol", "run", "scores"))
+        found[values["experiment"], values["protocol"], values["run"]] = values["scores"]
+    return found

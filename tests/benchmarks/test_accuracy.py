@@ -1,0 +1,104 @@
+"""The accuracy benchmark: its experiments can be run, what is finished is not run again, the table says what was found."""
+
+import json
+
+import numpy as np
+import pytest
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.store import write_index
+from amsl_tf.errors import AMSLError
+from benchmarks import accuracy, accuracy_table, controls
+from benchmarks.experiments import Experiment, Run, read_experiments
+
+
+@pytest.fixture
+def generated(rng, tmp_path):
+    """A small data set: abnormal windows are three times as loud."""
+    for kind, count, scale in (("normal", 50, 1.0), ("abnormal", 15, 3.0)):
+        np.save(tmp_path / f"{kind}.npy", scale * rng.normal(size=(count, 20, 3)).astype(np.float32))
+        write_index(tmp_path / f"{kind}.csv", {"subject": np.resize(["p1", "p2", "p6"], count)})
+    return tmp_path
+
+
+def run(generated, **settings):
+    given = {"only": ["nearest_raw"], "protocols": ["window"], **settings}
+    accuracy.run(generated, generated / "results", generated / "work", table=generated / "RESULTS.md", **given)
+
+
+def test_every_experiment_can_be_run():
+    experiments, people = read_experiments()
+    assert len({item.name for item in experiments}) == len(experiments)
+    for item in experiments:
+        assert item.runs["window"] >= 1
+        assert item.runs.get("subject", 0) <= len(people)
+        if item.kind == "detector":
+            DetectorConfig.from_settings(**item.settings)
+        if item.kind == "control":
+            assert item.name in controls.CONTROLS
+
+
+def test_an_unknown_name_is_refused(generated):
+    with pytest.raises(AMSLError, match="no experiment 'typo'"):
+        run(generated, only=["typo"])
+
+
+def test_what_is_finished_is_not_run_again(generated):
+    run(generated)
+    files = sorted((generated / "results").iterdir())
+    assert [file.name for file in files] == [f"nearest_raw.window.{number}.json" for number in range(3)]
+    scores = json.loads(files[0].read_text())["scores"]["distance"]
+    assert scores["auroc"] == 1.0
+    files[0].write_text(files[0].read_text().replace('"auroc": 1.0', '"auroc": 0.25'))
+    files[2].unlink()
+    run(generated)
+    assert sorted((generated / "results").iterdir()) == files
+    assert "0.750 ± 0.433" in (generated / "RESULTS.md").read_text()  # of 0.25, 1 and 1
+
+
+def test_the_table_has_a_row_for_what_has_not_run(tmp_path):
+    accuracy_table.write(tmp_path, tmp_path / "RESULTS.md")
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| AMSL | | not run | | | 0 of 3 | 0.9352 |" in text
+    assert text.count("not run") == sum(len(item.runs) for item in read_experiments()[0])
+
+
+def test_people_who_are_tested_on_are_not_trained_on(generated):
+    one = Run(Experiment("x", "x", "control", {"subject": 1}), "subject", 0)
+    parts = accuracy._parts(generated, one, [["p6"]])
+    assert set(parts.groups) == {"p1", "p2"}
+    assert len(parts.train) == 34
+    assert parts.abnormal.tolist() == [False] * 16 + [True] * 5
+
+
+def test_norms_do_not_depend_on_how_a_sensor_is_turned(rng):
+    x = rng.normal(size=(4, 20, 6))
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    turned = (x.reshape(4, 20, 2, 3) @ turn).reshape(4, 20, 6)
+    np.testing.assert_allclose(controls.norm_spectra(turned), controls.norm_spectra(x), rtol=1e-6)
+    assert np.abs(controls.spectra(turned) - controls.spectra(x)).max() > 0.1
+
+
+@pytest.mark.parametrize("method", [controls.nearest, controls.pca(1)])
+def test_a_control_leaves_a_person_out(method, rng, monkeypatch):
+    """A person far from all others is near to itself only: its scores are large where it is left out."""
+    monkeypatch.setitem(controls.CONTROLS, "here", (controls.raw, method))
+    x = rng.normal(size=(30, 2, 2)).astype(np.float32)
+    x[20:] += 50 * rng.normal(size=(2, 2)).astype(np.float32)
+    groups = np.repeat(["a", "b", "c"], 10)
+    alone, _ = controls.run("here", x, groups, x[:1])
+    together, _ = controls.run("here", x, None, x[:1])
+    assert alone[20:].min() > 3 * together[20:].max()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["detector", "upstream"])
+def test_networks_are_run(generated, kind, monkeypatch):
+    settings = {"detector": {"views": ["raw"], "self_supervision": False, "num_slots": 5}, "upstream": {"epochs": 1}}[kind]
+    one = Experiment(kind, kind, kind, {"window": 1}, settings, trained=kind == "upstream")
+    monkeypatch.setattr(accuracy, "read_experiments", lambda names: ([one], []))
+    run(generated, only=[kind])
+    scores = json.loads((generated / f"results/{kind}.window.0.json").read_text())["scores"]
+    expected = {"detector": {"reconstruction", "nearest_normal"}, "upstream": {"window by window", "means of 16"}}
+    assert set(scores) == expected[kind]
+    assert all(np.isfinite(list(values.values())).all() for values in scores.values())
