@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol, random_split, subject_split
 from amsl_tf.data.store import GENERATED, open_windows
@@ -21,7 +22,6 @@ from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
 
-PERCENTILE = 98.0
 ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
 
 
@@ -75,24 +75,24 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
 
 
 def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
-    split = {"seed": one.number} if one.protocol == "window" else {"seed": 0, "test_people": people[one.number]}
-    settings = one.experiment.settings
-    return {"experiment": one.experiment.name, "protocol": one.protocol, "run": one.number, **split, "settings": settings}
+    about = {"experiment": one.experiment.name, "protocol": one.protocol, "run": one.number, "seed": one.seed}
+    tested = {"test_people": people[one.number]} if one.protocol == "subject" else {}
+    return {**about, **tested, "settings": one.experiment.settings}
 
 
 def _parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", ADVICE) for kind in GENERATED)
     if one.protocol == "window":
-        train, test = random_split(len(normal), one.number)
-        tested_abnormal = np.arange(len(abnormal))
+        train, test = random_split(len(normal), one.seed)
+        tested_abnormal, groups = np.arange(len(abnormal)), None
     else:
         if normal.subject is None or abnormal.subject is None:
             raise AMSLError(f"{source}: the protocol subject needs the column subject. {ADVICE}")
         train, test = subject_split(normal.subject, people[one.number])
-        tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, people[one.number]))
+        tested_abnormal, groups = np.flatnonzero(np.isin(abnormal.subject, people[one.number])), normal.subject[train]
     return Parts(
         Windows(normal.x[train]),
-        normal.subject[train] if one.protocol == "subject" and normal.subject is not None else None,
+        groups,
         np.concatenate([normal.x[test], abnormal.x[tested_abnormal]]),
         np.arange(len(test) + len(tested_abnormal)) >= len(test),
     )
@@ -104,7 +104,7 @@ def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, float]]:
         one, parts, work
     )
     return {
-        name: evaluate(tested, parts.abnormal, percentile_threshold(trained_on, PERCENTILE))
+        name: evaluate(tested, parts.abnormal, percentile_threshold(trained_on, DetectorConfig().percentile))
         for name, (trained_on, tested) in scored.items()
     }
 
@@ -117,14 +117,13 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     from amsl_tf.models.amsl import build_amsl
     from amsl_tf.scoring import SCORERS
 
-    seed = one.number if one.protocol == "window" else 0
-    detector = AMSLDetector(**one.experiment.settings, seed=seed)
+    detector = AMSLDetector(**one.experiment.settings, seed=one.seed)
     if one.experiment.trained:
         detector.fit(parts.train, parts.groups, work_dir=work / one.file(work).stem)
     else:
         with tempfile.TemporaryDirectory() as folder:
             weights = Path(folder) / "random.weights.h5"
-            build_amsl(detector.config.model, parts.train.x.shape[1:], seed=seed).save_weights(weights)
+            build_amsl(detector.config.model, parts.train.x.shape[1:], seed=one.seed).save_weights(weights)
             detector.fit(parts.train, parts.groups, weights=weights)
     tested = detector.score_components(parts.test)
     detector.discard_work()
@@ -134,7 +133,7 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
 def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
     from benchmarks.upstream import train_and_score
 
-    return train_and_score(parts.train.x, parts.test, epochs=one.experiment.settings["epochs"], seed=one.number)
+    return train_and_score(parts.train.x, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
 
 
 def _run_control(one: Run, parts: Parts, work: Path) -> Scored:

@@ -51,6 +51,11 @@ class Run:
     protocol: Protocol
     number: int
 
+    @property
+    def seed(self) -> int:
+        """Of the split in `window`, and of the training."""
+        return self.number if self.protocol == "window" else 0
+
     def file(self, results: Path) -> Path:
         return results / f"{self.experiment.name}.{self.protocol}.{self.number}.json"
 

@@ -15,13 +15,13 @@ from typing import Any
 from amsl_tf.config import ScoringPrecision
 
 BATCH = 16
-TRAINED, SCORED = 2 * BATCH, 2 * BATCH
+WINDOWS = 2 * BATCH
 SIZE = 2048
 TASKS = {
     "ceiling float32": 2.0 * SIZE**3,  # floating-point operations
     "ceiling bfloat16": 2.0 * SIZE**3,
-    "training": TRAINED,  # windows
-    "scoring": SCORED,
+    "training": WINDOWS,
+    "scoring": WINDOWS,
 }
 SHAPE = (125, 45)
 SEED = 0
@@ -75,7 +75,7 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
     views = np.stack(make_views(), axis=1)
     trained = compiled(build_amsl(ModelConfig(), SHAPE, dtype=policy), config, policy)
     inputs = in_batches(split_views(views, VIEW_NAMES))
-    targets = [targets_for(ModelConfig(), views[start : start + BATCH]) for start in range(0, TRAINED, BATCH)]
+    targets = in_batches(targets_for(ModelConfig(), views))
     scaling = MinMaxScaling()
     scaling.adapt([views])
     network = build_amsl(ModelConfig(), SHAPE, dtype=policy)
@@ -102,12 +102,12 @@ def make_views() -> list[Any]:
     import numpy as np
 
     generator = np.random.default_rng(SEED)
-    return [generator.uniform(size=(TRAINED, *SHAPE)).astype(np.float32) for _ in range(7)]
+    return [generator.uniform(size=(WINDOWS, *SHAPE)).astype(np.float32) for _ in range(7)]
 
 
 def in_batches(arrays: dict[str, Any]) -> list[dict[str, Any]]:
     """Batches of arrays by name, to give one by one: a short `fit` or `predict` waits for tf.data's threads at its end."""
-    return [{name: array[start : start + BATCH] for name, array in arrays.items()} for start in range(0, TRAINED, BATCH)]
+    return [{name: array[start : start + BATCH] for name, array in arrays.items()} for start in range(0, WINDOWS, BATCH)]
 
 
 VARIANTS: dict[str, Callable[[], dict[str, Callable[[], Any]]]] = {
