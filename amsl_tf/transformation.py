@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from amsl_tf.config import TrainingConfig
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.pipeline import RawWindows, view_batches
-from amsl_tf.data.splits import Protocol, random_split, subject_split
+from amsl_tf.data.splits import Protocol, protocol_split
 from amsl_tf.data.store import (
     GENERATED,
     SPLIT,
@@ -23,7 +21,6 @@ from amsl_tf.data.store import (
     open_windows,
     write_index,
 )
-from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.views import VIEW_NAMES, VIEWS
 
 _ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
@@ -37,8 +34,7 @@ def transform(
     Args:
         source: The folder that preprocessing wrote.
         output: The folder to write; nothing of it is left if anything fails.
-        protocol: `window`: a random 60 % of the normal windows train, the rest and all abnormal ones test. `subject`: the
-            normal windows of some people train, the normal and abnormal ones of `test_subjects` test.
+        protocol: As `protocol_split` has it.
         test_subjects: Such as p6, or 6 for short.
         seed: Of the split and of the draws.
 
@@ -50,24 +46,13 @@ def transform(
     """
     seed = TrainingConfig(seed=seed).seed  # one validation for every seed
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
-    split: dict[str, Any] = {"protocol": protocol, "seed": seed, "test_subjects": []}
-    if protocol == "window":
-        if test_subjects:
-            raise AMSLError("test subjects are for the protocol subject. Leave them out, or name that protocol.")
-        train, test = random_split(len(normal), seed)
-        tested_abnormal = np.arange(len(abnormal))
-    else:
-        if normal.subject is None or abnormal.subject is None:
-            raise DataError(
-                f"{source}: the protocol subject needs the column subject in normal.csv and abnormal.csv. {_ADVICE}"
-            )
-        people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
-        split["test_subjects"] = people
-        train, test = subject_split(normal.subject, people)
-        tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, people))
-        if not len(tested_abnormal):
-            raise DataError(f"{source}: there are no abnormal windows of {', '.join(people)}. Name other test subjects.")
-    parts = ((TRAIN, normal, train), (TEST_NORMAL, normal, test), (TEST_ABNORMAL, abnormal, tested_abnormal))
+    people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
+    split = protocol_split(normal, abnormal, protocol, test_subjects=people, seed=seed)
+    parts = (
+        (TRAIN, normal, split.train),
+        (TEST_NORMAL, normal, split.test_normal),
+        (TEST_ABNORMAL, abnormal, split.test_abnormal),
+    )
     with (
         atomic_folder(output, TRANSFORMED_ENTRIES) as folder,
         tqdm(total=sum(len(rows) for _, _, rows in parts), desc="views", unit=" windows", disable=None) as bar,
@@ -81,5 +66,5 @@ def transform(
                         array.append(views[:, index])
                     bar.update(len(views))
             write_index(part.index(folder), {name: column[rows] for name, column in windows.index().items()})
-        write_json(folder / SPLIT, split)
+        write_json(folder / SPLIT, {"protocol": protocol, "seed": seed, "test_subjects": people})
     return {part.name: len(rows) for part, _, rows in parts}

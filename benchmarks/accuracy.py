@@ -13,10 +13,9 @@ import numpy as np
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import write_json
-from amsl_tf.data.splits import Protocol, random_split, subject_split
+from amsl_tf.data.splits import Protocol, protocol_split
 from amsl_tf.data.store import GENERATED, open_windows
 from amsl_tf.data.windows import Windows
-from amsl_tf.errors import AMSLError
 from amsl_tf.evaluation import evaluate
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
@@ -82,19 +81,13 @@ def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
 
 def _parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", ADVICE) for kind in GENERATED)
-    if one.protocol == "window":
-        train, test = random_split(len(normal), one.seed)
-        tested_abnormal, groups = np.arange(len(abnormal)), None
-    else:
-        if normal.subject is None or abnormal.subject is None:
-            raise AMSLError(f"{source}: the protocol subject needs the column subject. {ADVICE}")
-        train, test = subject_split(normal.subject, people[one.number])
-        tested_abnormal, groups = np.flatnonzero(np.isin(abnormal.subject, people[one.number])), normal.subject[train]
+    tested, subjects = (people[one.number], normal.subject) if one.protocol == "subject" else ([], None)
+    split = protocol_split(normal, abnormal, one.protocol, test_subjects=tested, seed=one.seed)
     return Parts(
-        Windows(normal.x[train]),
-        groups,
-        np.concatenate([normal.x[test], abnormal.x[tested_abnormal]]),
-        np.arange(len(test) + len(tested_abnormal)) >= len(test),
+        Windows(normal.x[split.train]),
+        None if subjects is None else subjects[split.train],
+        np.concatenate([normal.x[split.test_normal], abnormal.x[split.test_abnormal]]),
+        np.arange(len(split.test_normal) + len(split.test_abnormal)) >= len(split.test_normal),
     )
 
 

@@ -1,14 +1,58 @@
 """Splits of windows into training, test and validation: positions only, made before anything is fitted."""
 
-from typing import Literal, get_args
+from collections.abc import Sequence
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
+from amsl_tf.data.windows import Windows
 from amsl_tf.errors import DataError
 
 Protocol = Literal["window", "subject"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
 TRAIN_SHARE = 0.6  # of the normal windows, section 4.1 of the paper
+
+
+class Split(NamedTuple):
+    """Positions of the windows that train, and of those that test.
+
+    Attributes:
+        train: Among the normal windows.
+        test_normal: Among the normal windows.
+        test_abnormal: Among the abnormal windows.
+    """
+
+    train: np.ndarray
+    test_normal: np.ndarray
+    test_abnormal: np.ndarray
+
+
+def protocol_split(
+    normal: Windows, abnormal: Windows, protocol: Protocol, *, test_subjects: Sequence[str] = (), seed: int = 0
+) -> Split:
+    """Splits by one of the two protocols.
+
+    Args:
+        normal, abnormal: All windows.
+        protocol: `window`: a random 60 % of the normal windows train, the rest and all abnormal ones test. `subject`: the
+            normal windows of some people train, the normal and abnormal ones of `test_subjects` test.
+        test_subjects: For the protocol `subject`.
+        seed: For the protocol `window`.
+
+    Raises:
+        DataError: The split is not possible.
+    """
+    if protocol == "window":
+        if test_subjects:
+            raise DataError("test subjects are for the protocol subject. Leave them out, or name that protocol.")
+        return Split(*random_split(len(normal), seed), np.arange(len(abnormal)))
+    if normal.subject is None or abnormal.subject is None:
+        raise DataError("the protocol subject needs the column subject in normal.csv and abnormal.csv. It is missing in one.")
+    train, test = subject_split(normal.subject, list(test_subjects))
+    tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, test_subjects))
+    if not len(tested_abnormal):
+        raise DataError(f"there are no abnormal windows of {', '.join(test_subjects)}. Name other test subjects.")
+    return Split(train, test, tested_abnormal)
 
 
 def random_split(count: int, seed: int, share: float = TRAIN_SHARE) -> tuple[np.ndarray, np.ndarray]:
