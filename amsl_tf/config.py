@@ -1,6 +1,6 @@
 """Settings of a detector: frozen, validated when made, and the same after a trip through JSON.
 
-The defaults are the values of the paper (section and equation numbers refer to arXiv 2201.00464).
+The defaults are the values of the paper, where it has them (section and equation numbers refer to arXiv 2201.00464).
 """
 
 import math
@@ -104,6 +104,9 @@ class DetectorConfig:
         score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
         percentile: The threshold is this percentile of the scores of normal training windows.
         scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
+        bank_size: Training windows that the nearest-normal score keeps, at most; memory and time of scoring grow with it.
+        axes: Consecutive channels that are the axes of one sensor, such as 3 for accelerometers in x, y and z: scores then look
+            at norms too, which do not depend on how a sensor is turned.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -111,11 +114,15 @@ class DetectorConfig:
     score: Score = "nearest_normal"
     percentile: float = 98.0
     scoring_precision: ScoringPrecision = "float32"
+    bank_size: int = 10_000
+    axes: int = 1
 
     def __post_init__(self) -> None:
         _check_choice("score", self.score, Score)
         _check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)
         _settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)
+        _settle_count(self, "bank_size", minimum=2)
+        _settle_count(self, "axes")
 
     @classmethod
     def from_settings(cls, **settings: Any) -> "DetectorConfig":

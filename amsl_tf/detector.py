@@ -58,11 +58,11 @@ class AMSLDetector:
     """Finds abnormal windows in multivariate sensor data after learning from normal ones.
 
     Args:
-        config: All settings; the paper's by default.
+        config: All settings.
         settings: Single settings by name instead: those of `ModelConfig` (`views`, `memory`, `self_supervision`, `skip`,
             `num_slots`, `classification_weight`, `entropy_weight`), of `TrainingConfig` (`epochs`, `batch_size`,
             `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`,
-            `scoring_precision`).
+            `scoring_precision`, `bank_size`, `axes`).
 
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
@@ -120,6 +120,10 @@ class AMSLDetector:
         groups = None if groups is None else check_labels("groups", groups, len(x))
         model, training = self.config.model, self.config.training
         shape = (x.shape[1], x.shape[2])
+        if shape[1] % self.config.axes:
+            raise AMSLError(
+                f"axes must divide the number of channels. Received: axes={self.config.axes} and {shape[1]} channels."
+            )
         trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
         policy = training_policy(training.mixed_precision)
         source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
@@ -159,18 +163,23 @@ class AMSLDetector:
                 )
         scoring_network = self._scoring_network(shape)
         scoring_network.set_weights(network.get_weights())
-        path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), model.views, shape)
+        path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), self.config, shape)
 
         made = _joined(path.run(x, (*Outputs._fields, *_SAID)))
         outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
-        scorers: dict[str, Scorer] = {"reconstruction": Reconstruction(), "nearest_normal": NearestNormal(seed=training.seed)}
+        scorers: dict[str, Scorer] = {
+            "reconstruction": Reconstruction(),
+            "nearest_normal": NearestNormal(self.config.bank_size, training.seed),
+        }
         scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
 
         # all at once, at the end: a fit that fails leaves a fitted detector as it was
         self._path, self._scorers, self._work = path, scorers, work
         self.data_, self.history_ = data, history
         self.training_scores_ = {**scores, **made}
-        self.thresholds_ = {name: percentile_threshold(values, self.config.percentile) for name, values in scores.items()}
+        self.thresholds_ = {
+            name: percentile_threshold(values, self.config.percentile, groups) for name, values in scores.items()
+        }
         return self
 
     @property
@@ -249,7 +258,6 @@ class AMSLDetector:
         source = Path(folder)
         summary = read_summary(source)
         detector = cls(summary.config)
-        model = summary.config.model
         detector.data_ = summary.data
         detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
         shape = detector._shape
@@ -263,7 +271,7 @@ class AMSLDetector:
             network.load_weights(source / WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**_part(state, "scaling"))
-            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), model.views, shape)
+            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), detector.config, shape)
             detector._scorers = {name: make(**_part(state, name)) for name, make in SCORERS.items()}
             detector.training_scores_ = _part(state, "training_scores")
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:

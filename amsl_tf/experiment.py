@@ -1,5 +1,6 @@
 """One training on a transformed data set: the detector, and the scores of all three parts."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from amsl_tf.config import DetectorConfig
@@ -29,7 +30,7 @@ def train_detector(
     an interruption, goes on from there.
 
     Args:
-        config: Of the detector.
+        config: Of the detector; the data says which channels are the axes of one sensor.
         source: The folder that transformation wrote.
         detector: The folder to save the detector in.
         results: The folder to write the scores to.
@@ -45,7 +46,8 @@ def train_detector(
     check_replaceable(detector, ENTRIES)
     for folder in (results, log_dir):
         _check_place(folder.resolve(), detector)
-    split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed"))
+    split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed", "axes"))
+    config = replace(config, axes=split.pop("axes"))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"

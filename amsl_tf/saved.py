@@ -15,7 +15,7 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
     "metrics.json",
     "data.json",
 )
-FORMAT = 1
+FORMAT = 2
 ADVICE = "Name the folder of a saved detector, or train one (scripts/train.py)."
 
 

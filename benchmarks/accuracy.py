@@ -14,9 +14,10 @@ import numpy as np
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol, protocol_split
-from amsl_tf.data.store import GENERATED, open_windows
+from amsl_tf.data.store import GENERATED, open_windows, read_axes
 from amsl_tf.data.windows import Windows
 from amsl_tf.evaluation import evaluate
+from amsl_tf.saved import WEIGHTS, read_summary
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
@@ -33,12 +34,14 @@ class Parts:
         groups: The person of each of them, in the protocol `subject`.
         test: Normal windows and, after them, abnormal ones, float32 (M, T, C).
         abnormal: bool (M,).
+        axes: Consecutive channels of one sensor.
     """
 
     train: Windows
     groups: np.ndarray | None
     test: np.ndarray
     abnormal: np.ndarray
+    axes: int
 
 
 def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], table: Path) -> None:
@@ -47,7 +50,8 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
     Args:
         source: The folder that preprocessing wrote.
         results: Folder of the JSON files.
-        work: Keeps the state of an interrupted training.
+        work: Keeps the state of an interrupted training, and the detectors: where only scores changed, the JSON file of a run
+            can be removed and is made again without training.
         only: Names of experiments; all if empty.
         protocols: Which to run.
         table: The Markdown file to write.
@@ -88,6 +92,7 @@ def _parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
         None if subjects is None else subjects[split.train],
         np.concatenate([normal.x[split.test_normal], abnormal.x[split.test_abnormal]]),
         np.arange(len(split.test_normal) + len(split.test_abnormal)) >= len(split.test_normal),
+        read_axes(source, ADVICE),
     )
 
 
@@ -97,7 +102,7 @@ def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, float]]:
         one, parts, work
     )
     return {
-        name: evaluate(tested, parts.abnormal, percentile_threshold(trained_on, DetectorConfig().percentile))
+        name: evaluate(tested, parts.abnormal, percentile_threshold(trained_on, DetectorConfig().percentile, parts.groups))
         for name, (trained_on, tested) in scored.items()
     }
 
@@ -110,17 +115,32 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     from amsl_tf.models.amsl import build_amsl
     from amsl_tf.scoring import SCORERS
 
-    detector = AMSLDetector(**one.experiment.settings, seed=one.seed)
-    if one.experiment.trained:
-        detector.fit(parts.train, parts.groups, work_dir=work / one.file(work).stem)
-    else:
-        with tempfile.TemporaryDirectory() as folder:
-            weights = Path(folder) / "random.weights.h5"
+    detector = AMSLDetector(**one.experiment.settings, seed=one.seed, axes=parts.axes)
+    folder = work / one.file(work).stem
+    if not one.experiment.trained:
+        with tempfile.TemporaryDirectory() as temporary:
+            weights = Path(temporary) / "random.weights.h5"
             build_amsl(detector.config.model, parts.train.x.shape[1:], seed=one.seed).save_weights(weights)
             detector.fit(parts.train, parts.groups, weights=weights)
+    elif _holds(folder, detector.config, parts.train.x):
+        detector.fit(parts.train, parts.groups, weights=folder / WEIGHTS)
+    else:
+        detector.fit(parts.train, parts.groups, work_dir=folder.with_name(f".{folder.name}.training"))
+        detector.save(folder)
+        detector.discard_work()
     tested = detector.score_components(parts.test)
-    detector.discard_work()
     return {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
+
+
+def _holds(folder: Path, config: DetectorConfig, windows: np.ndarray) -> bool:
+    """Whether a folder holds a detector with a network that was trained so: it need not be trained again."""
+    from amsl_tf.fingerprint import hash_windows
+
+    if not folder.exists():
+        return False
+    saved = read_summary(folder)
+    wanted = (config.model, config.training, hash_windows(windows))
+    return (saved.config.model, saved.config.training, saved.data["sha256"]) == wanted
 
 
 def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:

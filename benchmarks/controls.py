@@ -9,7 +9,8 @@ from sklearn.model_selection import KFold, LeaveOneGroupOut
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-AXES = 3  # consecutive channels of DSADS that are the axes of one sensor
+from amsl_tf.data.dsads import AXES
+
 FOLDS = 10
 COMPONENTS = {"spectra": 200, "norm_spectra": 100}  # of the PCA
 

@@ -62,16 +62,18 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
     import numpy as np
 
     from amsl_tf.config import DetectorConfig, ModelConfig
+    from amsl_tf.data.dsads import AXES
     from amsl_tf.layers import MinMaxScaling
     from amsl_tf.losses import targets_for
     from amsl_tf.models.amsl import build_amsl
     from amsl_tf.precision import scoring_policy
+    from amsl_tf.scoring import Outputs
     from amsl_tf.scoring.path import ScoringPath
     from amsl_tf.training import compiled
     from amsl_tf.transforms import draw_for_scoring
     from amsl_tf.views import VIEW_NAMES, split_views
 
-    policy, config = scoring_policy(precision), DetectorConfig()
+    policy, config = scoring_policy(precision), DetectorConfig(axes=AXES)
     views = np.stack(make_views(), axis=1)
     trained = compiled(build_amsl(ModelConfig(), SHAPE, dtype=policy), config, policy)
     inputs = in_batches(split_views(views, VIEW_NAMES))
@@ -79,10 +81,10 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
     scaling = MinMaxScaling()
     scaling.adapt([views])
     network = build_amsl(ModelConfig(), SHAPE, dtype=policy)
-    path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), VIEW_NAMES, SHAPE)
+    path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), config, SHAPE)
     return {
         "training": lambda: [trained.train_on_batch(*batch) for batch in zip(inputs, targets, strict=True)],
-        "scoring": lambda: list(path.run(views[:, 0], ("error", "latent"))),
+        "scoring": lambda: list(path.run(views[:, 0], Outputs._fields)),
     }
 
 

@@ -41,7 +41,9 @@ def main() -> None:
     )
     accuracy.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
     accuracy.add_argument("--results", type=Path, default=RESULTS / "accuracy", help="folder of the finished runs")
-    accuracy.add_argument("--work", type=Path, default=Path("benchmarks/unfinished"), help="folder for what is interrupted")
+    accuracy.add_argument(
+        "--work", type=Path, default=Path("benchmarks/work"), help="folder for detectors and interrupted runs"
+    )
     accuracy.add_argument("--table", type=Path, default=Path("RESULTS.md"), help="the table to write")
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)

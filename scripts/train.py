@@ -38,6 +38,7 @@ def main() -> None:
         score="the score that decides",
         percentile="the threshold is this percentile of the scores of normal training windows",
         scoring_precision="precision in which windows are scored",
+        bank_size="training windows that the nearest-normal score keeps, at most",
     )
     cli.add_settings(
         parser,

@@ -32,6 +32,8 @@ def test_defaults_are_the_papers():
         "score": "nearest_normal",
         "percentile": 98.0,
         "scoring_precision": "float32",
+        "bank_size": 10_000,
+        "axes": 1,
     }
 
 

@@ -292,7 +292,7 @@ def test_another_format_is_refused(detector, tmp_path):
     detector.save(tmp_path / "saved")
     values = json.loads((tmp_path / "saved/config.json").read_text())
     (tmp_path / "saved/config.json").write_text(json.dumps({**values, "format": 99}))
-    with pytest.raises(AMSLError, match="format 1"):
+    with pytest.raises(AMSLError, match="format 2"):
         AMSLDetector.load(tmp_path / "saved")
     shutil.rmtree(tmp_path / "saved")
     with pytest.raises(AMSLError, match=r"config.json: not found. Name the folder of a saved detector"):

@@ -13,6 +13,12 @@ def test_threshold():
     assert is_abnormal(np.array([0.9, 1.0, 1.1]), 1.0).tolist() == [False, True, True]
 
 
+def test_threshold_of_groups():
+    """Percentiles of 0..100, 100..200 and 1000..1100: the odd group does not raise the threshold of the others."""
+    scores = np.concatenate([np.arange(101.0), np.arange(101.0) + 100, np.arange(101.0) + 1000])
+    assert percentile_threshold(scores, 98.0, np.repeat(["a", "b", "c"], 101)) == 198.0
+
+
 def test_by_hand():
     """6 normal windows, 2 of them flagged; 4 abnormal ones, 3 of them flagged."""
     scores = np.array([0, 1, 2, 3, 6, 7, 4, 6, 8, 9.0])

@@ -17,6 +17,7 @@ import pandas as pd
 from amsl_tf.errors import DataError
 
 STEPS, CHANNELS = 125, 45
+AXES = 3  # consecutive channels of one sensor
 ADVICE = "Unpack the data set again."
 ACTIVITIES = {
     "a01": "sitting",

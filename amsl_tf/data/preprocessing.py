@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from amsl_tf.data.dsads import ABNORMAL, CHANNELS, STEPS, find_recordings, read_recordings
-from amsl_tf.data.files import atomic_folder
-from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, ArrayWriter, write_index
+from amsl_tf.data.dsads import ABNORMAL, AXES, CHANNELS, STEPS, find_recordings, read_recordings
+from amsl_tf.data.files import atomic_folder, write_json
+from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, SENSORS, ArrayWriter, write_index
 
 
 def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
-    """Reads DSADS' text files and writes normal.npy, abnormal.npy and an index of each.
+    """Reads DSADS' text files and writes normal.npy, abnormal.npy, an index of each, and sensors.json.
 
     Args:
         source: The folder with a01 to a19.
@@ -44,4 +44,5 @@ def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
                 "source": [f"{item.activity}/{item.subject}/{segment}.txt" for item, segment in rows],
             }
             write_index(folder / f"{kind}.csv", {name: np.asarray(values) for name, values in columns.items()})
+        write_json(folder / SENSORS, {"axes": AXES})
     return shapes

@@ -1,12 +1,12 @@
 """The project's files of windows: the original's names and tree, float32, memory-mapped, written whole or not at all.
 
-    generate_dataset/    normal.npy  normal.csv  abnormal.npy  abnormal.csv
+    generate_dataset/    normal.npy  normal.csv  abnormal.npy  abnormal.csv  sensors.json
     transform_dataset/   split.json
         train_dataset/                        index.csv  data_{raw,no,ne,op,pe,sc,ti}_train.npy
         test_dataset/normal data/             index.csv  data_{...}_test.npy
         test_dataset/abnormal data/           index.csv  data_{...}_abnormal.npy
 
-A .npy file holds (N, T, C); the CSV beside it says what its rows are.
+A .npy file holds (N, T, C); the CSV beside it says what its rows are, and sensors.json which channels belong together.
 """
 
 from collections.abc import Collection, Iterable
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from amsl_tf.data.files import read_json
 from amsl_tf.data.windows import Windows, check_windows
 from amsl_tf.errors import DataError
 from amsl_tf.views import VIEWS
@@ -41,7 +42,8 @@ TEST_NORMAL = Part("normal", "test_dataset/normal data", "test")
 TEST_ABNORMAL = Part("abnormal", "test_dataset/abnormal data", "abnormal")
 PARTS = (TRAIN, TEST_NORMAL, TEST_ABNORMAL)
 GENERATED = ("normal", "abnormal")
-GENERATED_ENTRIES = tuple(f"{kind}.{ending}" for kind in GENERATED for ending in ("npy", "csv"))
+SENSORS = "sensors.json"
+GENERATED_ENTRIES = (*(f"{kind}.{ending}" for kind in GENERATED for ending in ("npy", "csv")), SENSORS)
 SPLIT = "split.json"
 TRANSFORMED_ENTRIES = (SPLIT, "train_dataset", "test_dataset")
 
@@ -119,6 +121,16 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
         return Windows(open_array(array, advice), **known)
     except DataError as error:
         raise DataError(f"{array} with {index.name}: {error} {advice}") from error
+
+
+def read_axes(folder: Path, advice: str) -> int:
+    """How many consecutive channels are the axes of one sensor, as sensors.json says; 1 where there is no such file.
+
+    Raises:
+        AMSLError: The file is broken.
+    """
+    file = folder / SENSORS
+    return read_json(file, advice, ("axes",))["axes"] if file.exists() else 1
 
 
 def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dict[str, np.ndarray]:

@@ -11,10 +11,12 @@ class Outputs(NamedTuple):
     Attributes:
         error: float32 (N, R, C), the squared error of the reconstruction, averaged over time.
         latent: float32 (N, R, F), the encoder's output, averaged over positions.
+        signal: float32 (N, D), what the sensors measure, as `describe_signal` has it.
     """
 
     error: np.ndarray
     latent: np.ndarray
+    signal: np.ndarray
 
 
 class Scorer(Protocol):

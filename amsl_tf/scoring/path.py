@@ -7,8 +7,10 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from amsl_tf.config import DetectorConfig
 from amsl_tf.data.windows import chunks
 from amsl_tf.layers import MinMaxScaling
+from amsl_tf.scoring.signal import describe_signal
 from amsl_tf.transforms import Draw, make_views
 from amsl_tf.views import split_views
 
@@ -25,7 +27,7 @@ class ScoringPath:
         network: As `build_amsl` makes it.
         scaling: Fitted.
         draw: The fixed draw, with B = 1.
-        names: Of the views.
+        config: Of the detector.
         window_shape: (T, C).
     """
 
@@ -34,10 +36,11 @@ class ScoringPath:
         network: keras.Model,
         scaling: MinMaxScaling,
         draw: Draw,
-        names: tuple[str, ...],
+        config: DetectorConfig,
         window_shape: tuple[int, int],
     ) -> None:
-        self.network, self.scaling, self.draw, self.names = network, scaling, draw, names
+        self.network, self.scaling, self.draw = network, scaling, draw
+        self._views, self._axes = config.model.views, config.axes
         self._signature = [tf.TensorSpec((None, *window_shape), tf.float32)]
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
@@ -49,9 +52,9 @@ class ScoringPath:
         Args:
             x: The windows, possibly memory-mapped.
             wanted: Some of `error` (B, R, C): squared error averaged over time; `time_error` (B, R, T): averaged over channels;
-                `latent` (B, R, F); `reconstruction` (B, R, T, C), in the units of the views; `right_view` (B,): the summed
-                probability of the right view; `entropy` (B,): the summed entropy of the reads. The last two come only from a
-                network with self-supervision or with memory.
+                `latent` (B, R, F); `signal` (B, D), of the windows themselves; `reconstruction` (B, R, T, C), in the
+                units of the views; `right_view` (B,): the summed probability of the right view; `entropy` (B,): the summed
+                entropy of the reads. The last two come only from a network with self-supervision or with memory.
         """
         if wanted not in self._compiled:
             self._compiled[wanted] = tf.function(
@@ -67,13 +70,14 @@ class ScoringPath:
 
     def _graph(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
         """Everything; a compiled function keeps only the operations that its results depend on."""
-        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self.names)), -LIMIT, LIMIT)
-        outputs = self.network(split_views(scaled, self.names), training=False)
+        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self._views)), -LIMIT, LIMIT)
+        outputs = self.network(split_views(scaled, self._views), training=False)
         squared = tf.square(outputs["reconstruction"] - scaled)
         made = {
             "error": tf.reduce_mean(squared, axis=2),
             "time_error": tf.reduce_mean(squared, axis=3),
             "latent": outputs["latent"],
+            "signal": describe_signal(windows, self._axes),
             "reconstruction": self.scaling.inverse(outputs["reconstruction"]),
         }
         if "view_probabilities" in outputs:

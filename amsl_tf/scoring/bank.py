@@ -1,0 +1,145 @@
+"""A bank of normal windows, and how far others are from it beside how far its own windows are from each other."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from sklearn.metrics.pairwise import euclidean_distances
+
+from amsl_tf.data.windows import chunks
+from amsl_tf.scoring.coreset import k_centres
+
+CLOSEST_GROUPS = 2  # that are averaged: what is normal is seen in more than one person or recording
+SPACING = 5  # neighbours that say how close together windows of the bank lie
+OWN_SHARE = 0.5  # of the scale of a distance that is the bank's; the other half would be the new window's, which is not known
+LEAST_WEIGHT = 1e-3  # where no kind of features follows the spacing, all count the same
+NEAR = 0.01  # distances below this share of the median count as this share: exact repeats of windows have distance 0
+RESOLUTION = 1e-4  # distance a column, in deviations, below which float32 no longer tells windows apart
+ROUNDING = 1e-6  # deviations below this share of the mean are float32's rounding, not a spread
+
+
+@dataclass
+class Bank:
+    """Training windows by the features of one kind, and what distances to them are measured by.
+
+    Attributes:
+        mean, scale: float64 (D,), of the columns of the features.
+        windows: float32 (M, D), scaled features.
+        groups: int (M,), the number of each window's group, in rising order; all 0 where none are given.
+        floor: Smallest distance that is told from none.
+        offsets: float64 (M,), what is taken off the logarithm of a distance to each window.
+        log_mean, log_scale: Of what the training windows' own distances come to.
+        weight: Of this kind, above 0.
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    windows: np.ndarray
+    groups: np.ndarray
+    floor: np.ndarray
+    offsets: np.ndarray
+    log_mean: np.ndarray
+    log_scale: np.ndarray
+    weight: np.ndarray
+
+    def __post_init__(self) -> None:
+        self._starts = np.flatnonzero(np.diff(self.groups, prepend=-1))
+
+    def score(self, features: np.ndarray) -> np.ndarray:
+        scaled = (features - self.mean) / self.scale
+        return np.concatenate([self.rate(squares) for _, squares in _squared_distances(scaled, self.windows)])
+
+    def rate(self, squares: np.ndarray) -> np.ndarray:
+        """Scores of windows whose squared distances (N, M) to the bank's are these; infinite where one does not count."""
+        relative = np.maximum(squares, self.floor**2) * np.exp(-2 * self.offsets)
+        closest = np.sort(np.minimum.reduceat(relative, self._starts, axis=1), axis=1)[:, :CLOSEST_GROUPS]
+        logs = np.log(closest) / 2
+        return (np.mean(logs, axis=1, where=np.isfinite(logs)) - self.log_mean) / self.log_scale
+
+
+def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
+    """A bank of normal windows, and the scores of all of them, each left out of it or, if there are several, its whole group.
+
+    Args:
+        features: float64 (N, D).
+        groups: int (N,), numbered from 0; all 0 where none are given.
+        size: Windows that are kept, at most, but at least one of each group.
+        seed: Of the choice of what is kept.
+    """
+    mean = features.mean(axis=0)
+    scale = _safe(features.std(axis=0), mean)
+    scale = scale * _unsteadiness((features - mean) / scale, groups, size, seed)
+    scaled = ((features - mean) / scale).astype(np.float32)
+    chosen = _choose(scaled, groups, size, seed)
+    windows = scaled[chosen]
+
+    away, nearest = _nearest(_left_out(scaled, chosen, groups))
+    floor = np.asarray(max(NEAR * np.median(away), RESOLUTION * np.sqrt(features.shape[1])))
+    neighbours = min(SPACING, len(chosen) - 1)
+    around = _left_out(windows, np.arange(len(chosen)), np.zeros(len(chosen), int))
+    squares = np.concatenate([np.partition(part, neighbours - 1, axis=1)[:, :neighbours] for part in around])
+    spacing = np.log(np.maximum(squares, floor**2)).mean(axis=1) / 2
+    followed = _slope(spacing[nearest], np.log(np.maximum(away, floor)))
+    bank = Bank(
+        mean, scale, windows, groups[chosen], floor, OWN_SHARE * followed * spacing, np.zeros(()), np.ones(()), np.ones(())
+    )
+    own = np.concatenate([bank.rate(part) for part in _left_out(scaled, chosen, groups)])
+    bank = replace(
+        bank, log_mean=own.mean(), log_scale=_safe(own.std(), own.mean()), weight=np.asarray(max(followed, LEAST_WEIGHT))
+    )
+    return bank, (own - bank.log_mean) / bank.log_scale
+
+
+def _unsteadiness(standardised: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """What to divide columns by: above 1, the more a column differs between a window and its nearest, left out."""
+    some = np.random.default_rng(seed).permutation(len(standardised))[:size]
+    windows = standardised[some]
+    _, nearest = _nearest(_left_out(windows, np.arange(len(some)), groups[some]))
+    moved = np.mean(np.square(windows - windows[nearest]), axis=0)
+    return np.sqrt(1 + moved / moved.mean()) if moved.any() else np.ones_like(moved)
+
+
+def _choose(scaled: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """Positions of the windows to keep, group by group: all if they are not too many, else of each group its share."""
+    chosen = []
+    for group in np.unique(groups):
+        inside = np.flatnonzero(groups == group)
+        share = max(1, round(size * len(inside) / len(scaled)))
+        chosen.append(inside if len(scaled) <= size else inside[k_centres(scaled[inside], share, seed)])
+    return np.concatenate(chosen)
+
+
+def _left_out(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
+    """Squared distances (N, M) to the chosen windows, in parts; infinite to itself, or to its group if there are several."""
+    several = len(np.unique(groups[chosen])) > 1
+    for start, squares in _squared_distances(features, features[chosen]):
+        rows = np.arange(start, start + len(squares))
+        same = groups[rows][:, None] == groups[chosen] if several else rows[:, None] == chosen
+        squares[same] = np.inf
+        yield squares
+
+
+def _nearest(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The smallest distance of each window, and its place, from parts of the squared distances."""
+    found = [(np.sqrt(squares.min(axis=1)), squares.argmin(axis=1)) for squares in parts]
+    return np.concatenate([distances for distances, _ in found]), np.concatenate([places for _, places in found])
+
+
+def _squared_distances(features: np.ndarray, windows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Parts of the squared distances between two sets of windows, (N, D) and (M, D), each with the place where it starts."""
+    others = windows.astype(np.float64)  # the distances come from a difference of squares, which cancels for near windows
+    squares = np.einsum("md,md->m", others, others)[None]
+    for start, part in chunks(features):
+        yield start, euclidean_distances(part.astype(np.float64), others, Y_norm_squared=squares, squared=True)
+
+
+def _slope(x: np.ndarray, y: np.ndarray) -> float:
+    """Of the line through (x, y) with the least squares, at least 0 and at most 1; 0 where all x are the same."""
+    deviations = x - x.mean()
+    spread = float(deviations @ deviations)
+    return float(np.clip(deviations @ y / spread, 0, 1)) if spread > ROUNDING else 0.0
+
+
+def _safe(scale: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """A deviation to divide by: 1 where there is none but for rounding."""
+    return np.where(scale > ROUNDING * np.abs(mean), scale, 1.0)
