@@ -26,7 +26,19 @@ from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, scoring_policy, training_policy
-from amsl_tf.saved import ADVICE, CONFIG, DATA, ENTRIES, FORMAT, METRICS, STATE, WEIGHTS, hash_files, read_summary
+from amsl_tf.saved import (
+    ADVICE,
+    CONFIG,
+    DATA,
+    ENTRIES,
+    FORMAT,
+    METRICS,
+    WEIGHTS,
+    hash_files,
+    read_state,
+    read_summary,
+    write_state,
+)
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
@@ -233,15 +245,9 @@ class AMSLDetector:
             AMSLError: The folder holds something other than a detector.
         """
         path = self._fitted()
-        state: dict[str, Any] = {
-            **_prefixed("scaling", path.scaling.state()),
-            **_prefixed("draw", path.draw._asdict()),
-            **_prefixed("training_scores", self.training_scores_),
-        }
-        for name, scorer in self._scorers.items():
-            state |= _prefixed(name, scorer.state())
+        parts = {"scaling": path.scaling.state(), "draw": path.draw._asdict(), "training_scores": self.training_scores_}
         with atomic_folder(Path(folder), ENTRIES) as target:
-            np.savez(target / STATE, **state)
+            write_state(target, {**parts, **{name: scorer.state() for name, scorer in self._scorers.items()}})
             path.network.save_weights(target / WEIGHTS)
             write_json(target / METRICS, {"thresholds": self.thresholds_, "history": self.history_})
             write_json(target / DATA, self.data_)
@@ -262,18 +268,14 @@ class AMSLDetector:
         detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
         shape = detector._shape
         try:
-            damaged = [name for name, found in hash_files(source).items() if found != summary.files.get(name)]
-            if damaged:
-                raise ValueError(f"{damaged[0]} is not the file that was saved")
-            with np.load(source / STATE, allow_pickle=False) as stored:
-                state = {name: stored[name] for name in stored.files}
+            state = read_state(source, summary)
             network = detector._scoring_network(shape)
             network.load_weights(source / WEIGHTS)
             scaling = MinMaxScaling()
-            scaling.restore(**_part(state, "scaling"))
-            detector._path = ScoringPath(network, scaling, Draw(**_part(state, "draw")), detector.config, shape)
-            detector._scorers = {name: make(**_part(state, name)) for name, make in SCORERS.items()}
-            detector.training_scores_ = _part(state, "training_scores")
+            scaling.restore(**state["scaling"])
+            detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape)
+            detector._scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
+            detector.training_scores_ = state["training_scores"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise AMSLError(f"{source}: not a whole detector ({error}). {ADVICE}") from error
         return detector
@@ -327,12 +329,3 @@ def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         for name, values in part.items():
             collected.setdefault(name, []).append(values)
     return {name: np.concatenate(values) for name, values in collected.items()}
-
-
-def _prefixed(prefix: str, state: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    return {f"{prefix}.{name}": np.asarray(value) for name, value in state.items()}
-
-
-def _part(state: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    """The inverse of `_prefixed` on a state of several parts."""
-    return {name.removeprefix(f"{prefix}."): value for name, value in state.items() if name.startswith(f"{prefix}.")}

@@ -1,8 +1,11 @@
 """The folder of a saved detector: its files, and what can be read of them without TensorFlow."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import read_json
@@ -45,6 +48,31 @@ class Summary(NamedTuple):
 def hash_files(folder: Path) -> dict[str, str]:
     """The sha256 of a detector's files with arrays, by name."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (WEIGHTS, STATE)}
+
+
+def write_state(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
+    """Writes the arrays of a detector's parts, each by the names that the part gives them."""
+    arrays: dict[str, Any] = {
+        f"{part}.{name}": np.asarray(value) for part, state in parts.items() for name, value in state.items()
+    }
+    np.savez(folder / STATE, **arrays)
+
+
+def read_state(folder: Path, summary: Summary) -> dict[str, dict[str, np.ndarray]]:
+    """The inverse of `write_state`; a part without arrays is not there.
+
+    Raises:
+        ValueError: A file is not the one that was saved. What NumPy raises for a broken file comes through.
+    """
+    damaged = [name for name, found in hash_files(folder).items() if found != summary.files.get(name)]
+    if damaged:
+        raise ValueError(f"{damaged[0]} is not the file that was saved")
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    with np.load(folder / STATE, allow_pickle=False) as stored:
+        for key in stored.files:
+            part, _, name = key.partition(".")
+            parts.setdefault(part, {})[name] = stored[key]
+    return parts
 
 
 def read_summary(folder: Path) -> Summary:

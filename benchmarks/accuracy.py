@@ -44,7 +44,7 @@ class Parts:
     axes: int
 
 
-def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], table: Path) -> None:
+def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], tables: Path) -> None:
     """Runs what has no result yet, writes the table after every run.
 
     Args:
@@ -54,7 +54,7 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
             can be removed and is made again without training.
         only: Names of experiments; all if empty.
         protocols: Which to run.
-        table: The Markdown file to write.
+        tables: The folder of RESULTS.md and README.md, which get the tables.
 
     Raises:
         AMSLError: The input is missing or broken, or a name is unknown.
@@ -72,9 +72,9 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
         print(f"{one.experiment.name}, protocol {one.protocol}, run {one.number + 1}", file=sys.stderr, flush=True)
         parts = _parts(source, one, people)
         write_json(one.file(results), {**_about(one, people), "scores": _scores(one, parts, work)})
-        accuracy_table.write(results, table)
-    accuracy_table.write(results, table)
-    print(f"results: {results}\ntable:   {table}")
+        accuracy_table.write(results, tables)
+    accuracy_table.write(results, tables)
+    print(f"results: {results}\ntables:  {tables / 'RESULTS.md'}, {tables / 'README.md'}")
 
 
 def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     from amsl_tf.scoring import SCORERS
 
     detector = AMSLDetector(**one.experiment.settings, seed=one.seed, axes=parts.axes)
-    folder = work / one.file(work).stem
+    folder = one.detector(work)
     if not one.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "random.weights.h5"

@@ -1,4 +1,4 @@
-"""RESULTS.md, from the JSON files of finished runs."""
+"""RESULTS.md and the results in README.md, from the JSON files of finished runs."""
 
 import statistics
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.splits import PROTOCOLS, Protocol
+from amsl_tf.errors import AMSLError
 from benchmarks.experiments import Experiment, read_experiments, read_results
 
 METRICS = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision"}
@@ -20,25 +21,47 @@ windows, every one scored alone but where a row says otherwise. Thresholds are t
 Mean and standard deviation over runs. "Published" is the paper's F1, whose official code averages scores over 16 windows in a
 row. What the experiments are is said in `benchmarks/accuracy.toml`.
 """
+START, END = "<!-- results: made by scripts/benchmark.py accuracy -->\n", "<!-- end of results -->"
+
+Found = dict[tuple[str, str, int], dict[str, Any]]
 
 
-def write(results: Path, output: Path) -> None:
-    """Writes the table of all experiments, finished or not."""
+def write(results: Path, folder: Path) -> None:
+    """Writes RESULTS.md, the table of all experiments, finished or not, and its summary into README.md.
+
+    Raises:
+        AMSLError: README.md has no place for it.
+    """
     experiments, _ = read_experiments()
     found = read_results(results)
-    parts = [HEAD]
+    summary = _tables([item for item in experiments if item.headline], found)
+    readme = folder / "README.md"
+    before, start, rest = readme.read_text().partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise AMSLError(f"{readme}: expected the lines {START.strip()} and {END}, and found not both. Put them back.")
+    texts = {
+        readme: before + start + summary + end + after,
+        folder / "RESULTS.md": f"{HEAD}\n## Summary\n\n{summary}\n## All\n\n{_tables(experiments, found)}",
+    }
+    for file, text in texts.items():
+        with atomic_file(file) as temporary:
+            temporary.write_text(text)
+
+
+def _tables(experiments: list[Experiment], found: Found) -> str:
+    parts = []
     for protocol in PROTOCOLS:
-        lines = [f"## Protocol {protocol}", "", ABOUT[protocol], ""]
+        lines = [f"### Protocol {protocol}", "", ABOUT[protocol], ""]
         lines += ["| method | score | " + " | ".join(METRICS.values()) + " | runs | published |", "|---|---|" + "---|" * 5]
         for experiment in experiments:
             if protocol in experiment.runs:
                 lines += _rows(experiment, protocol, found)
         parts.append("\n".join(lines) + "\n")
-    with atomic_file(output) as temporary:
-        temporary.write_text("\n".join(parts))
+    return "\n".join(parts)
 
 
-def _rows(experiment: Experiment, protocol: Protocol, found: dict[tuple[str, str, int], dict[str, Any]]) -> list[str]:
+def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[str]:
     asked = experiment.runs[protocol]
     runs = [scores for number in range(asked) if (scores := found.get((experiment.name, protocol, number)))]
     # the paper tests on people that it has trained on

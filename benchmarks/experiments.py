@@ -31,7 +31,9 @@ class Experiment:
         runs: How many, by protocol.
         settings: Of the detector.
         trained: False for a network with random weights.
+        network: Another experiment whose trained network is used, as this one differs in its scores only.
         published: F1 that the paper reports.
+        headline: Whether it stands in the summary.
     """
 
     name: str
@@ -40,7 +42,9 @@ class Experiment:
     runs: dict[Protocol, int]
     settings: dict[str, Any] = field(default_factory=dict)
     trained: bool = True
+    network: str | None = None
     published: float | None = None
+    headline: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Run:
 
     def file(self, results: Path) -> Path:
         return results / f"{self.experiment.name}.{self.protocol}.{self.number}.json"
+
+    def detector(self, work: Path) -> Path:
+        """The folder of the detector with the trained network."""
+        return work / f"{self.experiment.network or self.experiment.name}.{self.protocol}.{self.number}"
 
 
 def read_experiments(names: Iterable[str] = ()) -> tuple[list[Experiment], list[list[str]]]:

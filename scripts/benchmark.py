@@ -44,7 +44,7 @@ def main() -> None:
     accuracy.add_argument(
         "--work", type=Path, default=Path("benchmarks/work"), help="folder for detectors and interrupted runs"
     )
-    accuracy.add_argument("--table", type=Path, default=Path("RESULTS.md"), help="the table to write")
+    accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
 

@@ -10,6 +10,7 @@ from amsl_tf.data.store import write_index
 from amsl_tf.errors import AMSLError
 from benchmarks import accuracy, accuracy_table, controls
 from benchmarks.experiments import Experiment, Run, read_experiments
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -18,12 +19,13 @@ def generated(rng, tmp_path):
     for kind, count, scale in (("normal", 50, 1.0), ("abnormal", 15, 3.0)):
         np.save(tmp_path / f"{kind}.npy", scale * rng.normal(size=(count, 20, 3)).astype(np.float32))
         write_index(tmp_path / f"{kind}.csv", {"subject": np.resize(["p1", "p2", "p6"], count)})
+    (tmp_path / "README.md").write_text(f"before\n{accuracy_table.START}old\n{accuracy_table.END}\nafter\n")
     return tmp_path
 
 
 def run(generated, **settings):
     given = {"only": ["nearest_raw"], "protocols": ["window"], **settings}
-    accuracy.run(generated, generated / "results", generated / "work", table=generated / "RESULTS.md", **given)
+    accuracy.run(generated, generated / "results", generated / "work", tables=generated, **given)
 
 
 def test_every_experiment_can_be_run():
@@ -33,7 +35,11 @@ def test_every_experiment_can_be_run():
         assert item.runs["window"] >= 1
         assert item.runs.get("subject", 0) <= len(people)
         if item.kind == "detector":
-            DetectorConfig.from_settings(**item.settings)
+            config = DetectorConfig.from_settings(**item.settings)
+            if item.network:
+                (of,) = read_experiments([item.network])[0]
+                other = DetectorConfig.from_settings(**of.settings)
+                assert (config.model, config.training) == (other.model, other.training)
         if item.kind == "control":
             assert item.name in controls.CONTROLS
 
@@ -56,12 +62,31 @@ def test_what_is_finished_is_not_run_again(generated):
     assert "0.750 ± 0.433" in (generated / "RESULTS.md").read_text()  # of 0.25, 1 and 1
 
 
-def test_the_table_has_a_row_for_what_has_not_run(tmp_path):
-    accuracy_table.write(tmp_path, tmp_path / "RESULTS.md")
-    text = (tmp_path / "RESULTS.md").read_text()
+def test_the_table_has_a_row_for_what_has_not_run(generated):
+    accuracy_table.write(generated / "results", generated)
+    text = (generated / "RESULTS.md").read_text()
     assert "| AMSL | | not run | | | 0 of 3 | 0.9352 |" in text  # in the protocol of the paper
     assert "| AMSL | | not run | | | 0 of 3 |  |" in text  # with new people
-    assert text.count("not run") == sum(len(item.runs) for item in read_experiments()[0])
+    assert text.count("not run") == sum(len(item.runs) * (1 + item.headline) for item in read_experiments()[0])
+
+
+def test_the_summary_stands_in_the_readme(generated):
+    run(generated, only=["nearest_spectra"])
+    readme = (generated / "README.md").read_text()
+    summary = readme.removeprefix(f"before\n{accuracy_table.START}").removesuffix(f"{accuracy_table.END}\nafter\n")
+    assert summary in (generated / "RESULTS.md").read_text()
+    assert "| nearest neighbour, log spectra | distance |" in summary
+    (generated / "README.md").write_text("nothing")
+    with pytest.raises(AMSLError, match="Put them back"):
+        run(generated)
+
+
+def test_what_is_committed_is_what_is_generated(tmp_path):
+    for name in ("README.md", "RESULTS.md"):
+        (tmp_path / name).write_text((ROOT / name).read_text())
+    accuracy_table.write(ROOT / "benchmarks/results/accuracy", tmp_path)
+    for name in ("README.md", "RESULTS.md"):
+        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
 
 
 def test_people_who_are_tested_on_are_not_trained_on(generated):
@@ -90,6 +115,22 @@ def test_a_control_leaves_a_person_out(method, rng, monkeypatch):
     alone, _ = controls.run("here", x, groups, x[:1])
     together, _ = controls.run("here", x, None, x[:1])
     assert alone[20:].min() > 3 * together[20:].max()
+
+
+@pytest.mark.slow
+def test_a_trained_network_is_not_trained_again(generated, monkeypatch):
+    settings = {"views": ["raw"], "self_supervision": False, "num_slots": 5, "epochs": 1}
+    one = Experiment("one", "one", "detector", {"window": 1}, settings)
+    small = Experiment("small", "small", "detector", {"window": 1}, {**settings, "bank_size": 10}, network="one")
+    monkeypatch.setattr(accuracy, "read_experiments", lambda names: ([one, small][: len(names)], []))
+    run(generated, only=["one"])
+    file = generated / "results/one.window.0.json"
+    first = file.read_text()
+    file.unlink()
+    monkeypatch.setattr("amsl_tf.detector.train", lambda *_, **__: pytest.fail("it was trained again"))
+    run(generated, only=["one", "small"])
+    assert file.read_text() == first
+    assert (generated / "results/small.window.0.json").exists()
 
 
 @pytest.mark.slow
