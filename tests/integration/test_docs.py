@@ -1,4 +1,4 @@
-"""The program in docs/gpu.md does what the page says."""
+"""What the pages in docs say: the program in gpu.md does what the page says, and tests that are named are there."""
 
 import re
 
@@ -11,6 +11,13 @@ from amsl_tf.views import VIEWS
 from tests.conftest import ROOT, run_python
 
 SETTINGS = {"epochs": 2, "seed": 0, "num_slots": 5, "batch_size": 4}
+
+
+def test_the_tests_that_pages_name_are_there():
+    named = {name for page in (ROOT / "docs").glob("*.md") for name in re.findall(r"`(test_\w+)`", page.read_text())}
+    there = {name for file in (ROOT / "tests").rglob("*.py") for name in re.findall(r"def (test_\w+)", file.read_text())}
+    assert len(named) >= 10
+    assert named <= there
 
 
 @pytest.mark.slow
