@@ -102,9 +102,11 @@ class DetectorConfig:
         model: The network and its objective.
         training: How it is trained.
         score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
-        percentile: The threshold is this percentile of the scores of normal training windows.
+        percentile: The threshold is this percentile of the scores of normal training windows; with groups, the median of
+            the groups' percentiles.
         scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
-        bank_size: Training windows that the nearest-normal score keeps, at most; memory and time of scoring grow with it.
+        bank_size: Training windows that the nearest-normal score keeps, at most, but at least one of each group; memory and
+            time of scoring grow with it.
         axes: Consecutive channels that are the axes of one sensor, such as 3 for accelerometers in x, y and z: scores then look
             at norms too, which do not depend on how a sensor is turned.
     """

@@ -16,6 +16,7 @@ from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol, protocol_split
 from amsl_tf.data.store import GENERATED, open_windows, read_axes
 from amsl_tf.data.windows import Windows
+from amsl_tf.errors import AMSLError
 from amsl_tf.evaluation import evaluate
 from amsl_tf.saved import WEIGHTS, read_summary
 from amsl_tf.threshold import percentile_threshold
@@ -133,12 +134,16 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
 
 
 def _holds(folder: Path, config: DetectorConfig, windows: np.ndarray) -> bool:
-    """Whether a folder holds a detector with a network that was trained so: it need not be trained again."""
+    """Whether a folder holds a detector with a network that was trained so: it need not be trained again.
+
+    After a change to the network or its training the folder has to be removed.
+    """
     from amsl_tf.fingerprint import hash_windows
 
-    if not folder.exists():
+    try:
+        saved = read_summary(folder)
+    except AMSLError:  # there is none, or it is of an older format
         return False
-    saved = read_summary(folder)
     wanted = (config.model, config.training, hash_windows(windows))
     return (saved.config.model, saved.config.training, saved.data["sha256"]) == wanted
 

@@ -17,9 +17,11 @@ ABOUT = {
 HEAD = """# Results on DSADS
 
 Made by `python scripts/benchmark.py accuracy` from the files in `benchmarks/results/accuracy`; not to be edited. All 9,120
-windows, every one scored alone but where a row says otherwise. Thresholds are the 98th percentile of normal training scores.
+windows, every one scored alone but where a row says otherwise. Thresholds are the 98th percentile of normal training scores,
+in the protocol subject the median of the training people's.
 Mean and standard deviation over runs. "Published" is the paper's F1, whose official code averages scores over 16 windows in a
-row. What the experiments are is said in `benchmarks/accuracy.toml`.
+row. What the experiments are is said in `benchmarks/accuracy.toml`, how the nearest-normal score was chosen in
+`benchmarks/NOTES.md`: without the abnormal windows but for one look at them.
 """
 START, END = "<!-- results: made by scripts/benchmark.py accuracy -->\n", "<!-- end of results -->"
 

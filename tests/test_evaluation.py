@@ -19,6 +19,14 @@ def test_threshold_of_groups():
     assert percentile_threshold(scores, 98.0, np.repeat(["a", "b", "c"], 101)) == 198.0
 
 
+def test_small_groups_are_taken_together(rng):
+    """One window in a group is no percentile of it: the median of them would flag half of all windows."""
+    scores = rng.normal(size=500)
+    assert percentile_threshold(scores, 98.0, np.arange(500)) == percentile_threshold(scores, 98.0)
+    some = np.concatenate([np.zeros(400), np.arange(1, 101)])
+    assert percentile_threshold(scores, 98.0, some) == percentile_threshold(scores[:400], 98.0)
+
+
 def test_by_hand():
     """6 normal windows, 2 of them flagged; 4 abnormal ones, 3 of them flagged."""
     scores = np.array([0, 1, 2, 3, 6, 7, 4, 6, 8, 9.0])

@@ -1,7 +1,7 @@
 """A bank of normal windows, and how far others are from it beside how far its own windows are from each other."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
@@ -13,9 +13,9 @@ CLOSEST_GROUPS = 2  # that are averaged: what is normal is seen in more than one
 SPACING = 5  # neighbours that say how close together windows of the bank lie
 OWN_SHARE = 0.5  # of the scale of a distance that is the bank's; the other half would be the new window's, which is not known
 LEAST_WEIGHT = 1e-3  # where no kind of features follows the spacing, all count the same
-NEAR = 0.01  # distances below this share of the median count as this share: exact repeats of windows have distance 0
-RESOLUTION = 1e-4  # distance a column, in deviations, below which float32 no longer tells windows apart
-ROUNDING = 1e-6  # deviations below this share of the mean are float32's rounding, not a spread
+FLOOR_SHARE = 0.01  # distances below this share of the median count as this share: exact repeats of windows have distance 0
+FLOOR_PER_COLUMN = 1e-4  # distance, in deviations, below which float32 no longer tells windows apart
+CONSTANT_BELOW = 1e-6  # deviations below this share of the mean are float32's rounding, not a spread
 
 
 @dataclass
@@ -42,23 +42,15 @@ class Bank:
     log_scale: np.ndarray
     weight: np.ndarray
 
-    def __post_init__(self) -> None:
-        self._starts = np.flatnonzero(np.diff(self.groups, prepend=-1))
-
     def score(self, features: np.ndarray) -> np.ndarray:
-        scaled = (features - self.mean) / self.scale
-        return np.concatenate([self.rate(squares) for _, squares in _squared_distances(scaled, self.windows)])
-
-    def rate(self, squares: np.ndarray) -> np.ndarray:
-        """Scores of windows whose squared distances (N, M) to the bank's are these; infinite where one does not count."""
-        relative = np.maximum(squares, self.floor**2) * np.exp(-2 * self.offsets)
-        closest = np.sort(np.minimum.reduceat(relative, self._starts, axis=1), axis=1)[:, :CLOSEST_GROUPS]
-        logs = np.log(closest) / 2
-        return (np.mean(logs, axis=1, where=np.isfinite(logs)) - self.log_mean) / self.log_scale
+        parts = (squares for _, squares in _squared_distances((features - self.mean) / self.scale, self.windows))
+        return (_relative(parts, self.groups, self.floor, self.offsets) - self.log_mean) / self.log_scale
 
 
 def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
     """A bank of normal windows, and the scores of all of them, each left out of it or, if there are several, its whole group.
+
+    What a window is left out of is the windows that it is compared with; scaling and spacing come from all of them.
 
     Args:
         features: float64 (N, D).
@@ -74,20 +66,32 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
     windows = scaled[chosen]
 
     away, nearest = _nearest(_left_out(scaled, chosen, groups))
-    floor = np.asarray(max(NEAR * np.median(away), RESOLUTION * np.sqrt(features.shape[1])))
+    floor = np.asarray(max(FLOOR_SHARE * np.median(away), FLOOR_PER_COLUMN * np.sqrt(features.shape[1])))
     neighbours = min(SPACING, len(chosen) - 1)
     around = _left_out(windows, np.arange(len(chosen)), np.zeros(len(chosen), int))
     squares = np.concatenate([np.partition(part, neighbours - 1, axis=1)[:, :neighbours] for part in around])
     spacing = np.log(np.maximum(squares, floor**2)).mean(axis=1) / 2
     followed = _slope(spacing[nearest], np.log(np.maximum(away, floor)))
-    bank = Bank(
-        mean, scale, windows, groups[chosen], floor, OWN_SHARE * followed * spacing, np.zeros(()), np.ones(()), np.ones(())
-    )
-    own = np.concatenate([bank.rate(part) for part in _left_out(scaled, chosen, groups)])
-    bank = replace(
-        bank, log_mean=own.mean(), log_scale=_safe(own.std(), own.mean()), weight=np.asarray(max(followed, LEAST_WEIGHT))
-    )
-    return bank, (own - bank.log_mean) / bank.log_scale
+    offsets = OWN_SHARE * followed * spacing
+    own = _relative(_left_out(scaled, chosen, groups), groups[chosen], floor, offsets)
+    log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())
+    weight = np.asarray(max(followed, LEAST_WEIGHT))
+    bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight)
+    return bank, (own - log_mean) / log_scale
+
+
+def _relative(parts: Iterable[np.ndarray], groups: np.ndarray, floor: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """The smallest logarithm of a distance less the offset there, averaged over the closest groups of the bank.
+
+    Args:
+        parts: Squared distances (n, M) of some windows each, infinite where one does not count.
+        groups, floor, offsets: Of the bank.
+    """
+    starts = np.flatnonzero(np.diff(groups, prepend=-1))
+    count = max(1, min(CLOSEST_GROUPS, len(starts) - 1))  # as many for new windows as for those that are left out of a group
+    factors = np.exp(-2 * offsets)
+    best = [np.minimum.reduceat(np.maximum(squares, floor**2) * factors, starts, axis=1) for squares in parts]
+    return np.log(np.sort(np.concatenate(best), axis=1)[:, :count]).mean(axis=1) / 2
 
 
 def _unsteadiness(standardised: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.ndarray:
@@ -104,7 +108,7 @@ def _choose(scaled: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.
     chosen = []
     for group in np.unique(groups):
         inside = np.flatnonzero(groups == group)
-        share = max(1, round(size * len(inside) / len(scaled)))
+        share = max(1, int(size * len(inside) / len(scaled)))
         chosen.append(inside if len(scaled) <= size else inside[k_centres(scaled[inside], share, seed)])
     return np.concatenate(chosen)
 
@@ -137,9 +141,10 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
     """Of the line through (x, y) with the least squares, at least 0 and at most 1; 0 where all x are the same."""
     deviations = x - x.mean()
     spread = float(deviations @ deviations)
-    return float(np.clip(deviations @ y / spread, 0, 1)) if spread > ROUNDING else 0.0
+    return float(np.clip(deviations @ y / spread, 0, 1)) if spread > CONSTANT_BELOW else 0.0
 
 
 def _safe(scale: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """A deviation to divide by: 1 where there is none but for rounding."""
-    return np.where(scale > ROUNDING * np.abs(mean), scale, 1.0)
+    """A deviation to divide by: where there is none but for rounding, 1 or so much that the rounding stays small."""
+    rounding = CONSTANT_BELOW * np.abs(mean)
+    return np.where(scale > rounding, scale, np.maximum(rounding, 1.0))

@@ -36,9 +36,9 @@ class NearestNormal:
         self._bank_size, self._seed = bank_size, seed
         parts: dict[str, dict[str, np.ndarray]] = {}
         for key, value in state.items():
-            kind, _, field = key.partition(".")
-            parts.setdefault(kind, {})[field] = value
-        self._banks = {kind: Bank(**fields) for kind, fields in parts.items()}
+            kind, _, name = key.partition(".")
+            parts.setdefault(kind, {})[name] = value
+        self._banks = {kind: Bank(**arrays) for kind, arrays in parts.items()}
 
     def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
         _, numbers = np.unique(np.zeros(len(outputs.error)) if groups is None else groups, return_inverse=True)

@@ -7,16 +7,17 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 BANDS = 12  # of the spectrum, each wider than the one below it by the same factor; fewer where windows are short
 PAIRED = 32  # sensors up to which every pair is compared
 CORRELATION_LIMIT = 0.99  # larger ones count as this: the transform is infinite at 1
-ROUNDING = 1e-5  # of a sensor's root mean square; what moves less is float32's rounding
+ROUNDING = 1e-5  # of a sensor's root mean square; what moves less counts as still, float32's rounding among it
 TINY = 1e-60  # added to powers, for sensors that say nothing but 0
 
 
 def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
-    """Features of raw windows that neither the place of an event in the window nor its neighbours in a batch change.
+    """Features of raw windows, each of its window alone; moving a window's steps round in a circle changes nothing.
 
     A sensor with several axes is replaced by its norm, which does not depend on how the sensor is turned. Of each sensor: the
     `QUANTILES` of its values and the logarithms of the mean power in `BANDS` of frequencies. Of each pair of sensors, where
-    there are at most `PAIRED`: Fisher's transform of their correlation.
+    there are at most `PAIRED`: Fisher's transform of their correlation, 0 where one of them stands still. A sensor whose values
+    have an offset of 100,000 times what they move by counts as still: take the offset off first.
 
     Args:
         windows: float32 (B, T, C).
@@ -39,8 +40,9 @@ def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
     flat = [tf.reshape(part, (-1, part.shape[1] * sensors)) for part in parts]
     if 1 < sensors <= PAIRED:
         products = tf.einsum("bti,btj->bij", moving, moving) / steps
-        deviations = tf.sqrt(tf.linalg.diag_part(products) + rounding)
-        correlations = products / (deviations[:, :, None] * deviations[:, None])
+        variances = tf.linalg.diag_part(products)
+        inverse = tf.where(variances > rounding, tf.math.rsqrt(variances + rounding), tf.zeros_like(variances))
+        correlations = products * inverse[:, :, None] * inverse[:, None]
         first, second = np.triu_indices(sensors, 1)
         pairs = tf.gather(tf.reshape(correlations, (-1, sensors**2)), first * sensors + second, axis=1)
         flat.append(tf.atanh(tf.clip_by_value(pairs, -CORRELATION_LIMIT, CORRELATION_LIMIT)))

@@ -62,6 +62,17 @@ def test_constant_sensors_say_the_same_whatever_the_rounding(value):
     np.testing.assert_allclose(correlations, 0.0, atol=1e-6)
 
 
+def test_a_sensor_that_stands_still_but_for_rounding_has_no_correlations(rng):
+    x = rng.normal(size=(4, 50, 2))
+    x[:, :, 0] = 9.81 * (1 + 1e-6 * rng.normal(size=(4, 50)))
+    assert (described(x)[2] == 0).all()
+
+
+def test_where_in_the_window_does_not_matter(rng):
+    x = rng.normal(size=(3, 40, 6)).astype(np.float32)
+    np.testing.assert_allclose(describe_signal(np.roll(x, 7, axis=1), 3), describe_signal(x, 3), atol=1e-4)
+
+
 def test_a_window_is_described_alone(rng):
     x = rng.normal(size=(5, 40, 6)).astype(np.float32)
     alone = np.concatenate([describe_signal(x[row : row + 1], 3) for row in range(5)])
