@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 from tqdm import tqdm
 
-from amsl_tf import __version__
+from amsl_tf import __version__, saved
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data import pipeline
 from amsl_tf.data.files import atomic_folder, write_json
@@ -26,19 +26,6 @@ from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, scoring_policy, training_policy
-from amsl_tf.saved import (
-    ADVICE,
-    CONFIG,
-    DATA,
-    ENTRIES,
-    FORMAT,
-    METRICS,
-    WEIGHTS,
-    hash_files,
-    read_state,
-    read_summary,
-    write_state,
-)
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
@@ -246,13 +233,18 @@ class AMSLDetector:
         """
         path = self._fitted()
         parts = {"scaling": path.scaling.state(), "draw": path.draw._asdict(), "training_scores": self.training_scores_}
-        with atomic_folder(Path(folder), ENTRIES) as target:
-            write_state(target, {**parts, **{name: scorer.state() for name, scorer in self._scorers.items()}})
-            path.network.save_weights(target / WEIGHTS)
-            write_json(target / METRICS, {"thresholds": self.thresholds_, "history": self.history_})
-            write_json(target / DATA, self.data_)
-            about = {"format": FORMAT, "amsl_tf": __version__, "files": hash_files(target), "config": self.config.to_dict()}
-            write_json(target / CONFIG, about)
+        with atomic_folder(Path(folder), saved.ENTRIES) as target:
+            saved.write_state(target, {**parts, **{name: scorer.state() for name, scorer in self._scorers.items()}})
+            path.network.save_weights(target / saved.WEIGHTS)
+            write_json(target / saved.METRICS, {"thresholds": self.thresholds_, "history": self.history_})
+            write_json(target / saved.DATA, self.data_)
+            about = {
+                "format": saved.FORMAT,
+                "amsl_tf": __version__,
+                "files": saved.hash_files(target),
+                "config": self.config.to_dict(),
+            }
+            write_json(target / saved.CONFIG, about)
 
     @classmethod
     def load(cls, folder: str | Path) -> "AMSLDetector":
@@ -262,22 +254,22 @@ class AMSLDetector:
             AMSLError: A file is missing, broken or not the one that was saved, or of another version of the format.
         """
         source = Path(folder)
-        summary = read_summary(source)
+        summary = saved.read_summary(source)
         detector = cls(summary.config)
         detector.data_ = summary.data
         detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
         shape = detector._shape
         try:
-            state = read_state(source, summary)
+            state = saved.read_state(source, summary)
             network = detector._scoring_network(shape)
-            network.load_weights(source / WEIGHTS)
+            network.load_weights(source / saved.WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**state["scaling"])
             detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape)
             detector._scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
             detector.training_scores_ = state["training_scores"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise AMSLError(f"{source}: not a whole detector ({error}). {ADVICE}") from error
+            raise AMSLError(f"{source}: not a whole detector ({error}). {saved.ADVICE}") from error
         return detector
 
     def discard_work(self) -> None:

@@ -42,7 +42,7 @@ def main() -> None:
     accuracy.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
     accuracy.add_argument("--results", type=Path, default=RESULTS / "accuracy", help="folder of the finished runs")
     accuracy.add_argument(
-        "--work", type=Path, default=Path("benchmarks/work"), help="folder for detectors and interrupted runs"
+        "--work", type=Path, default=Path("benchmarks/runs"), help="folder for detectors and interrupted runs"
     )
     accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
     arguments = vars(parser.parse_args())

@@ -77,6 +77,11 @@ def test_it_tells_abnormal_from_normal(detector, new):
     assert flagged[25:].mean() > flagged[:25].mean()
 
 
+def test_channels_that_do_not_fit_the_axes_are_refused(waves):
+    with pytest.raises(AMSLError, match=r"axes must divide.*axes=2 and 3 channels"):
+        AMSLDetector(**SMALL, axes=2).fit(waves)
+
+
 def test_the_threshold_is_the_98th_percentile_of_training_scores(detector):
     for name, threshold in detector.thresholds_.items():
         assert threshold == pytest.approx(np.percentile(detector.training_scores_[name], 98.0))

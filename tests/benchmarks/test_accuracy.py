@@ -93,6 +93,7 @@ def test_people_who_are_tested_on_are_not_trained_on(generated):
     one = Run(Experiment("x", "x", "control", {"subject": 1}), "subject", 0)
     parts = accuracy._parts(generated, one, [["p6"]])
     assert set(parts.groups) == {"p1", "p2"}
+    assert parts.axes == 1  # there is no sensors.json
     assert len(parts.train) == 34
     assert parts.abnormal.tolist() == [False] * 16 + [True] * 5
 
