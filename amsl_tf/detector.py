@@ -4,7 +4,7 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +27,7 @@ from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, scoring_policy, training_policy
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
-from amsl_tf.scoring.path import ScoringPath
+from amsl_tf.scoring.path import SCORE, ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
 from amsl_tf.training import Batches, train
 from amsl_tf.transforms import Draw, draw_for_scoring
@@ -80,7 +80,6 @@ class AMSLDetector:
             raise AMSLError(f"give either config or single settings. Received both: config and {', '.join(settings)}.")
         self.config = config or DetectorConfig.from_settings(**settings)
         self._path: ScoringPath | None = None
-        self._scorers: dict[str, Scorer] = {}
         self._work: Path | None = None
 
     def fit(
@@ -171,9 +170,10 @@ class AMSLDetector:
             "nearest_normal": NearestNormal(self.config.bank_size, training.seed),
         }
         scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
+        path.scorers = scorers
 
         # all at once, at the end: a fit that fails leaves a fitted detector as it was
-        self._path, self._scorers, self._work = path, scorers, work
+        self._path, self._work = path, work
         self.data_, self.history_ = data, history
         self.training_scores_ = {**scores, **made}
         self.thresholds_ = {
@@ -196,7 +196,8 @@ class AMSLDetector:
             NotFittedError: The detector has not been fitted.
             DataError: The windows have another shape than those it was fitted on, or are not finite.
         """
-        return _joined(self._scores(windows, (self.config.score,), ()))[self.config.score]
+        name = SCORE + self.config.score
+        return _joined(self._fitted().run(self._checked(windows), (name,)))[name]
 
     def predict(self, windows: Any) -> np.ndarray:
         """1 for each abnormal window, 0 for each normal one: int (N,). Raises what `decision_function` raises."""
@@ -208,7 +209,9 @@ class AMSLDetector:
         `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
         memories' attention (with memory). Raises what `decision_function` raises.
         """
-        return _joined(self._scores(windows, tuple(self._scorers), _SAID))
+        path = self._fitted()
+        made = _joined(path.run(self._checked(windows), (*(SCORE + name for name in path.scorers), *_SAID)))
+        return {name.removeprefix(SCORE): values for name, values in made.items()}
 
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
@@ -234,7 +237,7 @@ class AMSLDetector:
         path = self._fitted()
         parts = {"scaling": path.scaling.state(), "draw": path.draw._asdict(), "training_scores": self.training_scores_}
         with atomic_folder(Path(folder), saved.ENTRIES) as target:
-            saved.write_state(target, {**parts, **{name: scorer.state() for name, scorer in self._scorers.items()}})
+            saved.write_state(target, {**parts, **{name: scorer.state() for name, scorer in path.scorers.items()}})
             path.network.save_weights(target / saved.WEIGHTS)
             write_json(target / saved.METRICS, {"thresholds": self.thresholds_, "history": self.history_})
             write_json(target / saved.DATA, self.data_)
@@ -265,8 +268,8 @@ class AMSLDetector:
             network.load_weights(source / saved.WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**state["scaling"])
-            detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape)
-            detector._scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
+            scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
+            detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape, scorers)
             detector.training_scores_ = state["training_scores"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise AMSLError(f"{source}: not a whole detector ({error}). {saved.ADVICE}") from error
@@ -286,13 +289,6 @@ class AMSLDetector:
     def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
         """A network in the precision of scoring, without the weights."""
         return build_amsl(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
-
-    def _scores(self, windows: Any, names: tuple[str, ...], said: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
-        """Scores of windows by name, and what the network says of them, batch by batch."""
-        path, x = self._fitted(), self._checked(windows)
-        for made in path.run(x, (*Outputs._fields, *said)):
-            outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
-            yield {name: self._scorers[name].score(outputs) for name in names} | made
 
     def _fitted(self) -> ScoringPath:
         if self._path is None:

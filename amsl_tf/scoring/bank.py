@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics.pairwise import euclidean_distances
+import tensorflow as tf
 
 from amsl_tf.data.windows import chunks
 from amsl_tf.scoring.coreset import k_centres
@@ -42,9 +42,10 @@ class Bank:
     log_scale: np.ndarray
     weight: np.ndarray
 
-    def score(self, features: np.ndarray) -> np.ndarray:
-        parts = (squares for _, squares in _squared_distances((features - self.mean) / self.scale, self.windows))
-        return (_relative(parts, self.groups, self.floor, self.offsets) - self.log_mean) / self.log_scale
+    def score(self, features: tf.Tensor) -> tf.Tensor:
+        """Ratings of windows by their features, float64 (N, D) to (N,)."""
+        squares = _squared_distances((features - self.mean) / self.scale, self.windows)
+        return (_relative(squares, self.groups, self.floor, self.offsets) - self.log_mean) / self.log_scale
 
 
 def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
@@ -73,25 +74,25 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
     spacing = np.log(np.maximum(squares, floor**2)).mean(axis=1) / 2
     followed = _slope(spacing[nearest], np.log(np.maximum(away, floor)))
     offsets = OWN_SHARE * followed * spacing
-    own = _relative(_left_out(scaled, chosen, groups), groups[chosen], floor, offsets)
+    parts = _left_out(scaled, chosen, groups)
+    own = np.concatenate([_relative(squares, groups[chosen], floor, offsets).numpy() for squares in parts])
     log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())
     weight = np.asarray(max(followed, LEAST_WEIGHT))
     bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight)
     return bank, (own - log_mean) / log_scale
 
 
-def _relative(parts: Iterable[np.ndarray], groups: np.ndarray, floor: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """The smallest logarithm of a distance less the offset there, averaged over the closest groups of the bank.
+def _relative(squares: tf.Tensor, groups: np.ndarray, floor: np.ndarray, offsets: np.ndarray) -> tf.Tensor:
+    """The smallest logarithm of a distance less the offset there, averaged over the closest groups of the bank: (n,).
 
     Args:
-        parts: Squared distances (n, M) of some windows each, infinite where one does not count.
+        squares: Squared distances (n, M), infinite where one does not count.
         groups, floor, offsets: Of the bank.
     """
-    starts = np.flatnonzero(np.diff(groups, prepend=-1))
-    count = max(1, min(CLOSEST_GROUPS, len(starts) - 1))  # as many for new windows as for those that are left out of a group
-    factors = np.exp(-2 * offsets)
-    best = [np.minimum.reduceat(np.maximum(squares, floor**2) * factors, starts, axis=1) for squares in parts]
-    return np.log(np.sort(np.concatenate(best), axis=1)[:, :count]).mean(axis=1) / 2
+    relative = tf.maximum(squares, floor**2) * tf.exp(-2 * tf.convert_to_tensor(offsets))
+    best = tf.transpose(tf.math.segment_min(tf.transpose(relative), groups))
+    count = tf.clip_by_value(groups[-1], 1, CLOSEST_GROUPS)  # as many for new windows as for those that are left out of a group
+    return tf.reduce_mean(tf.math.log(-tf.math.top_k(-best, count).values), axis=1) / 2
 
 
 def _unsteadiness(standardised: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.ndarray:
@@ -116,8 +117,9 @@ def _choose(scaled: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.
 def _left_out(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
     """Squared distances (N, M) to the chosen windows, in parts; infinite to itself, or to its group if there are several."""
     several = len(np.unique(groups[chosen])) > 1
-    for start, squares in _squared_distances(features, features[chosen]):
-        rows = np.arange(start, start + len(squares))
+    for start, part in chunks(features):
+        squares = _squared_distances(part, features[chosen]).numpy()
+        rows = np.arange(start, start + len(part))
         same = groups[rows][:, None] == groups[chosen] if several else rows[:, None] == chosen
         squares[same] = np.inf
         yield squares
@@ -129,12 +131,12 @@ def _nearest(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([distances for distances, _ in found]), np.concatenate([places for _, places in found])
 
 
-def _squared_distances(features: np.ndarray, windows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Parts of the squared distances between two sets of windows, (N, D) and (M, D), each with the place where it starts."""
-    others = windows.astype(np.float64)  # the distances come from a difference of squares, which cancels for near windows
-    squares = np.einsum("md,md->m", others, others)[None]
-    for start, part in chunks(features):
-        yield start, euclidean_distances(part.astype(np.float64), others, Y_norm_squared=squares, squared=True)
+def _squared_distances(features: tf.Tensor, windows: np.ndarray) -> tf.Tensor:
+    """Squared distances (n, M) between features (n, D) and windows (M, D)."""
+    ours, others = tf.cast(features, tf.float64), tf.cast(windows, tf.float64)  # near windows cancel in the difference below
+    products = tf.matmul(ours, others, transpose_b=True)
+    squares = tf.reduce_sum(tf.square(ours), axis=1)[:, None] - 2 * products + tf.reduce_sum(tf.square(others), axis=1)
+    return tf.maximum(squares, 0)
 
 
 def _slope(x: np.ndarray, y: np.ndarray) -> float:

@@ -3,10 +3,11 @@
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import tensorflow as tf
 
 
 class Outputs(NamedTuple):
-    """What scorers see of N windows with R views of C channels.
+    """What scorers see of N windows with R views of C channels, as tensors or arrays.
 
     Attributes:
         error: float32 (N, R, C), the squared error of the reconstruction, averaged over time.
@@ -20,7 +21,10 @@ class Outputs(NamedTuple):
 
 
 class Scorer(Protocol):
-    """Turns outputs of the network into scores. `fit` must come first; a fitted scorer is made again by `Scorer(**state())`."""
+    """Turns outputs of the network into scores. `fit` must come first; a fitted scorer is made again by `Scorer(**state())`.
+
+    Scores are TensorFlow operations, so that they stand in one graph with the network wherever that is run.
+    """
 
     def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
         """Fits the scorer to normal training windows and returns their own scores (N,).
@@ -29,7 +33,7 @@ class Scorer(Protocol):
         """
         ...
 
-    def score(self, outputs: Outputs) -> np.ndarray:
+    def score(self, outputs: Outputs) -> tf.Tensor:
         """Scores of new windows, float32 (N,)."""
         ...
 

@@ -1,8 +1,10 @@
 """The score by the nearest normal window; this project's, not the paper's."""
 
+import math
 from dataclasses import fields
 
 import numpy as np
+import tensorflow as tf
 
 from amsl_tf.errors import DataError
 from amsl_tf.scoring.bank import Bank, fit_bank
@@ -44,29 +46,35 @@ class NearestNormal:
         _, numbers = np.unique(np.zeros(len(outputs.error)) if groups is None else groups, return_inverse=True)
         if groups is not None and not numbers.any():
             raise DataError(f"the nearest-normal score needs windows of at least two groups. Received: only {groups[0]}.")
-        scores = {}
-        for kind, features in _features(outputs).items():
-            self._banks[kind], scores[kind] = fit_bank(features, numbers, self._bank_size, self._seed)
-        return self._mean(scores)
+        features = _features(outputs)
+        fitted = {kind: fit_bank(values.numpy(), numbers, self._bank_size, self._seed) for kind, values in features.items()}
+        self._banks = {kind: bank for kind, (bank, _) in fitted.items()}
+        return self._mean({kind: scores for kind, (_, scores) in fitted.items()}).numpy()
 
-    def score(self, outputs: Outputs) -> np.ndarray:
-        return self._mean({kind: self._banks[kind].score(features) for kind, features in _features(outputs).items()})
+    def score(self, outputs: Outputs) -> tf.Tensor:
+        return self._mean(self.ratings(outputs))
+
+    def ratings(self, outputs: Outputs) -> dict[str, tf.Tensor]:
+        """What the score is the weighted mean of, float64 (N,) by kind of features."""
+        return {kind: self._banks[kind].score(features) for kind, features in _features(outputs).items()}
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Of the kinds of features, after `fit`; they need not sum to 1."""
+        return {kind: float(bank.weight) for kind, bank in self._banks.items()}
 
     def state(self) -> dict[str, np.ndarray]:
         return {
             f"{kind}.{field.name}": getattr(bank, field.name) for kind, bank in self._banks.items() for field in fields(bank)
         }
 
-    def _mean(self, scores: dict[str, np.ndarray]) -> np.ndarray:
-        weights = [self._banks[kind].weight for kind in scores]
-        return np.average(list(scores.values()), axis=0, weights=weights).astype(np.float32)
+    def _mean(self, ratings: dict[str, tf.Tensor]) -> tf.Tensor:
+        weights = {kind: tf.convert_to_tensor(self._banks[kind].weight) for kind in ratings}
+        total = tf.add_n([weights[kind] * rating for kind, rating in ratings.items()])
+        return tf.cast(total / tf.add_n(list(weights.values())), tf.float32)
 
 
-def _features(outputs: Outputs) -> dict[str, np.ndarray]:
+def _features(outputs: Outputs) -> dict[str, tf.Tensor]:
     """The features by kind, float64 (N, D)."""
-    count = len(outputs.error)
-    return {
-        "error": np.log(outputs.error.reshape(count, -1).astype(np.float64) + LOG_FLOOR),
-        "latent": outputs.latent.reshape(count, -1).astype(np.float64),
-        "signal": outputs.signal.astype(np.float64),
-    }
+    error, latent, signal = (tf.reshape(tf.cast(part, tf.float64), (-1, math.prod(part.shape[1:]))) for part in outputs)
+    return {"error": tf.math.log(error + LOG_FLOOR), "latent": latent, "signal": signal}

@@ -1,6 +1,7 @@
 """The paper's score."""
 
 import numpy as np
+import tensorflow as tf
 
 from amsl_tf.scoring.base import Outputs
 
@@ -9,10 +10,11 @@ class Reconstruction:
     """Err(x) = sum over views of the mean squared error (Algorithm 5 of the AMSL paper). There is nothing to fit."""
 
     def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
-        return self.score(outputs)
+        return self.score(outputs).numpy()
 
-    def score(self, outputs: Outputs) -> np.ndarray:
-        return outputs.error.mean(axis=2, dtype=np.float64).sum(axis=1).astype(np.float32)
+    def score(self, outputs: Outputs) -> tf.Tensor:
+        error = tf.cast(outputs.error, tf.float64)
+        return tf.cast(tf.reduce_sum(tf.reduce_mean(error, axis=2), axis=1), tf.float32)
 
     def state(self) -> dict[str, np.ndarray]:
         return {}
