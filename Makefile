@@ -60,7 +60,7 @@ clean:
 	@$(PIP) -r requirements.txt
 	@cp $< $@
 
-.venv/test.txt: requirements-test.txt .venv/demo.txt
+.venv/test.txt: requirements-test.txt requirements-serving.txt .venv/demo.txt
 	@echo "installing what the tests need into .venv"
 	@$(PIP) -r requirements-test.txt
 	@cp $< $@

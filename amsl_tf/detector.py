@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from zipfile import BadZipFile
 
 import keras
@@ -27,30 +27,15 @@ from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
 from amsl_tf.precision import device_name, scoring_policy, training_policy
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
-from amsl_tf.scoring.path import SCORE, ScoringPath
+from amsl_tf.scoring.path import SCORE, Explanation, ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
 from amsl_tf.training import Batches, train
 from amsl_tf.transforms import Draw, draw_for_scoring
 
 log = logging.getLogger(__name__)
 
+EXAMPLES = 8  # training windows that are kept
 _SAID = ("right_view", "entropy")  # what the network says of a window besides what scores are made of
-
-
-class Explanation(NamedTuple):
-    """Where the error of N windows lies.
-
-    Attributes:
-        channel_error: float32 (N, C), squared error in scaled units, averaged over time, summed over views.
-        view_error: float32 (N, R), averaged over time and channels.
-        time_error: float32 (N, T), averaged over channels, summed over views.
-        reconstruction: float32 (N, R, T, C), what the decoders made of each view, in the units of the windows.
-    """
-
-    channel_error: np.ndarray
-    view_error: np.ndarray
-    time_error: np.ndarray
-    reconstruction: np.ndarray
 
 
 class AMSLDetector:
@@ -70,6 +55,8 @@ class AMSLDetector:
             out of what it is compared with.
         history_: The value of each loss at each epoch, by name.
         data_: Number, shape and hash of the training windows, and the training's fingerprint.
+        examples_: A few of the training windows, float32 (up to 8, T, C), which a saved detector keeps: a server warms up on
+            real ones.
 
     Raises:
         AMSLError: A setting is unknown or cannot be used, or both `config` and settings are given.
@@ -176,6 +163,7 @@ class AMSLDetector:
         self._path, self._work = path, work
         self.data_, self.history_ = data, history
         self.training_scores_ = {**scores, **made}
+        self.examples_ = x[np.linspace(0, len(x) - 1, min(EXAMPLES, len(x))).astype(int)]
         self.thresholds_ = {
             name: percentile_threshold(values, self.config.percentile, groups) for name, values in scores.items()
         }
@@ -184,8 +172,15 @@ class AMSLDetector:
     @property
     def threshold_(self) -> float:
         """A window whose score reaches it is abnormal. Raises NotFittedError before `fit`."""
-        self._fitted()
+        _ = self.scoring_path
         return self.thresholds_[self.config.score]
+
+    @property
+    def scoring_path(self) -> ScoringPath:
+        """The one graph from raw windows to scores. Raises NotFittedError before `fit`."""
+        if self._path is None:
+            raise NotFittedError("this detector has not been fitted: call fit with normal windows, or load a saved one.")
+        return self._path
 
     def decision_function(self, windows: Any) -> np.ndarray:
         """Scores of windows (N, T, C), float32 (N,); higher is more abnormal.
@@ -197,7 +192,7 @@ class AMSLDetector:
             DataError: The windows have another shape than those it was fitted on, or are not finite.
         """
         name = SCORE + self.config.score
-        return _joined(self._fitted().run(self._checked(windows), (name,)))[name]
+        return _joined(self.scoring_path.run(self._checked(windows), (name,)))[name]
 
     def predict(self, windows: Any) -> np.ndarray:
         """1 for each abnormal window, 0 for each normal one: int (N,). Raises what `decision_function` raises."""
@@ -209,23 +204,13 @@ class AMSLDetector:
         `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
         memories' attention (with memory). Raises what `decision_function` raises.
         """
-        path = self._fitted()
+        path = self.scoring_path
         made = _joined(path.run(self._checked(windows), (*(SCORE + name for name in path.scorers), *_SAID)))
         return {name.removeprefix(SCORE): values for name, values in made.items()}
 
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
-        path, x = self._fitted(), self._checked(windows)
-        parts = (
-            {
-                "channel_error": made["error"].sum(axis=1),
-                "view_error": made["error"].mean(axis=2),
-                "time_error": made["time_error"].sum(axis=1),
-                "reconstruction": made["reconstruction"],
-            }
-            for made in path.run(x, ("error", "time_error", "reconstruction"))
-        )
-        return Explanation(**_joined(parts))
+        return Explanation(**_joined(self.scoring_path.run(self._checked(windows), Explanation._fields)))
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted detector to a folder of its own, which replaces a detector that is there.
@@ -234,8 +219,9 @@ class AMSLDetector:
             NotFittedError: The detector has not been fitted.
             AMSLError: The folder holds something other than a detector.
         """
-        path = self._fitted()
+        path = self.scoring_path
         parts = {"scaling": path.scaling.state(), "draw": path.draw._asdict(), "training_scores": self.training_scores_}
+        parts["examples"] = {"windows": self.examples_}
         with atomic_folder(Path(folder), saved.ENTRIES) as target:
             saved.write_state(target, {**parts, **{name: scorer.state() for name, scorer in path.scorers.items()}})
             path.network.save_weights(target / saved.WEIGHTS)
@@ -271,6 +257,7 @@ class AMSLDetector:
             scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
             detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape, scorers)
             detector.training_scores_ = state["training_scores"]
+            detector.examples_ = state["examples"]["windows"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise AMSLError(f"{source}: not a whole detector ({error}). {saved.ADVICE}") from error
         return detector
@@ -289,11 +276,6 @@ class AMSLDetector:
     def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
         """A network in the precision of scoring, without the weights."""
         return build_amsl(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
-
-    def _fitted(self) -> ScoringPath:
-        if self._path is None:
-            raise NotFittedError("this detector has not been fitted: call fit with normal windows, or load a saved one.")
-        return self._path
 
     def _checked(self, windows: Any) -> np.ndarray:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)

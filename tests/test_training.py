@@ -24,7 +24,7 @@ def fit_with_checkpoints(windows, work_dir, **settings):
 
 
 def weights_of(detector):
-    return detector._path.network.get_weights()
+    return detector.scoring_path.network.get_weights()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")

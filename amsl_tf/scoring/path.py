@@ -1,6 +1,7 @@
 """The one way from raw windows to scores: views, scaling, network and scorers in one graph."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -18,6 +19,22 @@ from amsl_tf.views import split_views
 BATCH = 64
 SCORE = "score."  # before the name of a scorer
 LIMIT = 1e15  # of scaled values: squares of it, and what the network makes of it, stay finite in float32
+
+
+class Explanation(NamedTuple):
+    """Where the error of N windows lies.
+
+    Attributes:
+        channel_error: float32 (N, C), squared error in scaled units, averaged over time, summed over views.
+        view_error: float32 (N, R), averaged over time and channels.
+        time_error: float32 (N, T), averaged over channels, summed over views.
+        reconstruction: float32 (N, R, T, C), what the decoders made of each view, in the units of the windows.
+    """
+
+    channel_error: np.ndarray
+    view_error: np.ndarray
+    time_error: np.ndarray
+    reconstruction: np.ndarray
 
 
 class ScoringPath:
@@ -44,7 +61,7 @@ class ScoringPath:
         scorers: Mapping[str, Scorer] | None = None,
     ) -> None:
         self.network, self.scaling, self.draw, self.scorers = network, scaling, draw, dict(scorers or {})
-        self._views, self._axes = config.model.views, config.axes
+        self.config, self.shape = config, window_shape
         self.signature = tf.TensorSpec((None, *window_shape), tf.float32, name="windows")
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
@@ -72,19 +89,19 @@ class ScoringPath:
 
         Args:
             windows: Finite, within `LARGEST` of 0.
-            wanted: Some of `score.NAME` (B,), of the scorer of that name; `error` (B, R, C): squared error averaged over
-                time; `time_error` (B, R, T): averaged over channels; `latent` (B, R, F); `signal` (B, D), of the windows
-                themselves; `reconstruction` (B, R, T, C), in the units of the views; `right_view` (B,): the summed probability
-                of the right view; `entropy` (B,): the summed entropy of the reads. The last two come only from a network with
-                self-supervision or with memory, and are left out otherwise.
+            wanted: Some of `score.NAME` (B,), of the scorer of that name; what an `Explanation` and what `Outputs` have;
+                `right_view` (B,): the summed probability of the right view; `entropy` (B,): the summed entropy of the reads.
+                The last two come only from a network with self-supervision or with memory, and are left out otherwise.
         """
-        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self._views)), -LIMIT, LIMIT)
-        outputs = self.network(split_views(scaled, self._views), training=False)
+        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self.config.model.views)), -LIMIT, LIMIT)
+        outputs = self.network(split_views(scaled, self.config.model.views), training=False)
         squared = tf.square(outputs["reconstruction"] - scaled)
-        seen = Outputs(tf.reduce_mean(squared, axis=2), outputs["latent"], describe_signal(windows, self._axes))
+        seen = Outputs(tf.reduce_mean(squared, axis=2), outputs["latent"], describe_signal(windows, self.config.axes))
         made = {
             **seen._asdict(),
-            "time_error": tf.reduce_mean(squared, axis=3),
+            "channel_error": tf.reduce_sum(seen.error, axis=1),
+            "view_error": tf.reduce_mean(seen.error, axis=2),
+            "time_error": tf.reduce_sum(tf.reduce_mean(squared, axis=3), axis=1),
             "reconstruction": self.scaling.inverse(outputs["reconstruction"]),
         }
         if "view_probabilities" in outputs:

@@ -1,0 +1,159 @@
+"""A fitted detector as a SavedModel for TF Serving: raw windows in, decisions out, nothing of this package needed to run it."""
+
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from amsl_tf import __version__
+from amsl_tf.data.files import write_json
+from amsl_tf.data.windows import LARGEST
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.errors import AMSLError
+from amsl_tf.scoring import SCORERS, Scorer
+from amsl_tf.scoring.path import SCORE, Explanation, ScoringPath
+
+DEFAULT, EXPLAIN = "serving_default", "explain"
+WARMUP = "assets.extra/tf_serving_warmup_requests"
+WARMUP_BATCHES = (1, 8, 32)  # of each signature
+ABOUT = "model.json"
+
+
+class ServedModel(tf.Module):
+    """The functions that a SavedModel of a detector consists of, one for each signature.
+
+    A window that holds NaN, infinity or a value beyond `LARGEST` is not valid: its numbers are NaN, it counts as abnormal, and
+    the windows beside it get what they would have got without it.
+
+    Args:
+        detector: Fitted.
+    """
+
+    def __init__(self, detector: AMSLDetector) -> None:
+        super().__init__(name="amsl")
+        path, name = detector.scoring_path, detector.config.score
+        self._threshold = tf.constant(detector.threshold_, tf.float32)
+        # what a SavedModel keeps in its files of variables must hang on the module; constants would swell its graph
+        self.network = [variable.value for variable in path.network.variables]
+        self.scaling = [variable.value for variable in path.scaling.variables]
+        self.scorer = {key: tf.Variable(value, trainable=False) for key, value in path.scorers[name].state().items()}
+        scorers: dict[str, Scorer] = {name: SCORERS[name](**self.scorer)}
+        self._path = ScoringPath(path.network, path.scaling, path.draw, path.config, path.shape, scorers)
+        self._score = SCORE + name
+        self.functions = {
+            name: tf.function(function, input_signature=[self._path.signature], autograph=False)
+            for name, function in {DEFAULT: self._decide, EXPLAIN: self._explain}.items()
+        }
+
+    def _decide(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        valid, clean = _checked(windows)
+        score = self._path.compute(clean, (self._score,))[self._score]
+        abnormal = tf.logical_not(valid) | (score >= self._threshold)
+        return {"score": tf.where(valid, score, np.nan), "is_anomaly": abnormal, "valid": valid}
+
+    def _explain(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        valid, clean = _checked(windows)
+        made = self._path.compute(clean, Explanation._fields)
+        return {
+            name: tf.where(tf.reshape(valid, (-1,) + (1,) * (len(value.shape) - 1)), value, np.nan)
+            for name, value in made.items()
+        }
+
+
+def export_detector(detector: AMSLDetector, folder: Path) -> Path:
+    """Writes a detector as the next version of a served model.
+
+    Args:
+        detector: Fitted.
+        folder: Of the model; gets a folder named by the next free number, which appears under that name when it is whole: a
+            server that looks into `folder` all the time never sees a part of it.
+
+    Returns:
+        The folder of the version: the SavedModel with the signatures `serving_default` (`windows` (B, T, C) to `score`,
+        `is_anomaly` and `valid`, (B,) each) and `explain` (to what an `Explanation` has), requests to warm up with, made of
+        normal training windows, and model.json, which says what it is.
+
+    Raises:
+        AMSLError: `folder` is no folder, or tensorflow-serving-api is not installed.
+        NotFittedError: The detector has not been fitted.
+    """
+    model = ServedModel(detector)
+    if folder.exists() and not folder.is_dir():
+        raise AMSLError(f"{folder}: is no folder. Name the folder of a served model, or a new one.")
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{secrets.token_hex(4)}.new"
+    try:
+        tf.saved_model.save(model, str(temporary), signatures=model.functions)
+        write_warmup(temporary / WARMUP, folder.name, detector.examples_)
+        write_json(temporary / ABOUT, _about(detector))
+        while True:
+            target = folder / str(max(versions(folder), default=0) + 1)
+            try:
+                os.rename(temporary, target)
+            except OSError:
+                if not target.exists():
+                    raise
+                continue  # another export took the number
+            return target
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def versions(folder: Path) -> list[int]:
+    """The versions in a served model's folder, as TF Serving counts them, in rising order."""
+    return sorted(int(item.name) for item in folder.iterdir() if item.name.isdecimal() and item.is_dir())
+
+
+def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
+    """Writes the requests that TF Serving runs before it serves a version: every signature, a few sizes of batches.
+
+    Args:
+        file: A TFRecord of PredictionLog.
+        model: Its name; TF Serving takes its own.
+        windows: (N, T, C), repeated as often as needed.
+
+    Raises:
+        AMSLError: tensorflow-serving-api is not installed.
+    """
+    try:
+        from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+    except ImportError as error:
+        raise AMSLError(f"export needs more packages ({error}). Run pip install -r requirements-serving.txt.") from error
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tf.io.TFRecordWriter(str(file)) as writer:
+        for signature in (DEFAULT, EXPLAIN):
+            for count in WARMUP_BATCHES:
+                entry = PredictionLog()
+                request = entry.predict_log.request
+                request.model_spec.name, request.model_spec.signature_name = model, signature
+                batch = windows[np.arange(count) % len(windows)]
+                request.inputs["windows"].CopyFrom(tf.make_tensor_proto(batch))
+                writer.write(entry.SerializeToString())
+
+
+def _checked(windows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Which windows can be scored (B,), and all of them (B, T, C) with zeros for those that cannot."""
+    tf.debugging.assert_positive(tf.shape(windows)[0], "windows must hold at least one window.")
+    valid = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=(1, 2))  # false for NaN
+    return valid, tf.where(valid[:, None, None], windows, 0.0)
+
+
+def _about(detector: AMSLDetector) -> dict[str, Any]:
+    steps, channels = detector.scoring_path.shape
+    return {
+        "steps": steps,
+        "channels": channels,
+        "score": detector.config.score,
+        "threshold": detector.threshold_,
+        "thresholds": detector.thresholds_,
+        "history": detector.history_,
+        "config": detector.config.to_dict(),
+        "data": detector.data_,
+        "versions": {"amsl_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__},
+    }
