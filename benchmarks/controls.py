@@ -73,15 +73,14 @@ CONTROLS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Method]] = {
 }
 
 
-def run(name: str, train: np.ndarray, groups: np.ndarray | None, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores of normal training windows and of test windows by one of `CONTROLS`.
+def fit(name: str, train: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Scores of normal training windows by one of `CONTROLS`, and what scores others, (M, T, C) to (M,).
 
     Args:
         name: Of the control.
         train: (N, T, C).
         groups: (N,), the person of each training window: each person's scores then come from a fit without that person. Without
             it they come from a fit without a tenth of the windows.
-        test: (M, T, C).
     """
     describe, method = CONTROLS[name]
     features = describe(train).astype(np.float32)
@@ -91,4 +90,5 @@ def run(name: str, train: np.ndarray, groups: np.ndarray | None, test: np.ndarra
     scores = np.empty(len(train))
     for kept, left_out in folds.split(features, groups=groups):
         scores[left_out] = method(features[kept])(features[left_out])
-    return scores, method(features)(scaler.transform(describe(test).astype(np.float32)))
+    score = method(features)
+    return scores, lambda windows: score(scaler.transform(describe(windows).astype(np.float32)))

@@ -1,4 +1,8 @@
-"""Measures: `accuracy` of all experiments, `speed` and `losses` beside a plain port, `data` preparation beside a plain loop."""
+"""Measures: accuracy, robustness and pseudo-anomalies of detectors; speed and losses beside a plain port; preparation of data.
+
+Which command makes which page: accuracy RESULTS.md and the tables in README.md, robustness docs/robustness.md, pseudo
+benchmarks/PSEUDO.md; the others a JSON file each in benchmarks/results.
+"""
 
 import sys
 from importlib import import_module
@@ -13,7 +17,7 @@ RESULTS = Path("benchmarks/results")
 
 
 def main() -> None:
-    parser = cli.Parser(__doc__)
+    parser = cli.Parser(str(__doc__).partition("\n")[0])
     kinds = parser.add_subparsers(dest="kind", required=True)
     speed = kinds.add_parser("speed", description="Training and scoring, in one run.")
     speed.add_argument("--rounds", type=int, default=5, help="how often each variant is measured; medians are reported")
@@ -29,6 +33,22 @@ def main() -> None:
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
     accuracy = kinds.add_parser("accuracy", description="Experiments on DSADS; those that are finished are not run again.")
     accuracy.add_argument(
+        "--only", nargs="+", default=(), metavar="NAME", help="experiments of benchmarks/accuracy.toml; else all"
+    )
+    accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
+    robustness = kinds.add_parser("robustness", description="AMSL where sensors are noisy, silent or late.")
+    robustness.add_argument("--tables", type=Path, default=Path("docs"), help="folder of robustness.md and robustness.png")
+    pseudo = kinds.add_parser("pseudo", description="Normal activities taken for abnormal: what settings are chosen by.")
+    pseudo.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of PSEUDO.md")
+    for name, parser_of in (("accuracy", accuracy), ("robustness", robustness), ("pseudo", pseudo)):
+        _add_runs(parser_of, RESULTS / name)
+    arguments = vars(parser.parse_args())
+    import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
+
+
+def _add_runs(parser: cli.Parser, results: Path) -> None:
+    """Adds what the benchmarks that train or use detectors have in common."""
+    parser.add_argument(
         "--input",
         dest="source",
         metavar="INPUT",
@@ -36,17 +56,9 @@ def main() -> None:
         default=Path("data/generate_dataset"),
         help="preprocessing's folder",
     )
-    accuracy.add_argument(
-        "--only", nargs="+", default=(), metavar="NAME", help="experiments of benchmarks/accuracy.toml; else all"
-    )
-    accuracy.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
-    accuracy.add_argument("--results", type=Path, default=RESULTS / "accuracy", help="folder of the finished runs")
-    accuracy.add_argument(
-        "--work", type=Path, default=Path("benchmarks/runs"), help="folder for detectors and interrupted runs"
-    )
-    accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
-    arguments = vars(parser.parse_args())
-    import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
+    parser.add_argument("--results", type=Path, default=results, help="folder of what is finished")
+    parser.add_argument("--work", type=Path, default=Path("benchmarks/runs"), help="folder for detectors and interrupted runs")
 
 
 if __name__ == "__main__":

@@ -6,21 +6,18 @@ import numpy as np
 import pytest
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.store import write_index
 from amsl_tf.errors import AMSLError
 from benchmarks import accuracy, accuracy_table, controls
 from benchmarks.experiments import Experiment, Run, read_experiments
+from benchmarks.parts import read_parts
 from tests.conftest import ROOT
 
 
 @pytest.fixture
-def generated(rng, tmp_path):
-    """A small data set: abnormal windows are three times as loud."""
-    for kind, count, scale in (("normal", 50, 1.0), ("abnormal", 15, 3.0)):
-        np.save(tmp_path / f"{kind}.npy", scale * rng.normal(size=(count, 20, 3)).astype(np.float32))
-        write_index(tmp_path / f"{kind}.csv", {"subject": np.resize(["p1", "p2", "p6"], count)})
-    (tmp_path / "README.md").write_text(f"before\n{accuracy_table.START}old\n{accuracy_table.END}\nafter\n")
-    return tmp_path
+def generated(generated):
+    """With a README that has a place for the tables."""
+    (generated / "README.md").write_text(f"before\n{accuracy_table.START}old\n{accuracy_table.END}\nafter\n")
+    return generated
 
 
 def run(generated, **settings):
@@ -91,11 +88,11 @@ def test_what_is_committed_is_what_is_generated(tmp_path):
 
 def test_people_who_are_tested_on_are_not_trained_on(generated):
     one = Run(Experiment("x", "x", "control", {"subject": 1}), "subject", 0)
-    parts = accuracy._parts(generated, one, [["p6"]])
+    parts = read_parts(generated, one, [["p6"]])
     assert set(parts.groups) == {"p1", "p2"}
     assert parts.axes == 1  # there is no sensors.json
     assert len(parts.train) == 34
-    assert parts.abnormal.tolist() == [False] * 16 + [True] * 5
+    assert parts.is_abnormal.tolist() == [False] * 16 + [True] * 5
 
 
 def test_norms_do_not_depend_on_how_a_sensor_is_turned(rng):
@@ -113,8 +110,8 @@ def test_a_control_leaves_a_person_out(method, rng, monkeypatch):
     x = rng.normal(size=(30, 2, 2)).astype(np.float32)
     x[20:] += 50 * rng.normal(size=(2, 2)).astype(np.float32)
     groups = np.repeat(["a", "b", "c"], 10)
-    alone, _ = controls.run("here", x, groups, x[:1])
-    together, _ = controls.run("here", x, None, x[:1])
+    alone, _ = controls.fit("here", x, groups)
+    together, _ = controls.fit("here", x, None)
     assert alone[20:].min() > 3 * together[20:].max()
 
 
