@@ -5,7 +5,8 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -62,6 +63,15 @@ def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str)
         elif get_origin(kind) is Literal:
             option = {"choices": get_args(kind)}
         parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=text, **option)
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Says what to install where an import inside fails: requirements-NAME.txt."""
+    try:
+        yield
+    except ImportError as error:
+        raise AMSLError(f"more packages are needed ({error}). Run pip install -r requirements-{name}.txt.") from error
 
 
 def run(main: Callable[[], None], if_interrupted: str = "") -> None:

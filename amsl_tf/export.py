@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf import __version__
 from amsl_tf.data.files import write_json
@@ -17,11 +18,9 @@ from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.scoring import SCORERS, Scorer
 from amsl_tf.scoring.path import SCORE, Explanation, ScoringPath
+from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP, versions
 
-DEFAULT, EXPLAIN = "serving_default", "explain"
-WARMUP = "assets.extra/tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8, 32)  # of each signature
-ABOUT = "model.json"
 
 
 class ServedModel(tf.Module):
@@ -79,7 +78,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         normal training windows, and model.json, which says what it is.
 
     Raises:
-        AMSLError: `folder` is no folder, or tensorflow-serving-api is not installed.
+        AMSLError: `folder` is no folder.
         NotFittedError: The detector has not been fitted.
     """
     model = ServedModel(detector)
@@ -104,11 +103,6 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def versions(folder: Path) -> list[int]:
-    """The versions in a served model's folder, as TF Serving counts them, in rising order."""
-    return sorted(int(item.name) for item in folder.iterdir() if item.name.isdecimal() and item.is_dir())
-
-
 def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
     """Writes the requests that TF Serving runs before it serves a version: every signature, a few sizes of batches.
 
@@ -116,15 +110,7 @@ def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
         file: A TFRecord of PredictionLog.
         model: Its name; TF Serving takes its own.
         windows: (N, T, C), repeated as often as needed.
-
-    Raises:
-        AMSLError: tensorflow-serving-api is not installed.
     """
-    try:
-        from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
-    except ImportError as error:
-        raise AMSLError(f"export needs more packages ({error}). Run pip install -r requirements-serving.txt.") from error
-
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
         for signature in (DEFAULT, EXPLAIN):

@@ -16,8 +16,9 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    from amsl_tf.detector import AMSLDetector
-    from amsl_tf.export import export_detector
+    with cli.extra("serving"):
+        from amsl_tf.detector import AMSLDetector
+        from amsl_tf.export import export_detector
 
     print(f"model: {export_detector(AMSLDetector.load(arguments.detector), arguments.output)}")
 

@@ -28,6 +28,27 @@ def waves() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
+def detector(waves):
+    """A small detector with every part, fitted to people a, b, c and d."""
+    from amsl_tf import AMSLDetector
+
+    return AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3).fit(waves, np.tile(["a", "b", "c", "d"], 10))
+
+
+@pytest.fixture(scope="session")
+def exported(detector, tmp_path_factory) -> Path:
+    """The first version of the model `waves`, made of that detector."""
+    from amsl_tf.export import export_detector
+
+    return export_detector(detector, tmp_path_factory.mktemp("serving") / "waves")
+
+
+def close(found: np.ndarray, expected: np.ndarray) -> None:
+    """Fails where scores differ by more than float32's rounding."""
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).mean()
+
+
+@pytest.fixture(scope="session")
 def dsads() -> Path:
     """The root of real DSADS data, whole or in part."""
     return Path(os.environ["AMSL_TF_DSADS"])

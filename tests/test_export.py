@@ -12,28 +12,14 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.export import ABOUT, WARMUP, WARMUP_BATCHES, ServedModel, export_detector, versions
-
-GROUPS = np.tile(["a", "b", "c", "d"], 10)
-
-
-@pytest.fixture(scope="module")
-def detector(waves):
-    return AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3).fit(waves, GROUPS)
-
-
-@pytest.fixture(scope="module")
-def exported(detector, tmp_path_factory):
-    return export_detector(detector, tmp_path_factory.mktemp("serving") / "waves")
+from amsl_tf.export import WARMUP_BATCHES, ServedModel, export_detector
+from amsl_tf.served import ABOUT, WARMUP, versions
+from tests.conftest import close
 
 
 @pytest.fixture(scope="module")
 def signatures(exported):
     return tf.saved_model.load(str(exported)).signatures
-
-
-def close(found, expected):
-    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).mean()
 
 
 @pytest.mark.parametrize("count", [1, 7, 40])
@@ -101,7 +87,7 @@ def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
         (model / name).mkdir(parents=True)
     (model / "12").write_text("a file is no version")
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
-    assert versions(model) == [3, 7]
+    assert versions(model) == {3: model / "3", 7: model / "007"}
     assert export_detector(detector, model) == model / "8"
     assert export_detector(detector, model) == model / "9"
 

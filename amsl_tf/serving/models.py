@@ -1,0 +1,198 @@
+"""The versions of one exported model: loaded as they appear, swapped without a gap, and run."""
+
+import logging
+import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from grpc import StatusCode
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
+
+from amsl_tf.errors import AMSLError
+from amsl_tf.served import DEFAULT, WARMUP, versions
+from amsl_tf.serving.status import ServingError, invalid
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that is loaded.
+
+    Attributes:
+        number: Of its folder.
+        definitions: Signatures by name, as the SavedModel says them.
+        loaded: The SavedModel, whose functions run them.
+    """
+
+    number: int
+    definitions: Mapping[str, SignatureDef]
+    loaded: Any
+
+    def signature(self, name: str) -> SignatureDef:
+        """The signature of a name, the default one if it is empty. Raises ServingError if there is none."""
+        try:
+            return self.definitions[name or DEFAULT]
+        except KeyError as error:
+            message = f'Serving signature key "{name or DEFAULT}" not found.'
+            raise ServingError(StatusCode.FAILED_PRECONDITION, message) from error
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray], wanted: Collection[str] = ()) -> dict[str, np.ndarray]:
+        """Runs a signature.
+
+        Args:
+            signature: Its name; the default one if empty.
+            inputs: By name; the signature's, no more and no less.
+            wanted: Names of outputs; all if empty.
+
+        Raises:
+            ServingError: There is no such signature, or inputs or outputs are not what it has.
+        """
+        definition = self.signature(signature)
+        given = {name: _checked(name, array, definition) for name, array in inputs.items()}
+        missing = set(definition.inputs) - set(given)
+        if missing:
+            raise invalid(f"input size does not match signature. Missing but required: {{{','.join(sorted(missing))}}}.")
+        names = [*wanted] or sorted(definition.outputs)
+        for name in names:
+            if name not in definition.outputs:
+                expected = ",".join(sorted(definition.outputs))
+                raise invalid(
+                    f"output tensor alias not found in signature: {name} Outputs expected to be in the set {{{expected}}}."
+                )
+        try:
+            made = self.loaded.signatures[signature or DEFAULT](**{name: tf.constant(array) for name, array in given.items()})
+        except tf.errors.InvalidArgumentError as error:
+            raise invalid(str(error)) from error
+        return {name: made[name].numpy() for name in names}
+
+
+def _checked(name: str, array: np.ndarray, definition: SignatureDef) -> np.ndarray:
+    """An input of the signature's type. Raises ServingError if it cannot be one."""
+    if name not in definition.inputs:
+        raise invalid(
+            f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
+            f"{{{','.join(sorted(definition.inputs))}}}."
+        )
+    info = definition.inputs[name]
+    shape = tuple(dimension.size for dimension in info.tensor_shape.dim)
+    dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
+    if array.dtype.kind not in "fiu":
+        raise invalid(f"{name} must hold numbers of type {np.dtype(dtype)}. Received: type {array.dtype}.")
+    if len(array.shape) != len(shape) or any(size not in (-1, given) for size, given in zip(shape, array.shape, strict=True)):
+        raise invalid(f"{name} must have shape {shape}, where -1 is any number. Received: shape {array.shape}.")
+    return array.astype(dtype, copy=False)
+
+
+class Model:
+    """One model by the folder of its versions, of which the newest are served.
+
+    Args:
+        name: What requests call it.
+        folder: With a SavedModel in each of its numbered folders.
+        keep: How many of the newest versions are served.
+
+    Raises:
+        AMSLError: There is no version that can be loaded.
+    """
+
+    def __init__(self, name: str, folder: Path, keep: int = 1) -> None:
+        self.name = name
+        self._folder, self._keep = folder, keep
+        self._served: dict[int, Version] = {}
+        self._states: dict[int, ModelVersionStatus] = {}
+        self._stop = threading.Event()
+        try:
+            self.refresh()
+        except OSError as error:
+            raise AMSLError(f"{folder}: {error.strerror}. Export a detector first (scripts/export.py).") from error
+        if not self._served:
+            faults = [state.status.error_message for state in self._states.values()]
+            fault = faults[0] if faults else "holds no version of a model"
+            raise AMSLError(f"{folder}: {fault}. Export a detector first (scripts/export.py).")
+
+    def version(self, number: int | None = None) -> Version:
+        """A version that is served, the newest if there is no number. Raises ServingError if there is none."""
+        served = self._served  # replaced as a whole, never changed
+        number = max(served) if number is None else number
+        if number not in served:
+            raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: Specific({self.name}, {number})")
+        return served[number]
+
+    def states(self, number: int | None = None) -> list[ModelVersionStatus]:
+        """What has become of every version that was seen, the newest first. Raises ServingError for an unknown number."""
+        states = dict(self._states)
+        if number is not None and number not in states:
+            raise ServingError(StatusCode.NOT_FOUND, f"Could not find version {number} of model {self.name}")
+        return [states[key] for key in sorted(states, reverse=True) if number in (None, key)]
+
+    def refresh(self) -> None:
+        """Looks at the folder: loads what is new and among the newest, then lets go of what is older or gone.
+
+        A request that runs on a version keeps it until it is answered. Where nothing is left in the folder, what is served
+        stays. A version that could not be loaded is not tried again.
+        """
+        found = versions(self._folder)
+        failed = {number for number, state in self._states.items() if state.status.error_code}
+        wanted = [number for number in found if number not in failed][-self._keep :]
+        served = dict(self._served)
+        for number in wanted:
+            if number not in served:
+                self._note(number, ModelVersionStatus.LOADING)
+                try:
+                    served[number] = _load(found[number], number)
+                except Exception as error:  # whatever is wrong with a version, those that are served must go on
+                    log.error(f"version {number} of {self.name} cannot be loaded: {error}")
+                    self._note(number, ModelVersionStatus.END, str(error))
+                    return
+                self._note(number, ModelVersionStatus.AVAILABLE)
+        if not wanted:
+            return
+        self._served = {number: served[number] for number in wanted}
+        for number in served:
+            if number not in wanted:
+                self._note(number, ModelVersionStatus.END)
+
+    def watch(self, seconds: float) -> threading.Thread:
+        """Refreshes from now on every so many seconds, until `close`."""
+
+        def look() -> None:
+            while not self._stop.wait(seconds):
+                try:
+                    self.refresh()
+                except OSError as error:  # the folder is away for now
+                    log.error(f"{self._folder}: {error}")
+
+        thread = threading.Thread(target=look, name="watch", daemon=True)
+        thread.start()
+        return thread
+
+    def close(self) -> None:
+        """Ends `watch`."""
+        self._stop.set()
+
+    def _note(self, number: int, state: int, message: str = "") -> None:
+        status = ModelVersionStatus(version=number, state=state)
+        status.status.SetInParent()  # TF Serving says OK where there is no fault
+        if message:
+            status.status.error_code, status.status.error_message = StatusCode.UNKNOWN.value[0], message
+        self._states = {**self._states, number: status}
+
+
+def _load(folder: Path, number: int) -> Version:
+    """Loads a version and runs its warm-up requests."""
+    graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
+    version = Version(number, dict(graph.signature_def), tf.saved_model.load(str(folder)))
+    if (folder / WARMUP).exists():
+        for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
+            request = PredictionLog.FromString(record.numpy()).predict_log.request
+            inputs = {name: tf.make_ndarray(value) for name, value in request.inputs.items()}
+            version.predict(request.model_spec.signature_name, inputs)
+    return version

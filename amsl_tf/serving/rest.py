@@ -1,0 +1,185 @@
+"""TF Serving's REST interface, without a web server: a method, a path and a body to a status and a JSON text."""
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from google.protobuf.json_format import MessageToDict
+from grpc import StatusCode
+from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
+
+from amsl_tf.served import DEFAULT
+from amsl_tf.serving.models import Model, Version
+from amsl_tf.serving.status import HTTP, ServingError, invalid
+
+log = logging.getLogger(__name__)
+
+_PLACE = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+_PREDICT = re.compile(_PLACE + ":(predict|classify|regress)", re.IGNORECASE)
+_STATUS = re.compile(_PLACE + "(/metadata)?", re.IGNORECASE)
+
+
+class Rest:
+    """Answers requests to one model.
+
+    Args:
+        model: The model.
+        max_batch: Windows in a request, at most.
+    """
+
+    def __init__(self, model: Model, max_batch: int) -> None:
+        self._model, self._max_batch = model, max_batch
+
+    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+        """The HTTP status and the JSON text that a request gets."""
+        try:
+            if method == "POST" and (match := _PREDICT.fullmatch(path)):
+                return 200, self._predict(match, body)
+            if method == "GET" and (match := _STATUS.fullmatch(path)):
+                return 200, _json(self._metadata(match) if match[4] else self._states(match))
+            raise invalid(f"Malformed request: {method} {path}")
+        except ServingError as error:
+            return refusal(error)
+        except Exception as error:
+            log.exception("a request failed")
+            return refusal(ServingError(StatusCode.INTERNAL, f"{type(error).__name__} in the server; its log says more."))
+
+    def _predict(self, match: re.Match[str], body: bytes) -> str:
+        if match[4].lower() != "predict":
+            raise ServingError(StatusCode.UNIMPLEMENTED, f"{match[4]} is not served here. Use predict.")
+        version = self._version(match)
+        document = _parse(body)
+        signature = document.get("signature_name", "")
+        if not isinstance(signature, str):
+            raise invalid("JSON Value: not formatted correctly. 'signature_name' key must be a string value.")
+        if (signature or DEFAULT) not in version.definitions:
+            raise invalid(f'Serving signature name: "{signature or DEFAULT}" not found in signature def')
+        inputs, by_row = _inputs(document, version.signature(signature))
+        for name, array in inputs.items():
+            check_batch(name, array, self._max_batch)
+        outputs = version.predict(signature, inputs)
+        return _json({"predictions": _rows(outputs)} if by_row else {"outputs": _columns(outputs)})
+
+    def _metadata(self, match: re.Match[str]) -> dict[str, Any]:
+        version = self._version(match)
+        signatures = {name: as_dict(definition) for name, definition in version.definitions.items()}
+        return {
+            "model_spec": {"name": self._model.name, "signature_name": "", "version": str(version.number)},
+            "metadata": {"signature_def": {"signature_def": signatures}},
+        }
+
+    def _states(self, match: re.Match[str]) -> dict[str, Any]:
+        name, number, label, _ = match.groups()
+        if name != self._model.name:
+            raise ServingError(StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
+        _refuse_label(label)
+        states = self._model.states(int(number) if number else None)
+        return {"model_version_status": [as_dict(state) for state in states]}
+
+    def _version(self, match: re.Match[str]) -> Version:
+        name, number, label, _ = match.groups()
+        _refuse_label(label)
+        return find(self._model, name, int(number) if number else None)
+
+
+def refusal(error: ServingError) -> tuple[int, str]:
+    """The HTTP status and the JSON text of an error."""
+    return HTTP.get(error.code, 500), _json({"error": str(error)})
+
+
+def find(model: Model, name: str, number: int | None) -> Version:
+    """The version that a request names. Raises ServingError if it is not served."""
+    if name != model.name:
+        place = "Latest" if number is None else "Specific"
+        which = name if number is None else f"{name}, {number}"
+        raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: {place}({which})")
+    return model.version(number)
+
+
+def check_batch(name: str, array: np.ndarray, limit: int) -> None:
+    """Raises ServingError if an input holds no window, or more than `limit`."""
+    count = len(array) if array.ndim else 0
+    if not 1 <= count <= limit:
+        raise invalid(f"{name} must hold 1 to {limit} windows. Received: {count}. Send more in several requests.")
+
+
+def as_dict(message: Any) -> dict[str, Any]:
+    """A message as TF Serving writes it: names as in the protocol, nothing left out."""
+    return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
+
+
+def _refuse_label(label: str | None) -> None:
+    if label is not None:
+        raise invalid(f"Unrecognized servable version label: {label}")
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    if not body:
+        raise invalid("JSON Parse error: The document is empty")
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise invalid(f"JSON Parse error: {error}") from error
+    if not isinstance(document, dict):
+        raise invalid("JSON Value: Is not object")
+    return document
+
+
+def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict[str, np.ndarray], bool]:
+    """The inputs by name, and whether they came in rows."""
+    names = sorted(definition.inputs)
+    if "instances" in document and "inputs" in document:
+        raise invalid("JSON Value: Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
+    if "instances" in document:
+        rows = document["instances"]
+        if not isinstance(rows, list):
+            raise invalid("JSON Value: Expecting 'instances' to be an list/array")
+        if not rows:
+            raise invalid("JSON Value: No values in 'instances' array")
+        if not isinstance(rows[0], dict):
+            return {names[0]: _array(names[0], rows)}, True
+        for place, row in enumerate(rows):
+            if not isinstance(row, dict) or sorted(row) != names:
+                raise invalid(
+                    f"Failed to process element: {place} of 'instances' list. keys must be equal to: {','.join(names)}"
+                )
+        return {name: _array(name, [row[name] for row in rows]) for name in names}, True
+    if "inputs" in document:
+        given = document["inputs"]
+        if not isinstance(given, dict):
+            return {names[0]: _array(names[0], given)}, False
+        for name in names:
+            if name not in given:
+                raise invalid(f"Missing named input: {name} in 'inputs' object.")
+        return {name: _array(name, given[name]) for name in names}, False
+    raise invalid("Missing 'inputs' or 'instances' key")
+
+
+def _array(name: str, values: Any) -> np.ndarray:
+    """Nested lists of JSON as an array. Raises ServingError where they do not form one, of numbers."""
+    try:
+        array = np.asarray(values)
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise invalid(f"{name} must be nested lists of equal lengths. {error}") from error
+    if array.dtype.kind not in "fiu":
+        raise invalid(f"{name}: JSON Value is not of expected type: float")
+    return array
+
+
+def _rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:
+    columns = {name: values.tolist() for name, values in outputs.items()}
+    if len(columns) == 1:
+        return next(iter(columns.values()))
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _columns(outputs: Mapping[str, np.ndarray]) -> Any:
+    columns = {name: values.tolist() for name, values in outputs.items()}
+    return next(iter(columns.values())) if len(columns) == 1 else columns
+
+
+def _json(values: Any) -> str:
+    return json.dumps(values)

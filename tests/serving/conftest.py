@@ -1,0 +1,98 @@
+"""Servers to ask: the embedded one, and TF Serving where there is one.
+
+TF Serving is found as `tensorflow_model_server` on PATH, or by AMSL_TF_SERVING_URL (REST), AMSL_TF_SERVING_GRPC (host:port) and
+AMSL_TF_SERVING_FOLDER, the folder from which that server serves a model by the name of `waves`; a version is exported there.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import requests
+
+from amsl_tf.export import export_detector
+from amsl_tf.serving import Limits, Model, Server
+
+TOOL = "tensorflow_model_server"
+
+
+class Address(NamedTuple):
+    """Where a server of the model `waves` listens."""
+
+    rest: str
+    grpc: str
+
+    def url(self, interface):
+        return self.rest if interface == "rest" else f"grpc://{self.grpc}"
+
+
+@contextmanager
+def embedded(folder, limits=None, **settings):
+    """Runs the embedded server in a thread; gives its address and its model."""
+    model = Model("waves", folder, **settings)
+    server = Server(model, port=0, grpc_port=0, limits=limits or Limits(batch=64, body_bytes=2**20))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    address = Address(f"http://127.0.0.1:{server.port}", f"127.0.0.1:{server.grpc_port}")
+    try:
+        wait_for(address)
+        yield address, model
+    finally:
+        model.close()
+        server.stop()
+        thread.join(60)
+        assert not thread.is_alive()
+
+
+@contextmanager
+def tensorflow_serving(folder):
+    ports = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as one:
+            ports.append(one.getsockname()[1])
+    command = [TOOL, "--model_name=waves", f"--model_base_path={folder}", f"--rest_api_port={ports[0]}", f"--port={ports[1]}"]
+    with subprocess.Popen(command) as process:
+        try:
+            yield Address(f"http://127.0.0.1:{ports[0]}", f"127.0.0.1:{ports[1]}")
+        finally:
+            process.terminate()
+
+
+def wait_for(address, version=None):
+    """Returns when a version is served, any if None."""
+    url = f"{address.rest}/v1/models/waves" + (f"/versions/{version}" if version else "")
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            states = requests.get(url, timeout=5).json().get("model_version_status", [])
+        except requests.RequestException:
+            states = []
+        if any(state["state"] == "AVAILABLE" for state in states):
+            return
+        assert time.monotonic() < deadline, f"{url} is not served"
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session", params=["embedded", "tensorflow_serving"])
+def address(request, detector, exported):
+    """Of a server of the model `waves`."""
+    with ExitStack() as stack:
+        if request.param == "embedded":
+            yield stack.enter_context(embedded(exported.parent))[0]
+        elif "AMSL_TF_SERVING_URL" in os.environ:
+            found = Address(os.environ["AMSL_TF_SERVING_URL"].rstrip("/"), os.environ["AMSL_TF_SERVING_GRPC"])
+            wait_for(found, export_detector(detector, Path(os.environ["AMSL_TF_SERVING_FOLDER"])).name)
+            yield found
+        elif shutil.which(TOOL):
+            found = stack.enter_context(tensorflow_serving(exported.parent))
+            wait_for(found)
+            yield found
+        else:
+            pytest.skip(f"there is no TF Serving: neither AMSL_TF_SERVING_URL nor {TOOL} on PATH")

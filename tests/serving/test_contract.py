@@ -1,0 +1,201 @@
+"""What both servers have to do: the embedded one always, TF Serving where there is one."""
+
+import json
+
+import grpc
+import numpy as np
+import pytest
+import requests
+import tensorflow as tf
+from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataRequest, SignatureDefMap
+from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusRequest, ModelVersionStatus
+from tensorflow_serving.apis.model_service_pb2_grpc import ModelServiceStub
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
+
+from amsl_tf.errors import AMSLError
+from amsl_tf.serving import Client
+from tests.conftest import close
+
+ONE = [[[0.0] * 3] * 24]  # a window, in a list
+
+
+@pytest.fixture(params=["rest", "grpc"])
+def client(request, address):
+    return Client(address.url(request.param), "waves", batch=64)
+
+
+@pytest.fixture
+def channel(address):
+    with grpc.insecure_channel(address.grpc) as channel:
+        yield channel
+
+
+def ask(address, method="POST", path="/v1/models/waves:predict", body=None):
+    data = json.dumps(body) if isinstance(body, dict) else body
+    response = requests.request(method, address.rest + path, data=data, timeout=60)
+    return response.status_code, response.json()
+
+
+@pytest.mark.parametrize("count", [1, 7, 64])
+def test_the_score_is_the_detectors(client, detector, waves, count):
+    windows = waves[np.arange(count) % len(waves)]
+    made = client.predict(windows)
+    close(made["score"], detector.decision_function(windows))
+    assert made["is_anomaly"].tolist() == detector.predict(windows).astype(bool).tolist()
+    assert made["valid"].all()
+
+
+def test_a_window_that_is_not_valid_does_not_touch_its_neighbours(client, detector, waves):
+    windows = waves[:3].copy()
+    windows[1, 4, 0] = np.nan
+    windows[2, 4, 0] = -np.inf
+    made = client.predict(windows)
+    assert made["valid"].tolist() == [True, False, False]
+    assert made["is_anomaly"][1:].all()
+    assert np.isnan(made["score"][1:]).all()
+    close(made["score"][:1], detector.decision_function(windows[:1]))
+
+
+def test_explanations_are_the_detectors(client, detector, waves):
+    made = client.explain(waves[:2])
+    for name, expected in detector.explain(waves[:2])._asdict().items():
+        np.testing.assert_allclose(made[name], expected, atol=1e-6)
+
+
+def test_the_shape_of_windows_is_known(client):
+    assert client.window_shape == (24, 3)
+
+
+def test_a_client_says_what_the_server_says(address, client):
+    with pytest.raises(AMSLError, match=r"HTTP status 400|INVALID_ARGUMENT"):
+        client.predict(np.zeros((2, 24, 4)))
+    for interface in ("rest", "grpc"):
+        with pytest.raises(AMSLError, match="not found"):
+            Client(address.url(interface), "waves", version=99).predict(ONE)
+        with pytest.raises(AMSLError, match="not found"):
+            Client(address.url(interface), "other").predict(ONE)
+
+
+def test_rows_and_columns(address, waves):
+    two = waves[:2].tolist()
+    _, rows = ask(address, body={"instances": two})
+    assert [set(row) for row in rows["predictions"]] == [{"score", "is_anomaly", "valid"}] * 2
+    assert ask(address, body={"instances": [{"windows": window} for window in two]}) == (200, rows)
+    _, columns = ask(address, body={"inputs": two, "signature_name": "serving_default"})
+    assert columns["outputs"]["score"] == [row["score"] for row in rows["predictions"]]
+    assert ask(address, body={"inputs": {"windows": two}}) == (200, columns)
+
+
+def test_nan_travels(address):
+    body = json.dumps({"instances": ONE}).replace("0.0", "NaN", 1)
+    status, made = ask(address, body=body)
+    assert status == 200
+    assert np.isnan(made["predictions"][0]["score"])
+
+
+def test_status_and_metadata(address):
+    _, status = ask(address, "GET", "/v1/models/waves")
+    (state,) = [state for state in status["model_version_status"] if state["state"] == "AVAILABLE"]
+    assert state["status"] == {"error_code": "OK", "error_message": ""}
+    status_code, about = ask(address, "GET", f"/v1/models/waves/versions/{state['version']}/metadata")
+    assert status_code == 200
+    assert about["model_spec"] == {"name": "waves", "signature_name": "", "version": state["version"]}
+    signatures = about["metadata"]["signature_def"]["signature_def"]
+    assert [item["size"] for item in signatures["explain"]["inputs"]["windows"]["tensor_shape"]["dim"]] == ["-1", "24", "3"]
+    assert signatures["serving_default"]["outputs"]["is_anomaly"]["dtype"] == "DT_BOOL"
+    assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "error"),
+    [
+        ("POST", "/v1/models/waves:predict", b"", 400, "JSON Parse error: The document is empty"),
+        ("POST", "/v1/models/waves:predict", b'{"instances": [', 400, "JSON Parse error"),
+        ("POST", "/v1/models/waves:predict", b"[1, 2]", 400, "Is not object"),
+        ("POST", "/v1/models/waves:predict", {}, 400, "Missing 'inputs' or 'instances' key"),
+        ("POST", "/v1/models/waves:predict", {"instances": ONE, "inputs": ONE}, 400, "expecting only one of 'inputs'"),
+        ("POST", "/v1/models/waves:predict", {"instances": []}, 400, "No values in 'instances' array"),
+        ("POST", "/v1/models/waves:predict", {"instances": 5}, 400, "Expecting 'instances' to be an list/array"),
+        ("POST", "/v1/models/waves:predict", {"instances": [["a"]]}, 400, "is not of expected type: float"),
+        ("POST", "/v1/models/waves:predict", {"instances": [[[1, 2], [3]]]}, 400, ""),
+        ("POST", "/v1/models/waves:predict", {"instances": [[[1, 2, 3]]]}, 400, ""),
+        ("POST", "/v1/models/waves:predict", {"instances": [{"other": ONE[0]}]}, 400, ""),
+        ("POST", "/v1/models/waves:predict", {"inputs": {"other": ONE}}, 400, "Missing named input: windows"),
+        ("POST", "/v1/models/waves:predict", {"instances": ONE, "signature_name": "no"}, 400, '"no" not found in signature'),
+        ("POST", "/v1/models/waves:predict", {"instances": ONE, "signature_name": 5}, 400, "must be a string"),
+        ("POST", "/v1/models/other:predict", {"instances": ONE}, 404, "Servable not found for request: Latest(other)"),
+        (
+            "POST",
+            "/v1/models/waves/versions/99:predict",
+            {"instances": ONE},
+            404,
+            "Servable not found for request: Specific(waves, 99)",
+        ),
+        (
+            "POST",
+            "/v1/models/waves/labels/canary:predict",
+            {"instances": ONE},
+            400,
+            "Unrecognized servable version label: canary",
+        ),
+        ("POST", "/v1/models/waves:guess", {"instances": ONE}, 400, "Malformed request: POST /v1/models/waves:guess"),
+        ("GET", "/v1/models/other", None, 404, "Could not find any versions of model other"),
+        ("GET", "/v1/models/waves/versions/99", None, 404, "Could not find version 99 of model waves"),
+        ("GET", "/v1/elsewhere", None, 400, "Malformed request: GET /v1/elsewhere"),
+    ],
+)
+def test_bad_requests(address, method, path, body, status, error):
+    found, answer = ask(address, method, path, body)
+    assert found == status
+    assert error in answer["error"]
+    assert ask(address, body={"instances": ONE})[0] == 200  # and it goes on
+
+
+def test_grpc(channel, waves):
+    request = GetModelStatusRequest()
+    request.model_spec.name = "waves"
+    states = ModelServiceStub(channel).GetModelStatus(request).model_version_status
+    assert ModelVersionStatus.AVAILABLE in [state.state for state in states]
+
+    about = GetModelMetadataRequest(metadata_field=["signature_def"])
+    about.model_spec.name = "waves"
+    response = PredictionServiceStub(channel).GetModelMetadata(about)
+    signatures = SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert response.model_spec.version.value == states[0].version
+    assert set(signatures.signature_def["serving_default"].outputs) == {"score", "is_anomaly", "valid"}
+
+    request = PredictRequest(output_filter=["score"])
+    request.model_spec.name = "waves"
+    request.inputs["windows"].CopyFrom(tf.make_tensor_proto(waves[:2]))
+    response = PredictionServiceStub(channel).Predict(request)
+    assert set(response.outputs) == {"score"}
+    assert response.model_spec.signature_name == "serving_default"
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"name": "other"}, "NOT_FOUND"),
+        ({"version": 99}, "NOT_FOUND"),
+        ({"signature": "no"}, "FAILED_PRECONDITION"),
+        ({"inputs": {}}, "INVALID_ARGUMENT"),
+        ({"inputs": {"other": np.zeros((1, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),
+        ({"inputs": {"windows": np.zeros((0, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),
+        ({"inputs": {"windows": np.zeros((1, 24, 4), np.float32)}}, "INVALID_ARGUMENT"),
+        ({"inputs": {"windows": np.array([["a"]])}}, "INVALID_ARGUMENT"),
+        ({"outputs": ["no"]}, "INVALID_ARGUMENT"),
+    ],
+)
+def test_bad_grpc_requests(channel, change, code):
+    request = PredictRequest(output_filter=change.get("outputs", []))
+    request.model_spec.name = change.get("name", "waves")
+    request.model_spec.signature_name = change.get("signature", "")
+    if "version" in change:
+        request.model_spec.version.value = change["version"]
+    for name, values in change.get("inputs", {"windows": np.zeros((1, 24, 3), np.float32)}).items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+    with pytest.raises(grpc.RpcError) as caught:
+        PredictionServiceStub(channel).Predict(request)
+    assert caught.value.code().name == code
