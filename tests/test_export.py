@@ -12,8 +12,9 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.export import WARMUP_BATCHES, ServedModel, export_detector
+from amsl_tf.export import WARMUP_BATCHES, export_detector
 from amsl_tf.served import ABOUT, WARMUP, versions
+from amsl_tf.served_model import ServedModel
 from tests.conftest import close
 
 

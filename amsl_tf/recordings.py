@@ -1,0 +1,136 @@
+"""Windows from recordings of any length, and their scores to a file, both part by part.
+
+A recording is an .npy array (rows, C), or a CSV or Parquet table whose rows are time steps; it is cut into windows. Windows
+that were cut before, (N, T, C) in an .npy array or below each other in a table, are a recording that is cut every T rows.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from amsl_tf.data.files import atomic_file
+from amsl_tf.data.store import open_array
+from amsl_tf.data.windows import chunks
+from amsl_tf.errors import AMSLError, DataError
+
+ROWS = 16_384  # of a recording that are held in memory
+BATCH = 64  # windows
+FORMATS = (".npy", ".csv", ".parquet")
+WRITTEN = (".csv", ".parquet")
+ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
+
+
+def read_rows(file: Path, columns: Sequence[str] = (), header: bool = True) -> Iterator[np.ndarray]:
+    """The rows of a recording, part by part, (rows, C) each; an empty cell of a table is NaN.
+
+    Args:
+        file: Ends in one of `FORMATS`.
+        columns: Those of a table that are the channels, in their order; all if empty.
+        header: Whether the first line of a CSV names its columns; else they are 0, 1, ...
+
+    Raises:
+        DataError: The file is missing or broken, a column is missing or holds something other than numbers.
+        AMSLError: Parquet cannot be read here.
+    """
+    if file.suffix not in FORMATS:
+        raise DataError(f"{file}: cannot be read. {ADVICE}")
+    if file.suffix == ".npy":
+        array = open_array(file, ADVICE)
+        if array.ndim not in (2, 3) or array.dtype.kind not in "fiu":
+            raise DataError(
+                f"{file}: expected numbers, (rows, channels) or (windows, time steps, channels). "
+                f"Received: {array.dtype}, shape {array.shape}."
+            )
+        yield from (part for _, part in chunks(array.reshape(-1, array.shape[-1]), ROWS))
+        return
+    for table in _read_tables(file, header):
+        table.columns = table.columns.map(str)
+        missing = [name for name in columns if name not in table.columns]
+        if missing:
+            raise DataError(f"{file}: there is no column {missing[0]}; there are {', '.join(table.columns)}.")
+        chosen = table[[*columns]] if columns else table
+        other = [name for name, kind in chosen.dtypes.items() if kind.kind not in "fiu"]
+        if other:
+            raise DataError(f"{file}: column {other[0]} holds something other than numbers. Name the channels with --columns.")
+        yield chosen.to_numpy(np.float32)
+
+
+def _read_tables(file: Path, header: bool) -> Iterator[pd.DataFrame]:
+    try:
+        if file.suffix == ".csv":
+            yield from pd.read_csv(file, chunksize=ROWS, header=0 if header else None)
+        else:
+            with _parquet().ParquetFile(file) as table:
+                yield from (batch.to_pandas() for batch in table.iter_batches(ROWS))
+    except FileNotFoundError as error:
+        raise DataError(f"{file}: not found. {ADVICE}") from error
+    except ValueError as error:  # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid
+        raise DataError(f"{file}: not a whole table ({error}).") from error
+
+
+def cut(parts: Iterable[np.ndarray], steps: int, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Cuts a recording into windows.
+
+    Args:
+        parts: Its rows, (rows, C) each.
+        steps: T, rows of a window.
+        stride: Rows from the start of a window to the start of the next.
+
+    Yields:
+        Some windows: the rows that they start at (n,), counted from 0, and the windows, float32 (n, T, C). Rows at the end
+        that do not fill a window are left out.
+    """
+    rest, start, skip = None, 0, 0  # rows that are still needed, the place of the first, rows to pass over before the next
+    for part in parts:
+        part = np.asarray(part, np.float32)
+        passed, skip = min(skip, len(part)), max(skip - len(part), 0)
+        start, part = start + passed, part[passed:]
+        rest = part if rest is None else np.concatenate([rest, part])
+        count = max(0, (len(rest) - steps) // stride + 1)
+        for _, places in chunks(np.arange(count) * stride, BATCH):
+            yield start + places, np.stack([rest[place : place + steps] for place in places])
+        passed = min(count * stride, len(rest))
+        rest, start, skip = rest[passed:], start + passed, skip + count * stride - passed
+
+
+def check_output(file: Path) -> None:
+    """Raises AMSLError where `write_table` could not write a file of this name."""
+    if file.suffix not in WRITTEN:
+        raise AMSLError(f"{file}: cannot be written. Name a file that ends in {' or '.join(WRITTEN)}.")
+
+
+def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
+    """Writes columns, part by part, to a CSV or Parquet file, whole or not at all.
+
+    Raises:
+        AMSLError: The file's name ends otherwise, or Parquet cannot be written here.
+    """
+    check_output(file)
+    tables = (pd.DataFrame(part) for part in parts)
+    with atomic_file(file) as temporary:
+        if file.suffix == ".csv":
+            with temporary.open("w", newline="") as opened:
+                for place, table in enumerate(tables):
+                    table.to_csv(opened, index=False, header=not place)
+            return
+        parquet = _parquet()
+        from pyarrow import Table
+
+        writer = None
+        for table in tables:
+            part = Table.from_pandas(table, preserve_index=False)
+            writer = writer or parquet.ParquetWriter(temporary, part.schema)
+            writer.write_table(part)
+        if writer is not None:
+            writer.close()
+
+
+def _parquet() -> Any:
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise AMSLError(f"Parquet needs pyarrow ({error}). Run pip install -r requirements-serving.txt.") from error
+    return parquet

@@ -1,0 +1,88 @@
+"""Scores a recording, or windows, of any length with a trained detector or a server: a table with a row for each window."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
+
+import numpy as np
+from tqdm import tqdm
+
+from amsl_tf import cli
+from amsl_tf.errors import DataError
+from amsl_tf.recordings import FORMATS, check_output, cut, read_rows, write_table
+
+
+def main() -> None:
+    parser = cli.Parser(__doc__)
+    parser.add_argument("--input", type=Path, required=True, help=f"recording or windows, {', '.join(FORMATS)}")
+    parser.add_argument("--output", type=Path, required=True, help="table of scores, .csv or .parquet")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    source.add_argument("--server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT, in place of a detector")
+    parser.add_argument("--model", default="amsl", help="what the server calls the model")
+    parser.add_argument("--stride", type=int, help="rows from one window to the next; a window's length if not given")
+    parser.add_argument(
+        "--columns", nargs="+", default=(), metavar="NAME", help="columns of a table that are the channels, in order"
+    )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line of a CSV names its columns",
+    )
+    arguments = parser.parse_args()
+    if arguments.stride is not None and arguments.stride < 1:
+        parser.error("argument --stride: must be at least 1")
+    check_output(arguments.output)
+    rows = read_rows(arguments.input, arguments.columns, arguments.header)
+    first = next(rows, None)  # what is wrong with it is told before TensorFlow starts
+    if first is None:
+        raise DataError(f"{arguments.input}: holds no rows.")
+    scorer = open_scorer(arguments)
+    steps, channels = scorer.window_shape
+    if first.shape[1] != channels:
+        raise DataError(
+            f"{arguments.input}: expected {channels} channels, found {first.shape[1]}. Name the columns with --columns."
+        )
+    totals = {"windows": 0, "is_anomaly": 0, "valid": 0}
+
+    def parts() -> Iterator[dict[str, np.ndarray]]:
+        with tqdm(desc="scoring", unit=" windows", delay=2, disable=None) as bar:
+            for places, windows in cut(chain([first], rows), steps, arguments.stride or steps):
+                made = scorer.predict(windows)
+                totals["windows"] += len(windows)
+                for name in ("is_anomaly", "valid"):
+                    totals[name] += int(made[name].sum())
+                bar.update(len(windows))
+                yield {"first_row": places, **{name: made[name] for name in ("score", "is_anomaly", "valid")}}
+
+        if not totals["windows"]:
+            raise DataError(f"{arguments.input}: a window has {steps} rows, and there are fewer.")
+
+    write_table(arguments.output, parts())
+    print(
+        f"{arguments.output}: {totals['windows']:,} windows, {totals['is_anomaly']:,} abnormal, "
+        f"{totals['windows'] - totals['valid']:,} of them not valid (NaN or infinity)"
+    )
+
+
+def open_scorer(arguments: argparse.Namespace) -> Any:
+    """A client of the server, or the detector: both have `window_shape` and `predict`."""
+    if arguments.server is not None:
+        with cli.extra("serving"):
+            from amsl_tf.serving import Client
+
+            return Client(arguments.server, arguments.model)
+    from amsl_tf.detector import AMSLDetector
+    from amsl_tf.served_model import ServedModel
+
+    return ServedModel(AMSLDetector.load(arguments.detector))
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,121 @@
+"""Windows of recordings of any length, read and cut part by part, and tables of scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amsl_tf import recordings
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.recordings import cut, read_rows, write_table
+
+
+@pytest.fixture
+def recording(rng):
+    return rng.normal(size=(103, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(recordings, "ROWS", 10)
+    monkeypatch.setattr(recordings, "BATCH", 3)
+
+
+@pytest.mark.parametrize("stride", [1, 7, 20, 33, 200])
+@pytest.mark.parametrize("size", [1, 4, 50, 103])
+def test_a_recording_is_cut_whatever_its_parts(recording, stride, size):
+    parts = (recording[start : start + size] for start in range(0, 103, size))
+    found = list(cut(parts, 20, stride))
+    places = list(range(0, 103 - 20 + 1, stride))
+    assert np.concatenate([names for names, _ in found]).tolist() == places
+    np.testing.assert_array_equal(np.concatenate([windows for _, windows in found]), [recording[p : p + 20] for p in places])
+    assert max(len(windows) for _, windows in found) <= 3
+
+
+def test_what_is_too_short_has_no_window(recording):
+    assert not list(cut([recording[:19]], 20, 1))
+
+
+@pytest.mark.parametrize("ending", [".npy", ".csv", ".parquet"])
+def test_every_format_holds_the_same(recording, ending, tmp_path):
+    recording[5, 1] = np.nan
+    file = tmp_path / f"recording{ending}"
+    table = pd.DataFrame(recording, columns=["x", "y", "z"])
+    if ending == ".npy":
+        np.save(file, recording)
+    elif ending == ".csv":
+        table.to_csv(file, index=False)
+    else:
+        table.to_parquet(file)
+    parts = list(read_rows(file))
+    assert [len(part) for part in parts] == [10] * 10 + [3]
+    np.testing.assert_array_equal(np.concatenate(parts), recording)
+    if ending != ".npy":
+        np.testing.assert_array_equal(np.concatenate(list(read_rows(file, ["z", "x"]))), recording[:, [2, 0]])
+
+
+def test_windows_lie_below_each_other(recording, tmp_path):
+    windows = recording[:100].reshape(5, 20, 3)
+    np.save(tmp_path / "windows.npy", windows)
+    found = np.concatenate([part for _, part in cut(read_rows(tmp_path / "windows.npy"), 20, 20)])
+    np.testing.assert_array_equal(found, windows)
+
+
+def test_a_csv_without_header(recording, tmp_path):
+    np.savetxt(tmp_path / "recording.csv", recording, delimiter=",")
+    found = np.concatenate(list(read_rows(tmp_path / "recording.csv", header=False)))
+    np.testing.assert_allclose(found, recording, rtol=1e-6)
+    named = np.concatenate(list(read_rows(tmp_path / "recording.csv", ["2"], header=False)))
+    np.testing.assert_allclose(named, recording[:, 2:], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "columns", "message"),
+    [
+        ("typo.csv", None, (), "not found"),
+        ("typo.npy", None, (), "not found"),
+        ("typo.parquet", None, (), "not found"),
+        ("a.txt", "x", (), "cannot be read"),
+        ("a.csv", "", (), "not a whole table"),
+        ("a.csv", "x,y\n1,2\n1,2,3\n", (), "not a whole table"),
+        ("a.csv", "time,x\n10:00,2\n", (), "column time holds something other than numbers"),
+        ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
+        ("a.npy", "x", (), "not a whole .npy"),
+        ("a.parquet", "x", (), "not a whole table"),
+    ],
+)
+def test_bad_files_are_refused(name, content, columns, message, tmp_path):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(DataError, match=message):
+        list(read_rows(tmp_path / name, columns))
+
+
+def test_arrays_of_other_shapes_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros(5))
+    with pytest.raises(DataError, match=r"shape \(5,\)"):
+        list(read_rows(tmp_path / "a.npy"))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_a_table_is_written_whole_or_not_at_all(ending, tmp_path):
+    file = tmp_path / f"scores{ending}"
+    parts = [
+        {"first_row": np.array([0, 20]), "score": np.float32([0.1, np.nan])},
+        {"first_row": np.array([40]), "score": np.float32([7])},
+    ]
+    write_table(file, parts)
+    found = pd.read_csv(file) if ending == ".csv" else pd.read_parquet(file)
+    assert found["first_row"].tolist() == [0, 20, 40]
+    np.testing.assert_allclose(found["score"], [0.1, np.nan, 7], rtol=1e-6)
+    before = file.read_bytes()
+
+    def interrupted():
+        yield parts[1]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_table(file, interrupted())
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(AMSLError, match=r"ends in .csv or .parquet"):
+        write_table(tmp_path / "scores.txt", parts)
