@@ -1,4 +1,5 @@
 # make demo   the four stages, on DSADS where data/DASADS holds it, else on synthetic data; ends with a table of metrics
+# make serve  a server of the detector that make demo has trained
 # make test   the tests
 # make lint   ruff and mypy
 # They need Python 3.10 to 3.13 and make; everything else goes into .venv, whatever environment is active.
@@ -28,7 +29,7 @@ NAME := synthetic
 RESULTS := results/synthetic
 endif
 
-.PHONY: demo test lint clean
+.PHONY: demo serve test lint clean
 
 demo: .venv/demo.txt
 ifeq ($(NAME),synthetic)
@@ -41,6 +42,11 @@ endif
 		--results $(RESULTS) --log-dir $(RESULTS)/tensorboard --epochs $(EPOCHS)
 	$(RUN) scripts/evaluate.py --detector saved_models/$(NAME) --results $(RESULTS)
 	@echo "curves: .venv/bin/tensorboard --logdir $(RESULTS)/tensorboard"
+
+serve: .venv/serving.txt
+	@test -e saved_models/$(NAME)/config.json || $(MAKE) demo
+	@test -e saved_models/serving/amsl || $(RUN) scripts/export.py --detector saved_models/$(NAME)
+	$(RUN) scripts/serve.py
 
 test: .venv/test.txt
 	$(RUN) -m pytest -n 2 --dist loadfile
@@ -58,6 +64,11 @@ clean:
 	@echo "installing what the package needs into .venv with $(PYTHON)"
 	@test -x $(RUN) || $(PYTHON) -m venv .venv
 	@$(PIP) -r requirements.txt
+	@cp $< $@
+
+.venv/serving.txt: requirements-serving.txt .venv/demo.txt
+	@echo "installing what serving needs into .venv"
+	@$(PIP) -r requirements-serving.txt
 	@cp $< $@
 
 .venv/test.txt: requirements-test.txt requirements-serving.txt .venv/demo.txt

@@ -42,6 +42,11 @@ def main() -> None:
     pseudo.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of PSEUDO.md")
     for name, parser_of in (("accuracy", accuracy), ("robustness", robustness), ("pseudo", pseudo)):
         _add_runs(parser_of, RESULTS / name)
+    serving = kinds.add_parser("serving", description="The embedded server under load, beside the bare SavedModel.")
+    serving.add_argument("--model", type=Path, default=Path("saved_models/serving/amsl"), help="folder that export.py wrote")
+    serving.add_argument("--clients", type=int, default=64, help="at the same time")
+    serving.add_argument("--seconds", type=float, default=60, help="of load")
+    serving.add_argument("--output", type=Path, default=RESULTS / "serving.json", help="file for the report")
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
 
