@@ -43,10 +43,12 @@ endif
 	$(RUN) scripts/evaluate.py --detector saved_models/$(NAME) --results $(RESULTS)
 	@echo "curves: .venv/bin/tensorboard --logdir $(RESULTS)/tensorboard"
 
+# Exports where there is no version yet that is newer than the detector.
 serve: .venv/serving.txt
 	@test -e saved_models/$(NAME)/config.json || $(MAKE) demo
-	@test -e saved_models/serving/amsl || $(RUN) scripts/export.py --detector saved_models/$(NAME)
-	$(RUN) scripts/serve.py
+	@test -n "$$(find saved_models/serving/$(NAME) -name model.json -newer saved_models/$(NAME)/config.json 2>/dev/null)" || \
+		$(RUN) scripts/export.py --detector saved_models/$(NAME) --output saved_models/serving/$(NAME)
+	$(RUN) scripts/serve.py --model saved_models/serving/$(NAME) --name amsl
 
 test: .venv/test.txt
 	$(RUN) -m pytest -n 2 --dist loadfile
@@ -57,7 +59,7 @@ lint: .venv/test.txt
 	$(RUN) -m mypy
 
 clean:
-	rm -rf .venv data/synthetic saved_models/synthetic results/synthetic
+	rm -rf .venv data/synthetic saved_models/synthetic saved_models/serving/synthetic results/synthetic
 
 .venv/demo.txt: requirements.txt
 	@test -n "$(PYTHON)" || { echo "make: Python 3.10 to 3.13 is needed and was not found; name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }

@@ -15,7 +15,7 @@ from amsl_tf import __version__
 from amsl_tf.data.files import write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP, versions
+from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP
 from amsl_tf.served_model import ServedModel
 
 WARMUP_BATCHES = (1, 8, 32)  # of each signature
@@ -41,14 +41,16 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     model = ServedModel(detector)
     if folder.exists() and not folder.is_dir():
         raise AMSLError(f"{folder}: is no folder. Name the folder of a served model, or a new one.")
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(4)}.new"
     try:
         tf.saved_model.save(model, str(temporary), signatures=model.functions)
-        write_warmup(temporary / WARMUP, folder.name, detector.examples_)
+        write_warmup(temporary / WARMUP, folder.resolve().name, detector.examples_)
         write_json(temporary / ABOUT, _about(detector))
         while True:
-            target = folder / str(max(versions(folder), default=0) + 1)
+            taken = [int(item.name) for item in folder.iterdir() if item.name.isdecimal()]  # by whatever it is
+            target = folder / str(max(taken, default=0) + 1)
             try:
                 os.rename(temporary, target)
             except OSError:
@@ -58,6 +60,8 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
             return target
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:

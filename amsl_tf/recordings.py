@@ -4,7 +4,9 @@ A recording is an .npy array (rows, C), or a CSV or Parquet table whose rows are
 that were cut before, (N, T, C) in an .npy array or below each other in a table, are a recording that is cut every T rows.
 """
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +25,59 @@ WRITTEN = (".csv", ".parquet")
 ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
 
 
-def read_rows(file: Path, columns: Sequence[str] = (), header: bool = True) -> Iterator[np.ndarray]:
-    """The rows of a recording, part by part, (rows, C) each; an empty cell of a table is NaN.
+def read_windows(
+    file: Path, shape: tuple[int, int], stride: int | None = None, columns: Sequence[str] = (), header: bool = True
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Windows of a file, part by part; an empty cell of a table is NaN.
 
     Args:
         file: Ends in one of `FORMATS`.
+        shape: (T, C) of a window.
+        stride: Rows from the start of a window to the start of the next; T if None.
         columns: Those of a table that are the channels, in their order; all if empty.
         header: Whether the first line of a CSV names its columns; else they are 0, 1, ...
 
+    Yields:
+        The rows that some windows start at (n,), counted from 0, and the windows, float32 (n, T, C). Rows at the end that do
+        not fill a window are left out.
+
     Raises:
-        DataError: The file is missing or broken, a column is missing or holds something other than numbers.
+        DataError: The file is missing or broken, has too few rows or other channels, or holds something other than numbers.
         AMSLError: Parquet cannot be read here.
     """
-    if file.suffix not in FORMATS:
-        raise DataError(f"{file}: cannot be read. {ADVICE}")
-    if file.suffix == ".npy":
-        array = open_array(file, ADVICE)
-        if array.ndim not in (2, 3) or array.dtype.kind not in "fiu":
-            raise DataError(
-                f"{file}: expected numbers, (rows, channels) or (windows, time steps, channels). "
-                f"Received: {array.dtype}, shape {array.shape}."
-            )
-        yield from (part for _, part in chunks(array.reshape(-1, array.shape[-1]), ROWS))
-        return
+    check_input(file)
+    steps, channels = shape
+    rows = _array_rows(file, steps, stride) if file.suffix == ".npy" else _table_rows(file, columns, header)
+    found = False
+    for places, windows in cut((_of(channels, part, file) for part in rows), steps, stride or steps):
+        found = True
+        yield places, windows
+    if not found:
+        raise DataError(f"{file}: a window has {steps} rows, and there are fewer. Give a longer recording.")
+
+
+def _of(channels: int, part: np.ndarray, file: Path) -> np.ndarray:
+    if part.shape[1] != channels:
+        raise DataError(f"{file}: expected {channels} channels, found {part.shape[1]}. Name the columns with --columns.")
+    return part
+
+
+def _array_rows(file: Path, steps: int, stride: int | None) -> Iterator[np.ndarray]:
+    array = open_array(file, ADVICE)
+    if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or not array.shape[-1]:
+        raise DataError(
+            f"{file}: expected numbers, (rows, channels) or (windows, time steps, channels). "
+            f"Received: {array.dtype}, shape {array.shape}."
+        )
+    if array.ndim == 3 and (array.shape[1] != steps or stride not in (None, steps)):
+        raise DataError(
+            f"{file}: expected windows of {steps} time steps, to be taken as they are. "
+            f"Received: {array.shape[1]} time steps, stride {stride or steps}."
+        )
+    yield from (part for _, part in chunks(array.reshape(-1, array.shape[-1]), ROWS))
+
+
+def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np.ndarray]:
     for table in _read_tables(file, header):
         table.columns = table.columns.map(str)
         missing = [name for name in columns if name not in table.columns]
@@ -61,13 +93,18 @@ def read_rows(file: Path, columns: Sequence[str] = (), header: bool = True) -> I
 def _read_tables(file: Path, header: bool) -> Iterator[pd.DataFrame]:
     try:
         if file.suffix == ".csv":
-            yield from pd.read_csv(file, chunksize=ROWS, header=0 if header else None)
+            tables = pd.read_csv(file, chunksize=ROWS, header=0 if header else None, index_col=False)
+            while True:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("error", pd.errors.ParserWarning)  # rows with more cells than the header
+                    table = next(tables, None)
+                if table is None:
+                    break
+                yield table
         else:
             with _parquet().ParquetFile(file) as table:
                 yield from (batch.to_pandas() for batch in table.iter_batches(ROWS))
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: not found. {ADVICE}") from error
-    except ValueError as error:  # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid
+    except (ValueError, pd.errors.ParserWarning) as error:  # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid
         raise DataError(f"{file}: not a whole table ({error}).") from error
 
 
@@ -96,6 +133,14 @@ def cut(parts: Iterable[np.ndarray], steps: int, stride: int) -> Iterator[tuple[
         rest, start, skip = rest[passed:], start + passed, skip + count * stride - passed
 
 
+def check_input(file: Path) -> None:
+    """Raises DataError where `read_windows` could not read a file of this name."""
+    if file.suffix not in FORMATS:
+        raise DataError(f"{file}: cannot be read. {ADVICE}")
+    if not file.is_file():
+        raise DataError(f"{file}: not found. {ADVICE}")
+
+
 def check_output(file: Path) -> None:
     """Raises AMSLError where `write_table` could not write a file of this name."""
     if file.suffix not in WRITTEN:
@@ -119,13 +164,12 @@ def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
         parquet = _parquet()
         from pyarrow import Table
 
-        writer = None
-        for table in tables:
-            part = Table.from_pandas(table, preserve_index=False)
-            writer = writer or parquet.ParquetWriter(temporary, part.schema)
-            writer.write_table(part)
-        if writer is not None:
-            writer.close()
+        with ExitStack() as stack:
+            writer = None
+            for table in tables:
+                part = Table.from_pandas(table, preserve_index=False)
+                writer = writer or stack.enter_context(parquet.ParquetWriter(temporary, part.schema))
+                writer.write_table(part)
 
 
 def _parquet() -> Any:

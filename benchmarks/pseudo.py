@@ -104,7 +104,6 @@ def tell_apart(outputs: Outputs, subject: np.ndarray, task: Task, protocol: Prot
     groups = subject[task.train] if protocol == "subject" else None
     scorer, plain = NearestNormal(), Reconstruction()
     threshold = percentile_threshold(scorer.fit(train, groups), DetectorConfig().percentile, groups)
-    plain.fit(train, groups)
     score = scorer.score(test)
     flagged = is_abnormal(score, threshold)
     scores = {"nearest_normal": score, "reconstruction": plain.score(test), **scorer.ratings(test)}

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import requests
 
 from amsl_tf.data.files import write_json
 from amsl_tf.errors import AMSLError
@@ -54,21 +55,23 @@ def run(model: Path, clients: int, seconds: float, output: Path) -> None:
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "scripts/serve.py"), "--model", str(served), "--port", "0", "--grpc-port", "0"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
             text=True,
         )
         try:
             assert process.stdout is not None
             lines = [process.stdout.readline().split() for _ in range(2)]
             if not all(lines):
-                raise AMSLError("the server did not start; scripts/serve.py says why.")
-            load = Load(lines[0][1].partition("/v1")[0], lines[1][1], windows, expected)
+                raise AMSLError("the server did not start; it has said why.")
+            rest, target = lines[0][1].partition("/v1")[0], lines[1][1]
+            load = Load(rest, target, windows, expected)
             load.run(clients, seconds, lambda: swap(served))
+            states = requests.get(f"{rest}/v1/models/load", timeout=60).json()["model_version_status"]
         finally:
             process.terminate()
             process.wait(60)
         after = measure_bare(newest)
     report = {"clients": clients, "seconds": seconds, "bare_windows_per_second": [before, after], **load.report()}
+    report["versions_at_the_end"] = {state["version"]: state["state"] for state in states}
     report["share_of_bare"] = report["windows_per_second"] / np.mean([before, after])
     write_json(output, report)
     print(json.dumps(report, indent=2))
@@ -77,7 +80,7 @@ def run(model: Path, clients: int, seconds: float, output: Path) -> None:
 def measure_bare(version: Path, batches: int = 12) -> float:
     """Windows a second of a SavedModel, in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.serving", str(version), str(batches)]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def make_windows(version: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -118,12 +121,15 @@ class Load:
         """Asks for so long; `disturb` is called after a third of it."""
         start = time.perf_counter()
         with ThreadPoolExecutor(clients + 1) as pool:
-            timer = threading.Timer(seconds / 3, disturb)
-            timer.start()
+            disturbing = pool.submit(self._disturb, seconds / 3, disturb)
             for done in [pool.submit(self._client, number, start + seconds) for number in range(clients)]:
                 done.result()
-            timer.join()
+            disturbing.result()
         self._seconds = time.perf_counter() - start
+
+    def _disturb(self, seconds: float, disturb: Callable[[], None]) -> None:
+        time.sleep(seconds)
+        disturb()
 
     def _client(self, number: int, end: float) -> None:
         good, bad = self._asks[number % 2]
@@ -162,8 +168,6 @@ Asks = tuple[Callable[[int], Any], Callable[[], bool]]  # the scores of so many 
 
 def rest_asks(url: str, windows: np.ndarray) -> Asks:
     """Over REST, with texts that are made beforehand: clients must not take the server's time."""
-    import requests
-
     place = f"{url}/v1/models/load:predict"
     bodies = {size: json.dumps({"inputs": windows[:size].tolist()}) for size in SIZES}
     local = threading.local()

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from amsl_tf import cli
-from amsl_tf.errors import DataError
-from amsl_tf.recordings import FORMATS, check_output, cut, read_rows, write_table
+from amsl_tf.recordings import FORMATS, check_input, check_output, read_windows, write_table
 
 
 def main() -> None:
@@ -39,35 +38,25 @@ def main() -> None:
     if arguments.stride is not None and arguments.stride < 1:
         parser.error("argument --stride: must be at least 1")
     check_output(arguments.output)
-    rows = read_rows(arguments.input, arguments.columns, arguments.header)
-    first = next(rows, None)  # what is wrong with it is told before TensorFlow starts
-    if first is None:
-        raise DataError(f"{arguments.input}: holds no rows.")
+    check_input(arguments.input)
     scorer = open_scorer(arguments)
-    steps, channels = scorer.window_shape
-    if first.shape[1] != channels:
-        raise DataError(
-            f"{arguments.input}: expected {channels} channels, found {first.shape[1]}. Name the columns with --columns."
-        )
-    totals = {"windows": 0, "is_anomaly": 0, "valid": 0}
+    windows = read_windows(arguments.input, scorer.window_shape, arguments.stride, arguments.columns, arguments.header)
+    totals: Counter[str] = Counter()
 
     def parts() -> Iterator[dict[str, np.ndarray]]:
         with tqdm(desc="scoring", unit=" windows", delay=2, disable=None) as bar:
-            for places, windows in cut(chain([first], rows), steps, arguments.stride or steps):
-                made = scorer.predict(windows)
-                totals["windows"] += len(windows)
+            for places, batch in windows:
+                made = scorer.predict(batch)
                 for name in ("is_anomaly", "valid"):
                     totals[name] += int(made[name].sum())
-                bar.update(len(windows))
+                totals["windows"] += len(batch)
+                bar.update(len(batch))
                 yield {"first_row": places, **{name: made[name] for name in ("score", "is_anomaly", "valid")}}
-
-        if not totals["windows"]:
-            raise DataError(f"{arguments.input}: a window has {steps} rows, and there are fewer.")
 
     write_table(arguments.output, parts())
     print(
         f"{arguments.output}: {totals['windows']:,} windows, {totals['is_anomaly']:,} abnormal, "
-        f"{totals['windows'] - totals['valid']:,} of them not valid (NaN or infinity)"
+        f"{totals['windows'] - totals['valid']:,} of them not valid (NaN, infinity, or beyond 1e30)"
     )
 
 

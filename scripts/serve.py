@@ -29,7 +29,7 @@ def main() -> None:
         from amsl_tf.serving.models import Model
         from amsl_tf.serving.server import Limits, Server
 
-    model = Model(arguments.name or arguments.model.resolve().name, arguments.model, arguments.versions)
+    model = Model(arguments.name or arguments.model.absolute().name, arguments.model, arguments.versions)
     limits = Limits(arguments.max_megabytes * 2**20, arguments.max_batch, arguments.max_in_flight)
     server = Server(model, arguments.host, arguments.port, arguments.grpc_port, limits)
     model.watch(arguments.poll_seconds)

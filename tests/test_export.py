@@ -86,18 +86,18 @@ def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
     model = tmp_path / "model"
     for name in ("3", "007", "old", ".9"):
         (model / name).mkdir(parents=True)
-    (model / "12").write_text("a file is no version")
+    (model / "8").write_text("a file is no version, but its name is taken")
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
     assert versions(model) == {3: model / "3", 7: model / "007"}
-    assert export_detector(detector, model) == model / "8"
     assert export_detector(detector, model) == model / "9"
+    assert export_detector(detector, model) == model / "10"
 
 
 def test_a_failed_export_leaves_nothing(detector, tmp_path, monkeypatch):
     monkeypatch.setattr("amsl_tf.export.write_json", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
     with pytest.raises(OSError, match="the disk is full"):
-        export_detector(detector, tmp_path)
+        export_detector(detector, tmp_path / "new")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
     with pytest.raises(AMSLError, match="is no folder"):

@@ -6,7 +6,7 @@ import pytest
 
 from amsl_tf import recordings
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.recordings import cut, read_rows, write_table
+from amsl_tf.recordings import cut, read_windows, write_table
 
 
 @pytest.fixture
@@ -35,6 +35,11 @@ def test_what_is_too_short_has_no_window(recording):
     assert not list(cut([recording[:19]], 20, 1))
 
 
+def rows_of(file, channels=3, **settings):
+    """All rows of a file, as windows of one row."""
+    return np.concatenate([windows[:, 0] for _, windows in read_windows(file, (1, channels), **settings)])
+
+
 @pytest.mark.parametrize("ending", [".npy", ".csv", ".parquet"])
 def test_every_format_holds_the_same(recording, ending, tmp_path):
     recording[5, 1] = np.nan
@@ -46,25 +51,28 @@ def test_every_format_holds_the_same(recording, ending, tmp_path):
         table.to_csv(file, index=False)
     else:
         table.to_parquet(file)
-    parts = list(read_rows(file))
-    assert [len(part) for part in parts] == [10] * 10 + [3]
-    np.testing.assert_array_equal(np.concatenate(parts), recording)
+    np.testing.assert_array_equal(rows_of(file), recording)
     if ending != ".npy":
-        np.testing.assert_array_equal(np.concatenate(list(read_rows(file, ["z", "x"]))), recording[:, [2, 0]])
+        np.testing.assert_array_equal(rows_of(file, 2, columns=["z", "x"]), recording[:, [2, 0]])
 
 
-def test_windows_lie_below_each_other(recording, tmp_path):
+def test_windows_that_were_cut_before(recording, tmp_path):
     windows = recording[:100].reshape(5, 20, 3)
-    np.save(tmp_path / "windows.npy", windows)
-    found = np.concatenate([part for _, part in cut(read_rows(tmp_path / "windows.npy"), 20, 20)])
-    np.testing.assert_array_equal(found, windows)
+    file = tmp_path / "windows.npy"
+    np.save(file, windows)
+    found = list(read_windows(file, (20, 3)))
+    assert np.concatenate([places for places, _ in found]).tolist() == [0, 20, 40, 60, 80]
+    np.testing.assert_array_equal(np.concatenate([part for _, part in found]), windows)
+    with pytest.raises(DataError, match="expected windows of 25 time steps"):
+        list(read_windows(file, (25, 3)))
+    with pytest.raises(DataError, match="stride 5"):
+        list(read_windows(file, (20, 3), 5))
 
 
 def test_a_csv_without_header(recording, tmp_path):
     np.savetxt(tmp_path / "recording.csv", recording, delimiter=",")
-    found = np.concatenate(list(read_rows(tmp_path / "recording.csv", header=False)))
-    np.testing.assert_allclose(found, recording, rtol=1e-6)
-    named = np.concatenate(list(read_rows(tmp_path / "recording.csv", ["2"], header=False)))
+    np.testing.assert_allclose(rows_of(tmp_path / "recording.csv", header=False), recording, rtol=1e-6)
+    named = rows_of(tmp_path / "recording.csv", 1, columns=["2"], header=False)
     np.testing.assert_allclose(named, recording[:, 2:], rtol=1e-6)
 
 
@@ -77,6 +85,9 @@ def test_a_csv_without_header(recording, tmp_path):
         ("a.txt", "x", (), "cannot be read"),
         ("a.csv", "", (), "not a whole table"),
         ("a.csv", "x,y\n1,2\n1,2,3\n", (), "not a whole table"),
+        ("a.csv", "x,y\n1,2,3\n4,5,6\n", (), "not a whole table"),
+        ("a.csv", "x,y\n", (), "a window has 1 rows, and there are fewer"),
+        ("a.csv", "x,y,z\n1,2,3\n", (), "expected 2 channels, found 3"),
         ("a.csv", "time,x\n10:00,2\n", (), "column time holds something other than numbers"),
         ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
         ("a.npy", "x", (), "not a whole .npy"),
@@ -87,13 +98,14 @@ def test_bad_files_are_refused(name, content, columns, message, tmp_path):
     if content is not None:
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
-        list(read_rows(tmp_path / name, columns))
+        list(read_windows(tmp_path / name, (1, 2), columns=columns))
 
 
 def test_arrays_of_other_shapes_are_refused(tmp_path):
-    np.save(tmp_path / "a.npy", np.zeros(5))
-    with pytest.raises(DataError, match=r"shape \(5,\)"):
-        list(read_rows(tmp_path / "a.npy"))
+    for array in (np.zeros(5), np.zeros((5, 0)), np.array([["a"]]), np.zeros((2, 2, 2, 2))):
+        np.save(tmp_path / "a.npy", array)
+        with pytest.raises(DataError, match="expected numbers"):
+            list(read_windows(tmp_path / "a.npy", (1, 2)))
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])

@@ -28,6 +28,7 @@ def weights_of(detector):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+@pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(waves, tmp_path):
     """Killed twice: in the middle of the first epoch, and in the middle of the second. There are 8 steps in an epoch."""
     np.save(tmp_path / "windows.npy", waves)

@@ -1,8 +1,10 @@
 """A client of served models: the same calls for the embedded server and TF Serving, over REST or gRPC."""
 
 import json
+import time
+from collections.abc import Callable
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -11,20 +13,12 @@ from amsl_tf.data.windows import chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.served import DEFAULT, EXPLAIN
 
-BUSY = (429, 502, 503, 504)  # of HTTP: another try may succeed
+AWAY = (429, 502, 503, 504)  # of HTTP: another try may succeed
 FIRST_WAIT = 0.1  # seconds; twice as long before each further try
 
 
-class Transport(Protocol):
-    """One of the two interfaces."""
-
-    def predict(self, windows: np.ndarray, signature: str) -> dict[str, np.ndarray]:
-        """Runs a signature on windows (N, T, C)."""
-        ...
-
-    def input_shape(self) -> list[int]:
-        """The shape of `windows`, -1 for any number."""
-        ...
+class _Busy(AMSLError):
+    """The server is busy or away."""
 
 
 class Client:
@@ -36,7 +30,9 @@ class Client:
         version: Of the model; the newest if None.
         batch: Windows in a request, at most.
         tries: How often a request is sent while the server is busy or away, with growing waits between.
-        timeout: Seconds to wait for an answer.
+        timeout: Seconds to wait for an answer to one try.
+
+    A context manager, which closes its connections at the end.
 
     Raises:
         AMSLError: The URL is of another kind.
@@ -52,17 +48,27 @@ class Client:
         tries: int = 6,
         timeout: float = 60.0,
     ) -> None:
-        kinds: dict[str, Any] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
+        kinds: dict[str, type[_Rest | _Grpc]] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
         scheme = urlsplit(url).scheme
         if scheme not in kinds:
             raise AMSLError(f"a server's URL must start with {'://, '.join(kinds)}://. Received: {url!r}.")
-        self._transport: Transport = kinds[scheme](url, model, version, tries, timeout)
-        self._batch = batch
+        self._transport = kinds[scheme](url, model, version, timeout)
+        self._batch, self._tries = batch, tries
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connections."""
+        self._transport.close()
 
     @cached_property
     def window_shape(self) -> tuple[int, int]:
         """Time steps and channels of a window. Raises what `predict` raises."""
-        _, steps, channels = self._transport.input_shape()
+        _, steps, channels = self._patiently(self._transport.input_shape)
         return steps, channels
 
     def predict(self, windows: Any) -> dict[str, np.ndarray]:
@@ -87,22 +93,28 @@ class Client:
         array = np.asarray(windows, np.float32)
         if not array.size:
             raise AMSLError(f"windows must hold at least one window. Received: shape={array.shape}.")
-        parts = [self._transport.predict(part, signature) for _, part in chunks(array, self._batch)]
+        parts = [self._patiently(self._transport.predict, part, signature) for _, part in chunks(array, self._batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def _patiently(self, ask: Callable[..., Any], *arguments: Any) -> Any:
+        """What a request gives, which is sent again while the server is busy or away."""
+        for further in range(self._tries - 1):
+            try:
+                return ask(*arguments)
+            except _Busy:
+                time.sleep(FIRST_WAIT * 2**further)
+        return ask(*arguments)
 
 
 class _Rest:
-    def __init__(self, url: str, model: str, version: int | None, tries: int, timeout: float) -> None:
+    def __init__(self, url: str, model: str, version: int | None, timeout: float) -> None:
         import requests
-        from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
 
         self._url = f"{url.rstrip('/')}/v1/models/{model}" + ("" if version is None else f"/versions/{version}")
-        self._timeout, self._faults = timeout, requests.RequestException
-        retry = Retry(tries - 1, status_forcelist=BUSY, allowed_methods=None, backoff_factor=FIRST_WAIT, raise_on_status=False)
-        self._session = requests.Session()
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+        self._timeout, self._requests, self._session = timeout, requests, requests.Session()
+
+    def close(self) -> None:
+        self._session.close()
 
     def predict(self, windows: np.ndarray, signature: str) -> dict[str, np.ndarray]:
         body = json.dumps({"signature_name": signature, "inputs": windows.tolist()})  # NaN too, as TF Serving takes it
@@ -117,16 +129,27 @@ class _Rest:
     def _ask(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
         try:
             response = self._session.request(method, url, data=body, timeout=self._timeout)
+        except self._requests.Timeout as error:
+            raise AMSLError(f"{url}: no answer within {self._timeout:g} seconds ({error}).") from error
+        except self._requests.ConnectionError as error:
+            raise _Busy(f"{url}: {error}. Is a server running there?") from error
+        except self._requests.RequestException as error:
+            raise AMSLError(f"{url}: {error}. Give a URL such as http://127.0.0.1:8501.") from error
+        try:
             values = response.json()
-        except self._faults as error:  # no answer, or one that is no JSON
-            raise AMSLError(f"{url}: {error}. Is a server running there?") from error
-        if response.status_code != 200:
-            raise AMSLError(f"{url}: {values.get('error', values)} (HTTP status {response.status_code})")
-        return values
+        except ValueError as error:
+            raise AMSLError(
+                f"{url}: the answer is no JSON (HTTP status {response.status_code}). Is it a model server?"
+            ) from error
+        if response.status_code == 200:
+            return values
+        fault = values.get("error", values) if isinstance(values, dict) else values
+        kind = _Busy if response.status_code in AWAY else AMSLError
+        raise kind(f"{url}: {fault} (HTTP status {response.status_code})")
 
 
 class _Grpc:
-    def __init__(self, url: str, model: str, version: int | None, tries: int, timeout: float) -> None:
+    def __init__(self, url: str, model: str, version: int | None, timeout: float) -> None:
         import grpc
         from tensorflow_serving.apis.model_pb2 import ModelSpec
         from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
@@ -134,21 +157,13 @@ class _Grpc:
         self._spec = ModelSpec(name=model)
         if version is not None:
             self._spec.version.value = version
-        policy = {
-            "maxAttempts": min(tries, 5),  # gRPC's own limit
-            "initialBackoff": f"{FIRST_WAIT}s",
-            "maxBackoff": "5s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
-        }
-        config = {"methodConfig": [{"name": [{}], "retryPolicy": policy}]} if tries > 1 else {}
-        options = [
-            ("grpc.service_config", json.dumps(config)),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.max_receive_message_length", -1),
-        ]
-        self._url, self._timeout, self._faults = url, timeout, grpc.RpcError
-        self._stub = PredictionServiceStub(grpc.insecure_channel(urlsplit(url).netloc, options))
+        options = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+        self._url, self._timeout, self._grpc = url, timeout, grpc
+        self._channel = grpc.insecure_channel(urlsplit(url).netloc, options)
+        self._stub = PredictionServiceStub(self._channel)
+
+    def close(self) -> None:
+        self._channel.close()
 
     def predict(self, windows: np.ndarray, signature: str) -> dict[str, np.ndarray]:
         import tensorflow as tf
@@ -171,5 +186,7 @@ class _Grpc:
     def _ask(self, call: Any, request: Any) -> Any:
         try:
             return call(request, timeout=self._timeout)
-        except self._faults as error:
-            raise AMSLError(f"{self._url}: {error.details()} ({error.code().name})") from error
+        except self._grpc.RpcError as error:
+            code = self._grpc.StatusCode
+            away = error.code() in (code.UNAVAILABLE, code.RESOURCE_EXHAUSTED) and "larger than max" not in error.details()
+            raise (_Busy if away else AMSLError)(f"{self._url}: {error.details()} ({error.code().name})") from error

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
@@ -17,7 +18,7 @@ from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServic
 
 from amsl_tf.served import DEFAULT
 from amsl_tf.serving.metrics import Metrics
-from amsl_tf.serving.models import Model, Version
+from amsl_tf.serving.models import Model, Version, check_shape
 from amsl_tf.serving.rest import check_batch, find
 from amsl_tf.serving.status import ServingError, invalid
 
@@ -41,20 +42,30 @@ class Prediction(PredictionServiceServicer):
         with _answered(context, self._metrics, "predict"):
             version = _find(self._model, request.model_spec)
             signature = request.model_spec.signature_name
-            version.signature(signature)
-            inputs = {}
-            for name, proto in request.inputs.items():
-                try:
-                    inputs[name] = tf.make_ndarray(proto)
-                except (ValueError, TypeError) as error:
-                    raise invalid(f"{name} is not a whole tensor: {error}") from error
-                check_batch(name, inputs[name], self._max_batch)
+            definition = version.signature(signature)
+            inputs = {name: self._decode(name, proto, definition) for name, proto in request.inputs.items()}
+            if not context.is_active():  # nobody waits any more
+                raise ServingError(grpc.StatusCode.CANCELLED, "The call has been given up.")
             outputs = version.predict(signature, inputs, request.output_filter)
             response = PredictResponse()
             _name(response.model_spec, self._model, version, signature or DEFAULT)
             for name, values in outputs.items():
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
             return response
+
+    def _decode(self, name: str, proto: Any, definition: Any) -> np.ndarray:
+        """An input as an array; its shape is looked at first, as a few bytes may say that it is huge."""
+        shape = [dimension.size for dimension in proto.tensor_shape.dim]
+        check_shape(name, shape, definition)
+        check_batch(name, shape[0], self._max_batch)
+        wanted = definition.inputs[name].dtype
+        if proto.dtype != wanted:
+            types = (tf.dtypes.as_dtype(kind).name if kind else "none" for kind in (wanted, proto.dtype))
+            raise invalid("{} must be of type {}. Received: {}.".format(name, *types))
+        try:
+            return tf.make_ndarray(proto)
+        except (ValueError, TypeError) as error:
+            raise invalid(f"{name} is not a whole tensor: {error}") from error
 
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> GetModelMetadataResponse:
         """The signatures."""

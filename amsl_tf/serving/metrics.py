@@ -6,7 +6,7 @@ from amsl_tf.serving.models import Model
 
 
 class Metrics:
-    """Counts requests.
+    """Counts requests; not those that gRPC itself refuses, as too large or one too many.
 
     Args:
         model: Which is served.
@@ -17,7 +17,10 @@ class Metrics:
         labels = ("protocol", "method")
         self._requests = Counter("amsl_requests", "Requests answered.", (*labels, "code"), registry=self._registry)
         self._seconds = Histogram(
-            "amsl_request_seconds", "From the whole request to its answer.", labels, registry=self._registry
+            "amsl_request_seconds",
+            "REST: all of it. gRPC: without waiting.",
+            labels,
+            registry=self._registry,
         )
         newest = Gauge("amsl_model_version", "The newest version that is served.", ("model",), registry=self._registry)
         newest.labels(model.name).set_function(lambda: model.version().number)

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from amsl_tf.serving.status import ServingError, invalid
 
 log = logging.getLogger(__name__)
 
+Mark = frozenset[tuple[str, int, int]]
+
 
 @dataclass(frozen=True)
 class Version:
@@ -28,21 +30,22 @@ class Version:
 
     Attributes:
         number: Of its folder.
+        mark: What tells its files from others of the same number.
         definitions: Signatures by name, as the SavedModel says them.
         loaded: The SavedModel, whose functions run them.
     """
 
     number: int
+    mark: Mark
     definitions: Mapping[str, SignatureDef]
     loaded: Any
 
     def signature(self, name: str) -> SignatureDef:
         """The signature of a name, the default one if it is empty. Raises ServingError if there is none."""
-        try:
-            return self.definitions[name or DEFAULT]
-        except KeyError as error:
-            message = f'Serving signature key "{name or DEFAULT}" not found.'
-            raise ServingError(StatusCode.FAILED_PRECONDITION, message) from error
+        name = name or DEFAULT
+        if name not in self.loaded.signatures:  # definitions name more than what can be asked for
+            raise ServingError(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{name}" not found.')
+        return self.definitions[name]
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], wanted: Collection[str] = ()) -> dict[str, np.ndarray]:
         """Runs a signature.
@@ -56,8 +59,9 @@ class Version:
             ServingError: There is no such signature, or inputs or outputs are not what it has.
         """
         definition = self.signature(signature)
-        given = {name: _checked(name, array, definition) for name, array in inputs.items()}
-        missing = set(definition.inputs) - set(given)
+        for name, array in inputs.items():
+            check_shape(name, array.shape, definition)
+        missing = set(definition.inputs) - set(inputs)
         if missing:
             raise invalid(f"input size does not match signature. Missing but required: {{{','.join(sorted(missing))}}}.")
         names = [*wanted] or sorted(definition.outputs)
@@ -68,27 +72,24 @@ class Version:
                     f"output tensor alias not found in signature: {name} Outputs expected to be in the set {{{expected}}}."
                 )
         try:
-            made = self.loaded.signatures[signature or DEFAULT](**{name: tf.constant(array) for name, array in given.items()})
+            types = {name: tf.dtypes.as_dtype(definition.inputs[name].dtype).as_numpy_dtype for name in inputs}
+            given = {name: tf.constant(array.astype(types[name], copy=False)) for name, array in inputs.items()}
+            made = self.loaded.signatures[signature or DEFAULT](**given)
         except tf.errors.InvalidArgumentError as error:
             raise invalid(str(error)) from error
         return {name: made[name].numpy() for name in names}
 
 
-def _checked(name: str, array: np.ndarray, definition: SignatureDef) -> np.ndarray:
-    """An input of the signature's type. Raises ServingError if it cannot be one."""
+def check_shape(name: str, shape: Sequence[int], definition: SignatureDef) -> None:
+    """Raises ServingError where an input of this name and shape is not the signature's."""
     if name not in definition.inputs:
         raise invalid(
             f"input tensor alias not found in signature: {name}. Inputs expected to be in the set "
             f"{{{','.join(sorted(definition.inputs))}}}."
         )
-    info = definition.inputs[name]
-    shape = tuple(dimension.size for dimension in info.tensor_shape.dim)
-    dtype = tf.dtypes.as_dtype(info.dtype).as_numpy_dtype
-    if array.dtype.kind not in "fiu":
-        raise invalid(f"{name} must hold numbers of type {np.dtype(dtype)}. Received: type {array.dtype}.")
-    if len(array.shape) != len(shape) or any(size not in (-1, given) for size, given in zip(shape, array.shape, strict=True)):
-        raise invalid(f"{name} must have shape {shape}, where -1 is any number. Received: shape {array.shape}.")
-    return array.astype(dtype, copy=False)
+    wanted = tuple(dimension.size for dimension in definition.inputs[name].tensor_shape.dim)
+    if len(shape) != len(wanted) or any(size not in (-1, given) for size, given in zip(wanted, shape, strict=True)):
+        raise invalid(f"{name} must have shape {wanted}, where -1 is any number. Received: shape {tuple(shape)}.")
 
 
 class Model:
@@ -108,7 +109,9 @@ class Model:
         self._folder, self._keep = folder, keep
         self._served: dict[int, Version] = {}
         self._states: dict[int, ModelVersionStatus] = {}
+        self._failed: dict[int, Mark] = {}
         self._stop = threading.Event()
+        self._watching: threading.Thread | None = None
         try:
             self.refresh()
         except OSError as error:
@@ -136,31 +139,35 @@ class Model:
     def refresh(self) -> None:
         """Looks at the folder: loads what is new and among the newest, then lets go of what is older or gone.
 
-        A request that runs on a version keeps it until it is answered. Where nothing is left in the folder, what is served
-        stays. A version that could not be loaded is not tried again.
+        A request that runs on a version keeps it until it is answered. Where nothing that can be loaded is left in the folder,
+        what is served stays. A version that could not be loaded is tried again when its files change.
         """
-        found = versions(self._folder)
-        failed = {number for number, state in self._states.items() if state.status.error_code}
-        wanted = [number for number in found if number not in failed][-self._keep :]
-        served = dict(self._served)
-        for number in wanted:
-            if number not in served:
-                self._note(number, ModelVersionStatus.LOADING)
-                try:
-                    served[number] = _load(found[number], number)
-                except Exception as error:  # whatever is wrong with a version, those that are served must go on
-                    log.error(f"version {number} of {self.name} cannot be loaded: {error}")
-                    self._note(number, ModelVersionStatus.END, str(error))
-                    return
-                self._note(number, ModelVersionStatus.AVAILABLE)
+        marks = {number: _mark(folder) for number, folder in versions(self._folder).items()}
+        self._failed = {number: mark for number, mark in self._failed.items() if marks.get(number) == mark}
+        served = {number: version for number, version in self._served.items() if marks.get(number) == version.mark}
+        while True:
+            wanted = [number for number in marks if number not in self._failed][-self._keep :]
+            new = [number for number in wanted if number not in served]
+            if not new:
+                break
+            number = new[-1]
+            self._note(number, ModelVersionStatus.LOADING)
+            try:
+                served[number] = _load(versions(self._folder)[number], number, marks[number])
+            except Exception as error:  # whatever is wrong with a version, those that are served must go on
+                log.error(f"version {number} of {self.name} cannot be loaded: {error}")
+                self._failed[number] = marks[number]
+                self._note(number, ModelVersionStatus.END, str(error))
         if not wanted:
             return
+        gone = set(self._served) - set(wanted)
         self._served = {number: served[number] for number in wanted}
-        for number in served:
-            if number not in wanted:
-                self._note(number, ModelVersionStatus.END)
+        for number in wanted:
+            self._note(number, ModelVersionStatus.AVAILABLE)
+        for number in gone:
+            self._note(number, ModelVersionStatus.END)
 
-    def watch(self, seconds: float) -> threading.Thread:
+    def watch(self, seconds: float) -> None:
         """Refreshes from now on every so many seconds, until `close`."""
 
         def look() -> None:
@@ -170,13 +177,14 @@ class Model:
                 except OSError as error:  # the folder is away for now
                     log.error(f"{self._folder}: {error}")
 
-        thread = threading.Thread(target=look, name="watch", daemon=True)
-        thread.start()
-        return thread
+        self._watching = threading.Thread(target=look, name="watch", daemon=True)
+        self._watching.start()
 
     def close(self) -> None:
-        """Ends `watch`."""
+        """Ends `watch`, when a version that is being loaded is."""
         self._stop.set()
+        if self._watching is not None:
+            self._watching.join()
 
     def _note(self, number: int, state: int, message: str = "") -> None:
         status = ModelVersionStatus(version=number, state=state)
@@ -186,10 +194,16 @@ class Model:
         self._states = {**self._states, number: status}
 
 
-def _load(folder: Path, number: int) -> Version:
+def _mark(folder: Path) -> Mark:
+    """Names, times and sizes of a version's files: other files, or more of them, are another version."""
+    found = ((file.relative_to(folder), file.stat()) for file in folder.rglob("*"))
+    return frozenset((str(name), about.st_mtime_ns, about.st_size) for name, about in found)
+
+
+def _load(folder: Path, number: int, mark: Mark) -> Version:
     """Loads a version and runs its warm-up requests."""
     graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
-    version = Version(number, dict(graph.signature_def), tf.saved_model.load(str(folder)))
+    version = Version(number, mark, dict(graph.signature_def), tf.saved_model.load(str(folder)))
     if (folder / WARMUP).exists():
         for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
             request = PredictionLog.FromString(record.numpy()).predict_log.request

@@ -50,16 +50,16 @@ class Rest:
     def _predict(self, match: re.Match[str], body: bytes) -> str:
         if match[4].lower() != "predict":
             raise ServingError(StatusCode.UNIMPLEMENTED, f"{match[4]} is not served here. Use predict.")
-        version = self._version(match)
         document = _parse(body)
+        version = self._version(match)
         signature = document.get("signature_name", "")
         if not isinstance(signature, str):
             raise invalid("JSON Value: not formatted correctly. 'signature_name' key must be a string value.")
-        if (signature or DEFAULT) not in version.definitions:
+        if (signature or DEFAULT) not in version.loaded.signatures:
             raise invalid(f'Serving signature name: "{signature or DEFAULT}" not found in signature def')
         inputs, by_row = _inputs(document, version.signature(signature))
         for name, array in inputs.items():
-            check_batch(name, array, self._max_batch)
+            check_batch(name, len(array) if array.ndim else 0, self._max_batch)
         outputs = version.predict(signature, inputs)
         return _json({"predictions": _rows(outputs)} if by_row else {"outputs": _columns(outputs)})
 
@@ -99,9 +99,8 @@ def find(model: Model, name: str, number: int | None) -> Version:
     return model.version(number)
 
 
-def check_batch(name: str, array: np.ndarray, limit: int) -> None:
+def check_batch(name: str, count: int, limit: int) -> None:
     """Raises ServingError if an input holds no window, or more than `limit`."""
-    count = len(array) if array.ndim else 0
     if not 1 <= count <= limit:
         raise invalid(f"{name} must hold 1 to {limit} windows. Received: {count}. Send more in several requests.")
 

@@ -91,12 +91,15 @@ class Server:
             raise AMSLError(f"cannot listen on {host}:{grpc_port} for gRPC. Name another port or host.") from error
         self.port = self._socket.getsockname()[1]
         app = build_app(model, limits, metrics)
-        self._web = uvicorn.Server(
-            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE, lifespan="on")
-        )
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE, lifespan="on")
+        self._web = _Web(config, self._grpc)
 
     def run(self) -> None:
-        """Serves until SIGTERM, SIGINT or `stop`; requests that have come in are answered."""
+        """Serves until SIGTERM, SIGINT or `stop`; requests that have come in are answered.
+
+        Raises:
+            AMSLError: The web server did not start; its log says why.
+        """
         self._grpc.start()
         try:
             self._web.run(sockets=[self._socket])
@@ -104,10 +107,24 @@ class Server:
             pass
         finally:
             self._grpc.stop(GRACE).wait()
+        if not self._web.started:
+            raise AMSLError("the web server did not start; its log says why.")
 
     def stop(self) -> None:
         """Ends `run`, from another thread."""
         self._web.should_exit = True
+
+
+class _Web(uvicorn.Server):
+    """A web server that has another one stop when it does: both take no more requests from then on."""
+
+    def __init__(self, config: uvicorn.Config, other: grpc.Server) -> None:
+        super().__init__(config)
+        self._other = other
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._other.stop(GRACE)
+        await super().shutdown(sockets)
 
 
 def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
@@ -126,31 +143,35 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
     async def show_metrics() -> Response:
         return Response(metrics.page(), media_type="text/plain; version=0.0.4")
 
-    @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"])
+    @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
     async def answer(request: Request) -> Response:
-        nonlocal waiting
         start = time.perf_counter()
-        waiting += 1
+        predicts = request.method == "POST"
         try:
-            status, text = await _answer(request)
+            # what does not predict does not wait behind what does, nor is it refused when there is much of that
+            status, text = await predict(request) if predicts else rest.answer(request.method, request.url.path, b"")
         except ClientDisconnect:
             status, text = 499, ""
-        finally:
-            waiting -= 1
-        metrics.observe("rest", "predict" if request.method == "POST" else "status", str(status), time.perf_counter() - start)
+        method = "predict" if predicts else "metadata" if request.url.path.endswith("/metadata") else "status"
+        metrics.observe("rest", method, str(status), time.perf_counter() - start)
         return Response(text, status, media_type=JSON, headers={"Connection": "close"} if status == 413 else None)
 
-    async def _answer(request: Request) -> tuple[int, str]:
-        if waiting > limits.in_flight:
+    async def predict(request: Request) -> tuple[int, str]:
+        nonlocal waiting
+        if waiting >= limits.in_flight:
             message = f"{limits.in_flight} requests are running or waiting. Try again later."
             return refusal(ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message))
-        body = await _read(request, limits.body_bytes)
-        if body is None:
-            return 413, f'{{"error": "A request must have at most {limits.body_bytes:,} bytes."}}'
-        arguments = (request.method, request.url.path, body)
-        if request.method != "POST":
-            return rest.answer(*arguments)  # does not wait behind predictions
-        return await anyio.to_thread.run_sync(rest.answer, *arguments, limiter=app.state.threads)
+        waiting += 1
+        try:
+            body = await _read(request, limits.body_bytes)
+            if body is None:
+                return 413, f'{{"error": "A request must have at most {limits.body_bytes:,} bytes."}}'
+            async with app.state.threads:
+                if await request.is_disconnected():  # nobody waits any more
+                    raise ClientDisconnect
+                return await anyio.to_thread.run_sync(rest.answer, request.method, request.url.path, body)
+        finally:
+            waiting -= 1
 
     return app
 

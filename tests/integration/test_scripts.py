@@ -88,6 +88,7 @@ def test_metrics_have_both_scores_and_every_activity_and_person(made):
         assert np.isfinite(np.loadtxt(made / f"results/{name}.csv")).all()
 
 
+@pytest.mark.slow
 def test_nothing_fitted_sees_test_windows(made, tmp_path):
     """Other test windows, other test scores, but the same detector and the same training scores to the last digit."""
     for name in ("transform", "models"):

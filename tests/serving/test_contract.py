@@ -124,6 +124,7 @@ def test_status_and_metadata(address):
         ("POST", "/v1/models/waves:predict", {"inputs": {"other": ONE}}, 400, "Missing named input: windows"),
         ("POST", "/v1/models/waves:predict", {"instances": ONE, "signature_name": "no"}, 400, '"no" not found in signature'),
         ("POST", "/v1/models/waves:predict", {"instances": ONE, "signature_name": 5}, 400, "must be a string"),
+        ("POST", "/v1/models/other:predict", b"{", 400, "JSON Parse error"),
         ("POST", "/v1/models/other:predict", {"instances": ONE}, 404, "Servable not found for request: Latest(other)"),
         (
             "POST",
@@ -180,6 +181,7 @@ def test_grpc(channel, waves):
         ({"name": "other"}, "NOT_FOUND"),
         ({"version": 99}, "NOT_FOUND"),
         ({"signature": "no"}, "FAILED_PRECONDITION"),
+        ({"inputs": {"windows": np.zeros((1, 24, 3))}}, "INVALID_ARGUMENT"),
         ({"inputs": {}}, "INVALID_ARGUMENT"),
         ({"inputs": {"other": np.zeros((1, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),
         ({"inputs": {"windows": np.zeros((0, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),

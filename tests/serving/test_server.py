@@ -15,6 +15,8 @@ import grpc
 import numpy as np
 import pytest
 import requests
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from amsl_tf.errors import AMSLError
 from amsl_tf.serving import Client, Limits, Model, Server
@@ -32,37 +34,24 @@ def folder(exported, tmp_path):
     return tmp_path / "waves"
 
 
-@pytest.fixture
-def gate(monkeypatch):
+class Gate:
     """Holds predictions back until it is opened; `running` counts those that wait in it."""
 
-    class Gate:
-        open = threading.Event()
-        running = 0
+    def __init__(self, monkeypatch):
+        self.opened, self.running, self._lock = threading.Event(), 0, threading.Lock()
+        predict = Version.predict
 
-    predict = Version.predict
+        def wait(version, *arguments):
+            with self._lock:
+                self.running += 1
+            assert self.opened.wait(60)
+            return predict(version, *arguments)
 
-    def wait(self, *arguments):
-        Gate.running += 1
-        assert Gate.open.wait(60)
-        return predict(self, *arguments)
-
-    def hold():
         monkeypatch.setattr(Version, "predict", wait)
-        return Gate
-
-    return hold
 
 
 def post(address, windows=WINDOW):
     return requests.post(f"{address.rest}/v1/models/waves:predict", data=json.dumps({"instances": windows}), timeout=60)
-
-
-def fault_of(address):
-    """What a gRPC call that does not wait long fails with."""
-    with pytest.raises(AMSLError) as caught:
-        Client(address.url("grpc"), "waves", tries=1, timeout=0.2).predict(WINDOW)
-    return str(caught.value)
 
 
 def until(condition):
@@ -94,20 +83,24 @@ def test_deeply_nested_json_is_refused(folder):
         assert post(address).status_code == 200
 
 
-def test_too_many_requests_are_refused_and_tried_again(folder, gate, waves):
-    with embedded(folder, Limits(in_flight=2, threads=1)) as (address, _), ThreadPoolExecutor(8) as pool:
-        held = gate()
-        first = [pool.submit(post, address) for _ in range(2)]
-        until(lambda: held.running == 1)
-        until(lambda: post(address).status_code == 429)  # as soon as the second has come in
-        calls = [Client(address.url("grpc"), "waves", tries=1) for _ in range(2)]
-        calls = [pool.submit(one.predict, waves[:1]) for one in calls]
-        until(lambda: held.running == 2)
-        until(lambda: "RESOURCE_EXHAUSTED" in fault_of(address))
-        patient = [pool.submit(Client(address.url(kind), "waves").predict, waves[:1]) for kind in ("rest", "grpc")]
-        held.open.set()
-        assert [one.result().status_code for one in first] == [200, 200]
-        assert all(len(one.result()["score"]) == 1 for one in (*calls, *patient))
+@pytest.mark.parametrize("kind", ["rest", "grpc"])
+def test_one_request_too_many_is_refused_and_tried_again(folder, monkeypatch, waves, kind):
+    windows = np.repeat(waves[:1], 3000, axis=0)  # more than gRPC itself would send again
+    limits = Limits(in_flight=2, threads=2, batch=3000, body_bytes=2**24)
+    with embedded(folder, limits) as (address, _), ThreadPoolExecutor(3) as pool:
+        gate = Gate(monkeypatch)
+        try:
+            hasty = Client(address.url(kind), "waves", tries=1)
+            held = [pool.submit(hasty.predict, waves[:1]) for _ in range(2)]
+            until(lambda: gate.running == 2)
+            with pytest.raises(AMSLError, match=r"429|RESOURCE_EXHAUSTED"):
+                hasty.predict(waves[:1])
+            assert requests.get(f"{address.rest}/v1/models/waves", timeout=9).status_code == 200
+            patient = pool.submit(Client(address.url(kind), "waves", batch=3000, tries=9).predict, windows)
+            monkeypatch.setattr("time.sleep", lambda _: gate.opened.set())  # it waits for another try
+            assert [len(one.result()["score"]) for one in (*held, patient)] == [1, 1, 3000]
+        finally:
+            gate.opened.set()
 
 
 def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
@@ -124,13 +117,15 @@ def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
 
         expected = detector.decision_function(waves[:2])
         asking = [pool.submit(keep_asking, interface) for interface in ("rest", "grpc")]
-        shutil.copytree(folder / "1", folder / ".new")
-        os.rename(folder / ".new", folder / "2")
-        wait_for(address, version=2)
-        until(lambda: requests.get(f"{address.rest}/v1/models/waves/versions/1/metadata", timeout=9).status_code == 404)
-        shutil.rmtree(folder / "2")  # roll back
-        until(lambda: model.version().number == 1)
-        done.set()
+        try:
+            shutil.copytree(folder / "1", folder / ".new")
+            os.rename(folder / ".new", folder / "2")
+            wait_for(address, version=2)
+            until(lambda: requests.get(f"{address.rest}/v1/models/waves/versions/1/metadata", timeout=9).status_code == 404)
+            shutil.rmtree(folder / "2")  # roll back
+            until(lambda: model.version().number == 1)
+        finally:
+            done.set()
         assert all(one.result() > 0 for one in asking)
         states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
         assert [(state["version"], state["state"]) for state in states] == [("2", "END"), ("1", "AVAILABLE")]
@@ -146,16 +141,46 @@ def test_two_versions_are_kept_where_asked(folder):
         model.version(1)
 
 
-def test_a_broken_version_is_not_served(folder):
+def break_version(folder):
+    shutil.copytree(folder / "1", folder / "2")
+    whole = (folder / "2/saved_model.pb").read_bytes()
+    (folder / "2/saved_model.pb").write_bytes(b"no model")
+    return whole
+
+
+def test_a_broken_version_is_not_served_until_it_is_whole(folder):
     with embedded(folder) as (address, model):
-        shutil.copytree(folder / "1", folder / "2")
-        (folder / "2/saved_model.pb").write_bytes(b"no model")
+        whole = break_version(folder)
         model.refresh()
         model.refresh()
         states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
         assert [state["state"] for state in states] == ["END", "AVAILABLE"]
         assert states[0]["status"]["error_code"] == "UNKNOWN"
         assert post(address).status_code == 200
+        (folder / "2/saved_model.pb").write_bytes(whole)
+        model.refresh()
+        assert model.version().number == 2
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+def test_a_server_starts_beside_a_broken_version(folder, keep):
+    break_version(folder)
+    model = Model("waves", folder, keep)
+    assert model.version().number == 1
+    assert model.version(1).number == 1
+
+
+def test_another_version_of_the_same_number_is_another_version(folder):
+    model = Model("waves", folder)
+    first = model.version()
+    model.refresh()
+    assert model.version() is first
+    shutil.copytree(folder / "1", folder / ".new")  # copies keep the times of files
+    os.utime(folder / ".new/saved_model.pb")
+    shutil.rmtree(folder / "1")
+    os.rename(folder / ".new", folder / "1")
+    model.refresh()
+    assert model.version() is not first
 
 
 def test_what_is_served_stays_where_the_folder_is_emptied(folder):
@@ -165,14 +190,50 @@ def test_what_is_served_stays_where_the_folder_is_emptied(folder):
         assert post(address).status_code == 200
 
 
-def test_a_request_is_answered_when_the_server_stops(folder, gate, waves):
-    with ThreadPoolExecutor(3) as pool:
+@pytest.mark.parametrize("kind", ["rest", "grpc"])
+def test_a_request_is_answered_when_the_server_stops(folder, monkeypatch, waves, kind):
+    with ThreadPoolExecutor(2) as pool:
         with embedded(folder) as (address, _):
-            held = gate()
-            waiting = [pool.submit(Client(address.url(kind), "waves", tries=1).predict, waves[:1]) for kind in ("rest", "grpc")]
-            until(lambda: held.running == 2)
-            pool.submit(lambda: (time.sleep(0.5), held.open.set()))  # after the server has begun to stop
-        assert all(len(one.result()["score"]) == 1 for one in waiting)
+            gate = Gate(monkeypatch)
+            waiting = pool.submit(Client(address.url(kind), "waves", tries=1).predict, waves[:1])
+            until(lambda: gate.running == 1)
+            stopping = pool.submit(open_when_stopped, gate, address)
+        assert len(waiting.result()["score"]) == 1
+        assert stopping.result()
+
+
+def open_when_stopped(gate, address):
+    """Opens the gate when neither interface takes a request any more; says whether both came to that."""
+    try:
+        for kind in ("rest", "grpc"):
+            until(lambda kind=kind: not takes_requests(address.url(kind)))
+        return True
+    finally:
+        gate.opened.set()
+
+
+def takes_requests(url):
+    try:
+        return bool(Client(url, "waves", tries=1, timeout=5).window_shape)
+    except AMSLError:
+        return False
+
+
+def test_a_tensor_that_says_it_is_huge_is_refused(folder):
+    """A few bytes: shape and one value, which NumPy would be filled up with."""
+    request = PredictRequest()
+    request.model_spec.name = "waves"
+    proto = request.inputs["windows"]
+    proto.dtype = 1
+    proto.float_val.append(0.0)
+    for size in (2**20, 2**20, 3):
+        proto.tensor_shape.dim.add(size=size)
+    with embedded(folder) as (address, _), grpc.insecure_channel(address.grpc) as channel:
+        with pytest.raises(grpc.RpcError, match="must have shape"):
+            PredictionServiceStub(channel).Predict(request)
+        proto.tensor_shape.dim[1].size = 24
+        with pytest.raises(grpc.RpcError, match="must hold 1 to 64 windows"):
+            PredictionServiceStub(channel).Predict(request)
 
 
 def test_what_is_counted(folder):
@@ -230,11 +291,13 @@ def test_a_client_of_nobody(waves):
 def test_the_script(folder, waves, sent):
     command = [sys.executable, ROOT / "scripts/serve.py", "--model", folder, "--port", "0", "--grpc-port", "0"]
     with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as process:
-        rest = process.stdout.readline().split()[1]
-        target = process.stdout.readline().split()[1]
-        assert len(Client(rest.partition("/v1")[0], "waves").predict(waves)["score"]) == 40
-        with grpc.insecure_channel(target) as channel:
-            grpc.channel_ready_future(channel).result(10)
-        process.send_signal(sent)
-        assert process.stdout.read() == "stopped\n"
-        assert process.wait() == 0
+        try:
+            rest = process.stdout.readline().split()[1]
+            target = process.stdout.readline().split()[1]
+            assert len(Client(rest.partition("/v1")[0], "waves").predict(waves)["score"]) == 40
+            assert len(Client(f"grpc://{target}", "waves").predict(waves)["score"]) == 40
+            process.send_signal(sent)
+            assert process.stdout.read() == "stopped\n"
+            assert process.wait() == 0
+        finally:
+            process.kill()
