@@ -15,7 +15,7 @@ from amsl_tf import __version__
 from amsl_tf.data.files import write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP
+from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
 from amsl_tf.served_model import ServedModel
 
 WARMUP_BATCHES = (1, 8, 32)  # of each signature
@@ -35,7 +35,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         normal training windows, and model.json, which says what it is.
 
     Raises:
-        AMSLError: `folder` is no folder.
+        AMSLError: `folder` is no folder, or cannot be written.
         NotFittedError: The detector has not been fitted.
     """
     model = ServedModel(detector)
@@ -49,8 +49,8 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         write_warmup(temporary / WARMUP, folder.resolve().name, detector.examples_)
         write_json(temporary / ABOUT, _about(detector))
         while True:
-            taken = [int(item.name) for item in folder.iterdir() if item.name.isdecimal()]  # by whatever it is
-            target = folder / str(max(taken, default=0) + 1)
+            taken = (number_of(item.name) for item in folder.iterdir())  # by whatever it is
+            target = folder / str(max(filter(None, taken), default=0) + 1)
             try:
                 os.rename(temporary, target)
             except OSError:
@@ -58,6 +58,8 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
                     raise
                 continue  # another export took the number
             return target
+    except tf.errors.OpError as error:
+        raise AMSLError(f"{folder}: cannot be written ({error.message}). Name another folder, or make room.") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if is_new and not any(folder.iterdir()):

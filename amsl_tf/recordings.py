@@ -47,6 +47,8 @@ def read_windows(
     """
     check_input(file)
     steps, channels = shape
+    if columns and file.suffix == ".npy":
+        raise DataError(f"{file}: an array has no columns with names. Leave --columns out.")
     rows = _array_rows(file, steps, stride) if file.suffix == ".npy" else _table_rows(file, columns, header)
     found = False
     for places, windows in cut((_of(channels, part, file) for part in rows), steps, stride or steps):
@@ -80,6 +82,10 @@ def _array_rows(file: Path, steps: int, stride: int | None) -> Iterator[np.ndarr
 def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np.ndarray]:
     for table in _read_tables(file, header):
         table.columns = table.columns.map(str)
+        if header and file.suffix == ".csv" and all(_is_number(name) for name in table.columns):
+            raise DataError(f"{file}: its first line holds numbers only. If it does not name the columns, say --no-header.")
+        if table.empty:
+            continue
         missing = [name for name in columns if name not in table.columns]
         if missing:
             raise DataError(f"{file}: there is no column {missing[0]}; there are {', '.join(table.columns)}.")
@@ -88,6 +94,14 @@ def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np
         if other:
             raise DataError(f"{file}: column {other[0]} holds something other than numbers. Name the channels with --columns.")
         yield chosen.to_numpy(np.float32)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_tables(file: Path, header: bool) -> Iterator[pd.DataFrame]:
@@ -122,7 +136,8 @@ def cut(parts: Iterable[np.ndarray], steps: int, stride: int) -> Iterator[tuple[
     """
     rest, start, skip = None, 0, 0  # rows that are still needed, the place of the first, rows to pass over before the next
     for part in parts:
-        part = np.asarray(part, np.float32)
+        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and that window not valid
+            part = np.asarray(part, np.float32)
         passed, skip = min(skip, len(part)), max(skip - len(part), 0)
         start, part = start + passed, part[passed:]
         rest = part if rest is None else np.concatenate([rest, part])
@@ -141,8 +156,12 @@ def check_input(file: Path) -> None:
         raise DataError(f"{file}: not found. {ADVICE}")
 
 
-def check_output(file: Path) -> None:
-    """Raises AMSLError where `write_table` could not write a file of this name."""
+def check_output(file: Path, source: Path) -> None:
+    """Raises AMSLError where `write_table` could not write a file of this name, or would destroy what is read."""
+    if file.exists() and source.exists() and file.samefile(source):
+        raise AMSLError(f"{file}: is what is read, and would be lost. Name another file.")
+    if file.is_dir():
+        raise AMSLError(f"{file}: is a folder. Name a file.")
     if file.suffix not in WRITTEN:
         raise AMSLError(f"{file}: cannot be written. Name a file that ends in {' or '.join(WRITTEN)}.")
 
@@ -150,10 +169,13 @@ def check_output(file: Path) -> None:
 def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
     """Writes columns, part by part, to a CSV or Parquet file, whole or not at all.
 
+    Args:
+        file: That `check_output` accepts.
+        parts: Columns by name.
+
     Raises:
-        AMSLError: The file's name ends otherwise, or Parquet cannot be written here.
+        AMSLError: Parquet cannot be written here.
     """
-    check_output(file)
     tables = (pd.DataFrame(part) for part in parts)
     with atomic_file(file) as temporary:
         if file.suffix == ".csv":

@@ -9,16 +9,12 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
-import numpy as np
-from tqdm import tqdm
-
 from amsl_tf import cli
-from amsl_tf.recordings import FORMATS, check_input, check_output, read_windows, write_table
 
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help=f"recording or windows, {', '.join(FORMATS)}")
+    parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
     parser.add_argument("--output", type=Path, required=True, help="table of scores, .csv or .parquet")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
@@ -35,15 +31,20 @@ def main() -> None:
         help="whether the first line of a CSV names its columns",
     )
     arguments = parser.parse_args()
-    if arguments.stride is not None and arguments.stride < 1:
-        parser.error("argument --stride: must be at least 1")
-    check_output(arguments.output)
+    if arguments.stride is not None and not 1 <= arguments.stride <= 10**9:
+        parser.error("argument --stride: must be 1 to 1,000,000,000")
+
+    from tqdm import tqdm
+
+    from amsl_tf.recordings import check_input, check_output, read_windows, write_table
+
+    check_output(arguments.output, arguments.input)
     check_input(arguments.input)
     scorer = open_scorer(arguments)
     windows = read_windows(arguments.input, scorer.window_shape, arguments.stride, arguments.columns, arguments.header)
     totals: Counter[str] = Counter()
 
-    def parts() -> Iterator[dict[str, np.ndarray]]:
+    def parts() -> Iterator[dict[str, Any]]:
         with tqdm(desc="scoring", unit=" windows", delay=2, disable=None) as bar:
             for places, batch in windows:
                 made = scorer.predict(batch)

@@ -1,11 +1,39 @@
 """Serves an exported model with TF Serving's interface, REST and gRPC: for a laptop and for tests."""
 
+import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
 from amsl_tf import cli
+
+PORTS = (0, 65535)
+NUMBERS: list[tuple[str, type, float, tuple[float, float], str]] = [
+    ("port", int, 8501, PORTS, "for REST; any free one if 0"),
+    ("grpc-port", int, 8500, PORTS, "for gRPC; any free one if 0"),
+    ("versions", int, 1, (1, 1000), "how many of the newest versions are served"),
+    ("poll-seconds", float, 1.0, (0.01, 86400), "how often the folder is looked at for new versions"),
+    ("max-megabytes", int, 16, (1, 1024), "of a request"),
+    ("max-batch", int, 128, (1, 10**6), "windows in a request"),
+    ("max-in-flight", int, 128, (1, 10**6), "requests that run or wait, of each interface"),
+]
+
+
+def between(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """What argparse makes a number of a text with, and says what is wrong with."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from error
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low} to {high}, not {text}")
+        return value
+
+    return read
 
 
 def main() -> None:
@@ -13,23 +41,18 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=Path("saved_models/serving/amsl"), help="folder that export.py wrote")
     parser.add_argument("--name", help="what requests call the model; the folder's name if not given")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network")
-    parser.add_argument("--port", type=int, default=8501, help="for REST")
-    parser.add_argument("--grpc-port", type=int, default=8500, help="for gRPC")
-    parser.add_argument("--versions", type=int, default=1, help="how many of the newest versions are served")
-    parser.add_argument("--poll-seconds", type=float, default=1.0, help="how often the folder is looked at for new versions")
-    parser.add_argument("--max-megabytes", type=int, default=16, help="of a request")
-    parser.add_argument("--max-batch", type=int, default=128, help="windows in a request")
-    parser.add_argument("--max-in-flight", type=int, default=128, help="requests that run or wait, of each interface")
+    for name, kind, default, limits, text in NUMBERS:
+        parser.add_argument(f"--{name}", type=between(kind, *limits), default=default, help=text)
     arguments = parser.parse_args()
-    for name in ("versions", "poll_seconds", "max_megabytes", "max_batch", "max_in_flight"):
-        if getattr(arguments, name) <= 0:
-            parser.error(f"argument --{name.replace('_', '-')}: must be above 0")
+    name = arguments.name or arguments.model.absolute().name
+    if not name or set(name) & set("/:"):
+        parser.error(f"argument --name: must be a name without / and :, not {name!r}")
 
     with cli.extra("serving"):
         from amsl_tf.serving.models import Model
         from amsl_tf.serving.server import Limits, Server
 
-    model = Model(arguments.name or arguments.model.absolute().name, arguments.model, arguments.versions)
+    model = Model(name, arguments.model, arguments.versions)
     limits = Limits(arguments.max_megabytes * 2**20, arguments.max_batch, arguments.max_in_flight)
     server = Server(model, arguments.host, arguments.port, arguments.grpc_port, limits)
     model.watch(arguments.poll_seconds)

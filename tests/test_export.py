@@ -84,7 +84,7 @@ def test_the_page_beside_it(exported, detector):
 
 def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
     model = tmp_path / "model"
-    for name in ("3", "007", "old", ".9"):
+    for name in ("3", "007", "old", ".9", "9" * 20):
         (model / name).mkdir(parents=True)
     (model / "8").write_text("a file is no version, but its name is taken")
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())

@@ -6,7 +6,7 @@ import pytest
 
 from amsl_tf import recordings
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.recordings import cut, read_windows, write_table
+from amsl_tf.recordings import check_output, cut, read_windows, write_table
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def test_a_csv_without_header(recording, tmp_path):
         ("a.csv", "x,y\n1,2,3\n4,5,6\n", (), "not a whole table"),
         ("a.csv", "x,y\n", (), "a window has 1 rows, and there are fewer"),
         ("a.csv", "x,y,z\n1,2,3\n", (), "expected 2 channels, found 3"),
+        ("a.csv", "1,2\n3,4\n", (), "say --no-header"),
         ("a.csv", "time,x\n10:00,2\n", (), "column time holds something other than numbers"),
         ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
         ("a.npy", "x", (), "not a whole .npy"),
@@ -101,7 +102,14 @@ def test_bad_files_are_refused(name, content, columns, message, tmp_path):
         list(read_windows(tmp_path / name, (1, 2), columns=columns))
 
 
-def test_arrays_of_other_shapes_are_refused(tmp_path):
+def test_other_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((5, 2)))
+    with pytest.raises(DataError, match="Leave --columns out"):
+        list(read_windows(tmp_path / "a.npy", (1, 2), columns=["x"]))
+    with (tmp_path / "b.npy").open("wb") as archive:
+        np.savez(archive, np.zeros((5, 2)))
+    with pytest.raises(DataError, match="an archive of several"):
+        list(read_windows(tmp_path / "b.npy", (1, 2)))
     for array in (np.zeros(5), np.zeros((5, 0)), np.array([["a"]]), np.zeros((2, 2, 2, 2))):
         np.save(tmp_path / "a.npy", array)
         with pytest.raises(DataError, match="expected numbers"):
@@ -129,5 +137,18 @@ def test_a_table_is_written_whole_or_not_at_all(ending, tmp_path):
         write_table(file, interrupted())
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
-    with pytest.raises(AMSLError, match=r"ends in .csv or .parquet"):
-        write_table(tmp_path / "scores.txt", parts)
+
+
+def test_where_scores_cannot_be_written(tmp_path):
+    (tmp_path / "recording.csv").touch()
+    (tmp_path / "link.csv").symlink_to("recording.csv")
+    (tmp_path / "folder.csv").mkdir()
+    check_output(tmp_path / "scores.csv", tmp_path / "recording.csv")
+    for name, message in (
+        ("scores.txt", "ends in .csv or .parquet"),
+        ("recording.csv", "would be lost"),
+        ("link.csv", "would be lost"),
+        ("folder.csv", "is a folder"),
+    ):
+        with pytest.raises(AMSLError, match=message):
+            check_output(tmp_path / name, tmp_path / "recording.csv")

@@ -78,7 +78,10 @@ def open_array(path: Path, advice: str) -> np.ndarray:
         DataError: The file is missing or is no .npy file of numbers.
     """
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of several")
+        return array
     except FileNotFoundError as error:
         raise DataError(f"{path}: not found. {advice}") from error
     except (ValueError, EOFError) as error:

@@ -4,8 +4,9 @@ import json
 import time
 from collections.abc import Callable
 from functools import cached_property
+from itertools import count
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import numpy as np
 
@@ -49,11 +50,14 @@ class Client:
         timeout: float = 60.0,
     ) -> None:
         kinds: dict[str, type[_Rest | _Grpc]] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
-        scheme = urlsplit(url).scheme
+        try:
+            scheme = urlsplit(url).scheme
+        except ValueError:  # half an IPv6 address
+            scheme = ""
         if scheme not in kinds:
             raise AMSLError(f"a server's URL must start with {'://, '.join(kinds)}://. Received: {url!r}.")
         self._transport = kinds[scheme](url, model, version, timeout)
-        self._batch, self._tries = batch, tries
+        self._url, self._batch, self._tries = url, batch, tries
 
     def __enter__(self) -> "Client":
         return self
@@ -98,19 +102,24 @@ class Client:
 
     def _patiently(self, ask: Callable[..., Any], *arguments: Any) -> Any:
         """What a request gives, which is sent again while the server is busy or away."""
-        for further in range(self._tries - 1):
+        for further in count():
             try:
                 return ask(*arguments)
             except _Busy:
-                time.sleep(FIRST_WAIT * 2**further)
-        return ask(*arguments)
+                if further >= self._tries - 1:
+                    raise
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                if isinstance(error, AMSLError):
+                    raise
+                raise AMSLError(f"{self._url}: not what a server of this model answers ({error!r}). Is it one?") from error
+            time.sleep(FIRST_WAIT * 2**further)
 
 
 class _Rest:
     def __init__(self, url: str, model: str, version: int | None, timeout: float) -> None:
         import requests
 
-        self._url = f"{url.rstrip('/')}/v1/models/{model}" + ("" if version is None else f"/versions/{version}")
+        self._url = f"{url.rstrip('/')}/v1/models/{quote(model, safe='')}" + ("" if version is None else f"/versions/{version}")
         self._timeout, self._requests, self._session = timeout, requests, requests.Session()
 
     def close(self) -> None:

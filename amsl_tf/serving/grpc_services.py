@@ -60,8 +60,7 @@ class Prediction(PredictionServiceServicer):
         check_batch(name, shape[0], self._max_batch)
         wanted = definition.inputs[name].dtype
         if proto.dtype != wanted:
-            types = (tf.dtypes.as_dtype(kind).name if kind else "none" for kind in (wanted, proto.dtype))
-            raise invalid("{} must be of type {}. Received: {}.".format(name, *types))
+            raise invalid(f"{name} must be of type {wanted} (DataType). Received: {proto.dtype}.")
         try:
             return tf.make_ndarray(proto)
         except (ValueError, TypeError) as error:

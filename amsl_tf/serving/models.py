@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,8 @@ class Version:
                 )
         try:
             types = {name: tf.dtypes.as_dtype(definition.inputs[name].dtype).as_numpy_dtype for name in inputs}
-            given = {name: tf.constant(array.astype(types[name], copy=False)) for name, array in inputs.items()}
+            with np.errstate(over="ignore"):  # what does not fit becomes infinite, and that window not valid
+                given = {name: tf.constant(array.astype(types[name], copy=False)) for name, array in inputs.items()}
             made = self.loaded.signatures[signature or DEFAULT](**given)
         except tf.errors.InvalidArgumentError as error:
             raise invalid(str(error)) from error
@@ -158,11 +160,10 @@ class Model:
                 log.error(f"version {number} of {self.name} cannot be loaded: {error}")
                 self._failed[number] = marks[number]
                 self._note(number, ModelVersionStatus.END, str(error))
-        if not wanted:
-            return
-        gone = set(self._served) - set(wanted)
-        self._served = {number: served[number] for number in wanted}
-        for number in wanted:
+        gone = set(self._served) - set(wanted) if wanted else set()
+        if wanted:
+            self._served = {number: served[number] for number in wanted}
+        for number in self._served:
             self._note(number, ModelVersionStatus.AVAILABLE)
         for number in gone:
             self._note(number, ModelVersionStatus.END)
@@ -174,7 +175,7 @@ class Model:
             while not self._stop.wait(seconds):
                 try:
                     self.refresh()
-                except OSError as error:  # the folder is away for now
+                except Exception as error:  # such as that the folder is away for now; the next look may find it
                     log.error(f"{self._folder}: {error}")
 
         self._watching = threading.Thread(target=look, name="watch", daemon=True)
@@ -196,14 +197,21 @@ class Model:
 
 def _mark(folder: Path) -> Mark:
     """Names, times and sizes of a version's files: other files, or more of them, are another version."""
-    found = ((file.relative_to(folder), file.stat()) for file in folder.rglob("*"))
-    return frozenset((str(name), about.st_mtime_ns, about.st_size) for name, about in found)
+    found = set()
+    for file in folder.rglob("*"):
+        with suppress(OSError):  # it has just vanished
+            about = file.lstat()
+            found.add((str(file.relative_to(folder)), about.st_mtime_ns, about.st_size))
+    return frozenset(found)
 
 
 def _load(folder: Path, number: int, mark: Mark) -> Version:
     """Loads a version and runs its warm-up requests."""
-    graph = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0]
-    version = Version(number, mark, dict(graph.signature_def), tf.saved_model.load(str(folder)))
+    graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
+    loaded = tf.saved_model.load(str(folder))
+    if DEFAULT not in loaded.signatures:
+        raise ValueError(f"there is no signature {DEFAULT}")
+    version = Version(number, mark, dict(graphs[0].signature_def), loaded)
     if (folder / WARMUP).exists():
         for record in tf.data.TFRecordDataset(str(folder / WARMUP)):
             request = PredictionLog.FromString(record.numpy()).predict_log.request

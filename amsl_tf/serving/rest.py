@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from amsl_tf.served import DEFAULT
+from amsl_tf.served import DEFAULT, VERSION
 from amsl_tf.serving.models import Model, Version
 from amsl_tf.serving.status import HTTP, ServingError, invalid
 
 log = logging.getLogger(__name__)
 
-_PLACE = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
+_PLACE = rf"/v1/models/([^/:]+)(?:/versions/({VERSION})|/labels/([^/:]+))?"
 _PREDICT = re.compile(_PLACE + ":(predict|classify|regress)", re.IGNORECASE)
 _STATUS = re.compile(_PLACE + "(/metadata)?", re.IGNORECASE)
 
@@ -57,9 +58,8 @@ class Rest:
             raise invalid("JSON Value: not formatted correctly. 'signature_name' key must be a string value.")
         if (signature or DEFAULT) not in version.loaded.signatures:
             raise invalid(f'Serving signature name: "{signature or DEFAULT}" not found in signature def')
-        inputs, by_row = _inputs(document, version.signature(signature))
-        for name, array in inputs.items():
-            check_batch(name, len(array) if array.ndim else 0, self._max_batch)
+        given, by_row = _inputs(document, version.signature(signature))
+        inputs = {name: _array(name, values, version.signature(signature), self._max_batch) for name, values in given.items()}
         outputs = version.predict(signature, inputs)
         return _json({"predictions": _rows(outputs)} if by_row else {"outputs": _columns(outputs)})
 
@@ -127,8 +127,8 @@ def _parse(body: bytes) -> dict[str, Any]:
     return document
 
 
-def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict[str, np.ndarray], bool]:
-    """The inputs by name, and whether they came in rows."""
+def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict[str, Any], bool]:
+    """The values of the inputs by name, and whether they came in rows."""
     names = sorted(definition.inputs)
     if "instances" in document and "inputs" in document:
         raise invalid("JSON Value: Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
@@ -139,33 +139,49 @@ def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict
         if not rows:
             raise invalid("JSON Value: No values in 'instances' array")
         if not isinstance(rows[0], dict):
-            return {names[0]: _array(names[0], rows)}, True
+            return {names[0]: rows}, True
         for place, row in enumerate(rows):
             if not isinstance(row, dict) or sorted(row) != names:
                 raise invalid(
                     f"Failed to process element: {place} of 'instances' list. keys must be equal to: {','.join(names)}"
                 )
-        return {name: _array(name, [row[name] for row in rows]) for name in names}, True
+        return {name: [row[name] for row in rows] for name in names}, True
     if "inputs" in document:
         given = document["inputs"]
         if not isinstance(given, dict):
-            return {names[0]: _array(names[0], given)}, False
+            return {names[0]: given}, False
         for name in names:
             if name not in given:
                 raise invalid(f"Missing named input: {name} in 'inputs' object.")
-        return {name: _array(name, given[name]) for name in names}, False
+        return {name: given[name] for name in names}, False
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
-def _array(name: str, values: Any) -> np.ndarray:
-    """Nested lists of JSON as an array. Raises ServingError where they do not form one, of numbers."""
-    try:
-        array = np.asarray(values)
-    except (ValueError, OverflowError, RecursionError) as error:
-        raise invalid(f"{name} must be nested lists of equal lengths. {error}") from error
-    if array.dtype.kind not in "fiu":
+def _array(name: str, values: Any, definition: SignatureDef, limit: int) -> np.ndarray:
+    """Nested lists of JSON as an array. Raises ServingError where they do not form one, of at most `limit` windows.
+
+    What they hold is looked at first: an array of texts would be as large as the longest of them, many times.
+    """
+    if isinstance(values, list):
+        check_batch(name, len(values), limit)
+    depth = len(definition.inputs[name].tensor_shape.dim)
+    level: list[Any] = [values]
+    for _ in range(depth):
+        kinds = set(map(type, level))
+        if kinds - {list, int, float}:
+            raise invalid(f"{name}: JSON Value is not of expected type: float")
+        if kinds != {list}:
+            break
+        level = list(chain.from_iterable(level))
+    kinds = set(map(type, level))
+    if kinds - {list, int, float}:
         raise invalid(f"{name}: JSON Value is not of expected type: float")
-    return array
+    if not kinds <= {int, float}:
+        raise invalid(f"{name} must be lists of numbers, {depth} levels deep.")
+    try:
+        return np.asarray(values, np.float64)
+    except (ValueError, OverflowError) as error:
+        raise invalid(f"{name} must be nested lists of equal lengths, of numbers that are not too large. {error}") from error
 
 
 def _rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:

@@ -13,6 +13,7 @@ import anyio
 import grpc
 import uvicorn
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from tensorflow_serving.apis.model_service_pb2_grpc import add_ModelServiceServicer_to_server
 from tensorflow_serving.apis.prediction_service_pb2_grpc import add_PredictionServiceServicer_to_server
@@ -22,11 +23,12 @@ from amsl_tf.serving.grpc_services import Prediction, Status
 from amsl_tf.serving.metrics import Metrics
 from amsl_tf.serving.models import Model
 from amsl_tf.serving.rest import Rest, refusal
-from amsl_tf.serving.status import ServingError
+from amsl_tf.serving.status import ServingError, invalid
 
 log = logging.getLogger(__name__)
 
 GRACE = 30  # seconds that requests have to end when the server stops
+UPLOAD = 60  # seconds that a request has to come in
 JSON = "application/json"
 
 
@@ -154,7 +156,12 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
             status, text = 499, ""
         method = "predict" if predicts else "metadata" if request.url.path.endswith("/metadata") else "status"
         metrics.observe("rest", method, str(status), time.perf_counter() - start)
-        return Response(text, status, media_type=JSON, headers={"Connection": "close"} if status == 413 else None)
+        return Response(text, status, media_type=JSON, headers={"Connection": "close"} if status in (408, 413) else None)
+
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, _: Exception) -> Response:
+        status, text = refusal(invalid(f"Malformed request: {request.method} {request.url.path}"))
+        return Response(text, status, media_type=JSON)
 
     async def predict(request: Request) -> tuple[int, str]:
         nonlocal waiting
@@ -163,7 +170,10 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
             return refusal(ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message))
         waiting += 1
         try:
-            body = await _read(request, limits.body_bytes)
+            with anyio.move_on_after(UPLOAD) as upload:
+                body = await _read(request, limits.body_bytes)
+            if upload.cancelled_caught:
+                return 408, f'{{"error": "A request must have come in within {UPLOAD} seconds."}}'
             if body is None:
                 return 413, f'{{"error": "A request must have at most {limits.body_bytes:,} bytes."}}'
             async with app.state.threads:

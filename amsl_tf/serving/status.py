@@ -4,6 +4,7 @@ from grpc import StatusCode
 
 from amsl_tf.errors import AMSLError
 
+LONGEST = 1000  # characters of a message
 HTTP = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.FAILED_PRECONDITION: 400,
@@ -18,7 +19,7 @@ class ServingError(AMSLError):
     """A request that gets no answer but this one."""
 
     def __init__(self, code: StatusCode, message: str) -> None:
-        super().__init__(message)
+        super().__init__(message[:LONGEST])  # it may repeat what the request says, and gRPC loses long ones
         self.code = code
 
 

@@ -143,6 +143,7 @@ def test_status_and_metadata(address):
         ("POST", "/v1/models/waves:guess", {"instances": ONE}, 400, "Malformed request: POST /v1/models/waves:guess"),
         ("GET", "/v1/models/other", None, 404, "Could not find any versions of model other"),
         ("GET", "/v1/models/waves/versions/99", None, 404, "Could not find version 99 of model waves"),
+        ("GET", "/v1/models/waves/versions/" + "9" * 20, None, 400, ""),
         ("GET", "/v1/elsewhere", None, 400, "Malformed request: GET /v1/elsewhere"),
     ],
 )

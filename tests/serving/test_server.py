@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -15,13 +16,15 @@ import grpc
 import numpy as np
 import pytest
 import requests
+import tensorflow as tf
+from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
 from amsl_tf.errors import AMSLError
 from amsl_tf.serving import Client, Limits, Model, Server
 from amsl_tf.serving.models import Version
-from tests.conftest import ROOT, close
+from tests.conftest import ROOT, close, run_python
 from tests.serving.conftest import embedded, wait_for
 
 WINDOW = [[[0.0] * 3] * 24]
@@ -73,6 +76,33 @@ def test_large_requests_are_refused(folder):
             with pytest.raises(AMSLError, match=code):
                 Client(address.url("grpc"), "waves", batch=1000, tries=1).predict(np.zeros((count, 24, 3)))
         assert post(address).status_code == 200
+
+
+def test_texts_are_refused_before_they_become_an_array(folder):
+    """As an array they would take 4 bytes for each character of the longest, 300 times."""
+    with embedded(folder, Limits(batch=1000, body_bytes=2**22)) as (address, _):
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        answer = post(address, ["a" * 1_000_000, *["b"] * 300])
+        assert (answer.status_code, answer.json()["error"]) == (400, "windows: JSON Value is not of expected type: float")
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
+        assert post(address, [[[True] * 3] * 24]).status_code == 400
+
+
+def test_what_is_no_http_of_ours_is_refused_in_json(folder):
+    with embedded(folder) as (address, _):
+        answer = requests.request("TRACE", f"{address.rest}/v1/models/waves", timeout=9)
+        assert (answer.status_code, answer.json()) == (400, {"error": "Malformed request: TRACE /v1/models/waves"})
+
+
+def test_an_upload_that_does_not_end_is_given_up(folder, monkeypatch):
+    monkeypatch.setattr("amsl_tf.serving.server.UPLOAD", 0.2)
+    with (
+        embedded(folder) as (address, _),
+        socket.create_connection(("127.0.0.1", int(address.rest.rpartition(":")[2]))) as slow,
+    ):
+        slow.sendall(b"POST /v1/models/waves:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{")
+        slow.settimeout(30)
+        assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
 def test_deeply_nested_json_is_refused(folder):
@@ -139,6 +169,27 @@ def test_two_versions_are_kept_where_asked(folder):
     assert model.version(2).number == 2
     with pytest.raises(AMSLError, match=r"Specific\(waves, 1\)"):
         model.version(1)
+
+
+def test_what_else_lies_in_the_folder_does_no_harm(folder):
+    model = Model("waves", folder)
+    (folder / ("9" * 20)).mkdir()
+    (folder / "1/.#lock").symlink_to("nowhere")
+    module = tf.Module()
+    tf.saved_model.save(module, str(folder / "2"))  # a SavedModel, but not of a detector
+    shutil.copytree(folder / "1", folder / "3", symlinks=True)
+    (folder / "3/variables").rename(folder / "3/other")
+    model.refresh()
+    assert model.version().number == 1
+    assert [state.status.error_message for state in model.states(2)] == ["there is no signature serving_default"]
+
+
+def test_a_version_that_is_served_is_available_whatever_becomes_of_its_files(folder):
+    model = Model("waves", folder)
+    (folder / "1/saved_model.pb").unlink()
+    model.refresh()
+    assert model.version().number == 1
+    assert [state.state for state in model.states()] == [ModelVersionStatus.AVAILABLE]
 
 
 def break_version(folder):
@@ -280,10 +331,37 @@ def test_a_client_of_nobody(waves):
         Client(f"http://127.0.0.1:{port}", tries=1).predict(waves)
     with pytest.raises(AMSLError, match="UNAVAILABLE"):
         Client(f"grpc://127.0.0.1:{port}", tries=1).predict(waves)
-    with pytest.raises(AMSLError, match="must start with http"):
-        Client("localhost:8501")
+    for url in ("localhost:8501", "http://[::1"):
+        with pytest.raises(AMSLError, match="must start with http"):
+            Client(url)
     with pytest.raises(AMSLError, match="at least one window"):
         Client(f"http://127.0.0.1:{port}").predict(waves[:0])
+
+
+def test_a_client_of_another_kind_of_server(monkeypatch):
+    for answer in ([], {}, 5, {"metadata": {}}):
+        client = Client("http://127.0.0.1:1", "waves")
+        monkeypatch.setattr(client._transport, "_ask", lambda *_, answer=answer: answer)
+        with pytest.raises(AMSLError, match="not what a server of this model answers"):
+            _ = client.window_shape
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--port", "70000"], "must be 0 to 65535"),
+        (["--grpc-port", "-1"], "must be 0 to 65535"),
+        (["--poll-seconds", "nan"], "must be 0.01 to 86400"),
+        (["--max-megabytes", "5000"], "must be 1 to 1024"),
+        (["--max-batch", "x"], "must be a number"),
+        (["--name", "a/b"], "must be a name without / and :"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(arguments, message):
+    finished = run_python("scripts/serve.py", *arguments)
+    assert finished.returncode == 2
+    assert message in finished.stderr
+    assert finished.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
