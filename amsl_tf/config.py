@@ -109,6 +109,7 @@ class DetectorConfig:
             time of scoring grow with it.
         axes: Consecutive channels that are the axes of one sensor, such as 3 for accelerometers in x, y and z: scores then look
             at norms too, which do not depend on how a sensor is turned.
+        channel_names: Of all channels, in order, for people who read what the detector says; none if not known.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -118,6 +119,7 @@ class DetectorConfig:
     scoring_precision: ScoringPrecision = "float32"
     bank_size: int = 10_000
     axes: int = 1
+    channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_choice("score", self.score, Score)
@@ -125,6 +127,10 @@ class DetectorConfig:
         _settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)
         _settle_count(self, "bank_size", minimum=2)
         _settle_count(self, "axes")
+        names = self.channel_names
+        if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+            raise AMSLError(f"channel_names must be a list of names, as in ['x', 'y']. Received: {names!r}.")
+        object.__setattr__(self, "channel_names", tuple(names))
 
     @classmethod
     def from_settings(cls, **settings: Any) -> "DetectorConfig":

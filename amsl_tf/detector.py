@@ -46,7 +46,7 @@ class AMSLDetector:
         settings: Single settings by name instead: those of `ModelConfig` (`views`, `memory`, `self_supervision`, `skip`,
             `num_slots`, `classification_weight`, `entropy_weight`), of `TrainingConfig` (`epochs`, `batch_size`,
             `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`,
-            `scoring_precision`, `bank_size`, `axes`).
+            `scoring_precision`, `bank_size`, `axes`, `channel_names`).
 
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
@@ -108,6 +108,10 @@ class AMSLDetector:
         if shape[1] % self.config.axes:
             raise AMSLError(
                 f"axes must divide the number of channels. Received: axes={self.config.axes} and {shape[1]} channels."
+            )
+        if len(self.config.channel_names) not in (0, shape[1]):
+            raise AMSLError(
+                f"channel_names must name every channel. Received: {len(self.config.channel_names)} names, {shape[1]} channels."
             )
         trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
         policy = training_policy(training.mixed_precision)

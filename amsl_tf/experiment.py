@@ -30,7 +30,7 @@ def train_detector(
     an interruption, goes on from there.
 
     Args:
-        config: Of the detector; the data says which channels are the axes of one sensor.
+        config: Of the detector; the data says which channels are the axes of one sensor, and their names.
         source: The folder that transformation wrote.
         detector: The folder to save the detector in.
         results: The folder to write the scores to.
@@ -47,7 +47,7 @@ def train_detector(
     for folder in (results, log_dir):
         _check_place(folder.resolve(), detector)
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed", "axes"))
-    config = replace(config, axes=split.pop("axes"))
+    config = replace(config, axes=split.pop("axes"), channel_names=split.pop("channel_names", ()))
     parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"

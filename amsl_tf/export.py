@@ -91,6 +91,7 @@ def _about(detector: AMSLDetector) -> dict[str, Any]:
     return {
         "steps": steps,
         "channels": channels,
+        "channel_names": detector.config.channel_names or None,
         "score": detector.config.score,
         "threshold": detector.threshold_,
         "thresholds": detector.thresholds_,

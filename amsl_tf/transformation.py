@@ -19,7 +19,7 @@ from amsl_tf.data.store import (
     TRANSFORMED_ENTRIES,
     ArrayWriter,
     open_windows,
-    read_axes,
+    read_sensors,
     write_index,
 )
 from amsl_tf.views import VIEW_NAMES, VIEWS
@@ -47,7 +47,7 @@ def transform(
     """
     seed = TrainingConfig(seed=seed).seed  # one validation for every seed
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
-    axes = read_axes(source, _ADVICE)
+    sensors = read_sensors(source, _ADVICE)
     people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
     split = protocol_split(normal, abnormal, protocol, test_subjects=people, seed=seed)
     parts = (
@@ -68,5 +68,5 @@ def transform(
                         array.append(views[:, index])
                     bar.update(len(views))
             write_index(part.index(folder), {name: column[rows] for name, column in windows.index().items()})
-        write_json(folder / SPLIT, {"protocol": protocol, "seed": seed, "test_subjects": people, "axes": axes})
+        write_json(folder / SPLIT, {"protocol": protocol, "seed": seed, "test_subjects": people, **sensors})
     return {part.name: len(rows) for part, _, rows in parts}

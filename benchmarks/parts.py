@@ -8,7 +8,7 @@ import numpy as np
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.splits import Protocol, Split, protocol_split
-from amsl_tf.data.store import GENERATED, open_windows, read_axes
+from amsl_tf.data.store import GENERATED, open_windows, read_sensors
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.saved import WEIGHTS, read_summary
@@ -59,7 +59,7 @@ def read_parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
     tested, subjects = (people[one.number], normal.subject) if one.protocol == "subject" else ([], None)
     split = protocol_split(normal, abnormal, one.protocol, test_subjects=tested, seed=one.seed)
     groups = None if subjects is None else subjects[split.train]
-    return Parts(normal, abnormal, split, groups, read_axes(source, ADVICE))
+    return Parts(normal, abnormal, split, groups, read_sensors(source, ADVICE)["axes"])
 
 
 def labels(windows: Windows, name: str) -> np.ndarray:

@@ -32,7 +32,8 @@ def detector(waves):
     """A small detector with every part, fitted to people a, b, c and d."""
     from amsl_tf import AMSLDetector
 
-    return AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3).fit(waves, np.tile(["a", "b", "c", "d"], 10))
+    detector = AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3, channel_names=["x", "y", "z"])
+    return detector.fit(waves, np.tile(["a", "b", "c", "d"], 10))
 
 
 @pytest.fixture(scope="session")

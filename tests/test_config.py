@@ -34,6 +34,7 @@ def test_defaults_are_the_papers():
         "scoring_precision": "float32",
         "bank_size": 10_000,
         "axes": 1,
+        "channel_names": (),
     }
 
 
@@ -75,6 +76,8 @@ def test_first_views_are_a_subset(count):
         ({"entropy_weight": -0.1}, "at least 0"),
         ({"score": "best"}, "nearest_normal, reconstruction"),
         ({"percentile": 100.0}, "below 100"),
+        ({"channel_names": "xyz"}, "must be a list of names"),
+        ({"channel_names": [1, 2]}, "must be a list of names"),
         ({"epoch": 3}, "there is no setting 'epoch'"),
     ],
 )
@@ -92,7 +95,7 @@ def test_broken_settings_are_refused(values):
 
 
 def test_numbers_of_any_type_become_those_of_json():
-    config = DetectorConfig.from_settings(epochs=np.int64(3), percentile=np.float32(95), learning_rate=1)
+    config = DetectorConfig.from_settings(epochs=np.int64(3), percentile=np.float32(95), learning_rate=1, channel_names=["x"])
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert (config.training.epochs, config.percentile, config.training.learning_rate) == (3, 95.0, 1.0)
 

@@ -77,6 +77,11 @@ def test_it_tells_abnormal_from_normal(detector, new):
     assert flagged[25:].mean() > flagged[:25].mean()
 
 
+def test_channel_names_must_name_every_channel(waves):
+    with pytest.raises(AMSLError, match=r"2 names, 3 channels"):
+        AMSLDetector(**SMALL, channel_names=["x", "y"]).fit(waves)
+
+
 def test_channels_that_do_not_fit_the_axes_are_refused(waves):
     with pytest.raises(AMSLError, match=r"axes must divide.*axes=2 and 3 channels"):
         AMSLDetector(**SMALL, axes=2).fit(waves)

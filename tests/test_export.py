@@ -79,6 +79,7 @@ def test_warm_up_runs_every_signature_on_training_windows(exported, signatures, 
 def test_the_page_beside_it(exported, detector):
     about = json.loads((exported / ABOUT).read_text())
     assert (about["steps"], about["channels"], about["threshold"]) == (24, 3, detector.threshold_)
+    assert about["channel_names"] == ["x", "y", "z"]
     assert about["data"]["sha256"] == detector.data_["sha256"]
 
 

@@ -18,6 +18,12 @@ from amsl_tf.errors import DataError
 
 STEPS, CHANNELS = 125, 45
 AXES = 3  # consecutive channels of one sensor
+CHANNEL_NAMES = tuple(
+    f"{unit} {sensor} {axis}"
+    for unit in ("torso", "right arm", "left arm", "right leg", "left leg")
+    for sensor in ("accelerometer", "gyroscope", "magnetometer")
+    for axis in "xyz"
+)
 ADVICE = "Unpack the data set again."
 ACTIVITIES = {
     "a01": "sitting",

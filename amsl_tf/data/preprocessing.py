@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from amsl_tf.data.dsads import ABNORMAL, AXES, CHANNELS, STEPS, find_recordings, read_recordings
+from amsl_tf.data.dsads import ABNORMAL, AXES, CHANNEL_NAMES, CHANNELS, STEPS, find_recordings, read_recordings
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, SENSORS, ArrayWriter, write_index
 
@@ -44,5 +44,5 @@ def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
                 "source": [f"{item.activity}/{item.subject}/{segment}.txt" for item, segment in rows],
             }
             write_index(folder / f"{kind}.csv", {name: np.asarray(values) for name, values in columns.items()})
-        write_json(folder / SENSORS, {"axes": AXES})
+        write_json(folder / SENSORS, {"axes": AXES, "channel_names": CHANNEL_NAMES})
     return shapes

@@ -12,6 +12,7 @@ A .npy file holds (N, T, C); the CSV beside it says what its rows are, and senso
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,14 +127,15 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
         raise DataError(f"{array} with {index.name}: {error} {advice}") from error
 
 
-def read_axes(folder: Path, advice: str) -> int:
-    """How many consecutive channels are the axes of one sensor, as sensors.json says; 1 where there is no such file.
+def read_sensors(folder: Path, advice: str) -> dict[str, Any]:
+    """What sensors.json says of the channels, as settings of a detector, `axes` and `channel_names`; their defaults without it.
 
     Raises:
         AMSLError: The file is broken.
     """
     file = folder / SENSORS
-    return read_json(file, advice, ("axes",))["axes"] if file.exists() else 1
+    known = read_json(file, advice, ("axes",)) if file.exists() else {}
+    return {"axes": known.get("axes", 1), "channel_names": known.get("channel_names", [])}
 
 
 def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dict[str, np.ndarray]:

@@ -71,8 +71,11 @@ def test_the_tree_is_the_originals(made):
     ]
     assert shapes == [(33, 125, 45), (20, 125, 45)]
     assert [item.name for item in (made / "models").iterdir()] == ["amsl"]
-    # DSADS' sensors have three axes; nobody but the first stage has to know it
-    assert json.loads((made / "models/amsl/config.json").read_text())["config"]["axes"] == 3
+    # DSADS' sensors have three axes, and names; nobody but the first stage has to know it
+    config = json.loads((made / "models/amsl/config.json").read_text())["config"]
+    assert config["axes"] == 3
+    assert len(config["channel_names"]) == 45
+    assert config["channel_names"][31] == "right leg gyroscope y"
 
 
 def test_metrics_have_both_scores_and_every_activity_and_person(made):
