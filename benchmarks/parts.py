@@ -1,6 +1,8 @@
 """The windows of a run: read, split, and a detector that was trained on them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +39,12 @@ class Parts:
     groups: np.ndarray | None
     axes: int
 
-    @property
+    @cached_property
     def train(self) -> np.ndarray:
         """Normal windows, float32 (N, T, C)."""
         return self.normal.x[self.split.train]
 
-    @property
+    @cached_property
     def test(self) -> np.ndarray:
         """Normal windows and, after them, abnormal ones, float32 (M, T, C)."""
         return np.concatenate([self.normal.x[self.split.test_normal], self.abnormal.x[self.split.test_abnormal]])
@@ -68,6 +70,12 @@ def labels(windows: Windows, name: str) -> np.ndarray:
     if values is None:
         raise AMSLError(f"normal.csv and abnormal.csv need a column {name}; one lacks it. {ADVICE}")
     return values
+
+
+def unfinished(results: Path, protocol: Protocol, names: Iterable[str]) -> dict[str, Path]:
+    """The JSON files of a study's parts that have not been run, by the names of the parts."""
+    files = {name: results / f"{protocol}.{name}.json" for name in names}
+    return {name: file for name, file in files.items() if not file.exists()}
 
 
 def holds(folder: Path, config: DetectorConfig, windows: np.ndarray) -> bool:

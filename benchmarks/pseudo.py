@@ -16,7 +16,7 @@ from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.data.splits import PROTOCOLS, Protocol, random_split
 from amsl_tf.scoring import NearestNormal, Outputs, Reconstruction
 from amsl_tf.threshold import is_abnormal, percentile_threshold
-from benchmarks.parts import labels, trained_detector
+from benchmarks.parts import labels, trained_detector, unfinished
 
 LEFT_OUT = (("a09",), ("a10",), ("a11",), ("a13",), ("a14",), ("a17",), ("a09", "a10", "a11"), ("a13", "a14"))
 PAGE = "PSEUDO.md"
@@ -77,16 +77,16 @@ def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tabl
         AMSLError: The input or the detector is missing.
     """
     for protocol in protocols:
-        files = {left_out: results / f"{protocol}.{'+'.join(left_out)}.json" for left_out in LEFT_OUT}
-        if all(file.exists() for file in files.values()):
+        todo = unfinished(results, protocol, map("+".join, LEFT_OUT))
+        if not todo:
             continue
         outputs, activity, subject = _training_outputs(source, work, protocol)
-        for left_out, file in files.items():
-            if not file.exists():
-                print(f"protocol {protocol}: {', '.join(left_out)}", file=sys.stderr, flush=True)
-                found = [tell_apart(outputs, subject, task, protocol) for task in tasks(protocol, left_out, activity, subject)]
-                means = {name: float(np.mean([one[name] for one in found])) for name in found[0]}
-                write_json(file, {"protocol": protocol, "left_out": left_out, "means": means})
+        for name, file in todo.items():
+            print(f"protocol {protocol}: {name}", file=sys.stderr, flush=True)
+            left_out = tuple(name.split("+"))
+            found = [tell_apart(outputs, subject, task, protocol) for task in tasks(protocol, left_out, activity, subject)]
+            means = {key: float(np.mean([one[key] for one in found])) for key in found[0]}
+            write_json(file, {"protocol": protocol, "left_out": left_out, "means": means})
     print(write_page(results, tables))
 
 

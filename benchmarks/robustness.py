@@ -16,7 +16,7 @@ from amsl_tf.data.windows import Windows
 from amsl_tf.evaluation import evaluate
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import controls, robustness_page
-from benchmarks.parts import Parts, labels, trained_detector
+from benchmarks.parts import Parts, labels, trained_detector, unfinished
 
 SAMPLE = 1000  # test windows of each class, at most
 UNITS = 5  # side by side among the channels; the one that fails goes round from window to window
@@ -94,16 +94,14 @@ def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tabl
         AMSLError: The input or the detector is missing.
     """
     for protocol in protocols:
-        files = {name: results / f"{protocol}.{name}.json" for name in CONDITIONS}
-        if all(file.exists() for file in files.values()):
+        todo = unfinished(results, protocol, CONDITIONS)
+        if not todo:
             continue
         detector, parts = trained_detector(source, work, protocol)
         own, score = controls.fit(CONTROL, parts.train, parts.groups)
         thresholds = {**detector.thresholds_, "control": percentile_threshold(own, detector.config.percentile, parts.groups)}
         sample = draw_sample(parts)
-        for name, file in files.items():
-            if file.exists():
-                continue
+        for name, file in todo.items():
             print(f"protocol {protocol}: {name}", file=sys.stderr, flush=True)
             changed = CONDITIONS[name](sample.x, sample.before, np.random.default_rng(0))
             scores = {**detector.score_components(changed), "control": score(changed)}

@@ -117,8 +117,9 @@ def _choose(scaled: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.
 def _left_out(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
     """Squared distances (N, M) to the chosen windows, in parts; infinite to itself, or to its group if there are several."""
     several = len(np.unique(groups[chosen])) > 1
+    windows = features[chosen]
     for start, part in chunks(features):
-        squares = _squared_distances(part, features[chosen]).numpy()
+        squares = _squared_distances(part, windows).numpy()
         rows = np.arange(start, start + len(part))
         same = groups[rows][:, None] == groups[chosen] if several else rows[:, None] == chosen
         squares[same] = np.inf

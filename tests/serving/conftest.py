@@ -4,6 +4,7 @@ TF Serving is found as `tensorflow_model_server` on PATH, or by AMSL_TF_SERVING_
 AMSL_TF_SERVING_FOLDER, the folder from which that server serves a model by the name of `waves`; a version is exported there.
 """
 
+import json
 import os
 import shutil
 import socket
@@ -21,6 +22,7 @@ from amsl_tf.export import export_detector
 from amsl_tf.serving import Limits, Model, Server
 
 TOOL = "tensorflow_model_server"
+WINDOW = [[[0.0] * 3] * 24]
 
 
 class Address(NamedTuple):
@@ -96,3 +98,14 @@ def address(request, detector, exported):
             yield found
         else:
             pytest.skip(f"there is no TF Serving: neither AMSL_TF_SERVING_URL nor {TOOL} on PATH")
+
+
+@pytest.fixture
+def folder(exported, tmp_path):
+    """Of a model of one version that a test may change."""
+    shutil.copytree(exported, tmp_path / "waves/1")
+    return tmp_path / "waves"
+
+
+def post(address, windows=WINDOW):
+    return requests.post(f"{address.rest}/v1/models/waves:predict", data=json.dumps({"instances": windows}), timeout=60)

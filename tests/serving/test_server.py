@@ -1,6 +1,5 @@
-"""The embedded server's own: limits, new versions, and how it stops."""
+"""The embedded server's own: limits, a swap under way, and how it stops."""
 
-import json
 import os
 import resource
 import shutil
@@ -16,8 +15,6 @@ import grpc
 import numpy as np
 import pytest
 import requests
-import tensorflow as tf
-from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
@@ -25,16 +22,7 @@ from amsl_tf.errors import AMSLError
 from amsl_tf.serving import Client, Limits, Model, Server
 from amsl_tf.serving.models import Version
 from tests.conftest import ROOT, close, run_python
-from tests.serving.conftest import embedded, wait_for
-
-WINDOW = [[[0.0] * 3] * 24]
-
-
-@pytest.fixture
-def folder(exported, tmp_path):
-    """Of a model of one version that a test may change."""
-    shutil.copytree(exported, tmp_path / "waves/1")
-    return tmp_path / "waves"
+from tests.serving.conftest import WINDOW, embedded, post, wait_for
 
 
 class Gate:
@@ -51,10 +39,6 @@ class Gate:
             return predict(version, *arguments)
 
         monkeypatch.setattr(Version, "predict", wait)
-
-
-def post(address, windows=WINDOW):
-    return requests.post(f"{address.rest}/v1/models/waves:predict", data=json.dumps({"instances": windows}), timeout=60)
 
 
 def until(condition):
@@ -161,86 +145,6 @@ def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
         assert [(state["version"], state["state"]) for state in states] == [("2", "END"), ("1", "AVAILABLE")]
 
 
-def test_two_versions_are_kept_where_asked(folder):
-    shutil.copytree(folder / "1", folder / "2")
-    shutil.copytree(folder / "1", folder / "3")
-    model = Model("waves", folder, keep=2)
-    assert model.version().number == 3
-    assert model.version(2).number == 2
-    with pytest.raises(AMSLError, match=r"Specific\(waves, 1\)"):
-        model.version(1)
-
-
-def test_what_else_lies_in_the_folder_does_no_harm(folder):
-    model = Model("waves", folder)
-    (folder / ("9" * 20)).mkdir()
-    (folder / "1/.#lock").symlink_to("nowhere")
-    module = tf.Module()
-    tf.saved_model.save(module, str(folder / "2"))  # a SavedModel, but not of a detector
-    shutil.copytree(folder / "1", folder / "3", symlinks=True)
-    (folder / "3/variables").rename(folder / "3/other")
-    model.refresh()
-    assert model.version().number == 1
-    assert [state.status.error_message for state in model.states(2)] == ["there is no signature serving_default"]
-
-
-def test_a_version_that_is_served_is_available_whatever_becomes_of_its_files(folder):
-    model = Model("waves", folder)
-    (folder / "1/saved_model.pb").unlink()
-    model.refresh()
-    assert model.version().number == 1
-    assert [state.state for state in model.states()] == [ModelVersionStatus.AVAILABLE]
-
-
-def break_version(folder):
-    shutil.copytree(folder / "1", folder / "2")
-    whole = (folder / "2/saved_model.pb").read_bytes()
-    (folder / "2/saved_model.pb").write_bytes(b"no model")
-    return whole
-
-
-def test_a_broken_version_is_not_served_until_it_is_whole(folder):
-    with embedded(folder) as (address, model):
-        whole = break_version(folder)
-        model.refresh()
-        model.refresh()
-        states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
-        assert [state["state"] for state in states] == ["END", "AVAILABLE"]
-        assert states[0]["status"]["error_code"] == "UNKNOWN"
-        assert post(address).status_code == 200
-        (folder / "2/saved_model.pb").write_bytes(whole)
-        model.refresh()
-        assert model.version().number == 2
-
-
-@pytest.mark.parametrize("keep", [1, 2])
-def test_a_server_starts_beside_a_broken_version(folder, keep):
-    break_version(folder)
-    model = Model("waves", folder, keep)
-    assert model.version().number == 1
-    assert model.version(1).number == 1
-
-
-def test_another_version_of_the_same_number_is_another_version(folder):
-    model = Model("waves", folder)
-    first = model.version()
-    model.refresh()
-    assert model.version() is first
-    shutil.copytree(folder / "1", folder / ".new")  # copies keep the times of files
-    os.utime(folder / ".new/saved_model.pb")
-    shutil.rmtree(folder / "1")
-    os.rename(folder / ".new", folder / "1")
-    model.refresh()
-    assert model.version() is not first
-
-
-def test_what_is_served_stays_where_the_folder_is_emptied(folder):
-    with embedded(folder) as (address, model):
-        shutil.rmtree(folder / "1")
-        model.refresh()
-        assert post(address).status_code == 200
-
-
 @pytest.mark.parametrize("kind", ["rest", "grpc"])
 def test_a_request_is_answered_when_the_server_stops(folder, monkeypatch, waves, kind):
     with ThreadPoolExecutor(2) as pool:
@@ -322,28 +226,6 @@ def test_a_taken_port_and_a_missing_model_are_told(folder, tmp_path):
             Server(model, port=port, grpc_port=0)
         with pytest.raises(AMSLError, match=f"{port} for gRPC"):
             Server(model, port=0, grpc_port=port)
-
-
-def test_a_client_of_nobody(waves):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    with pytest.raises(AMSLError, match="Is a server running there"):
-        Client(f"http://127.0.0.1:{port}", tries=1).predict(waves)
-    with pytest.raises(AMSLError, match="UNAVAILABLE"):
-        Client(f"grpc://127.0.0.1:{port}", tries=1).predict(waves)
-    for url in ("localhost:8501", "http://[::1"):
-        with pytest.raises(AMSLError, match="must start with http"):
-            Client(url)
-    with pytest.raises(AMSLError, match="at least one window"):
-        Client(f"http://127.0.0.1:{port}").predict(waves[:0])
-
-
-def test_a_client_of_another_kind_of_server(monkeypatch):
-    for answer in ([], {}, 5, {"metadata": {}}):
-        client = Client("http://127.0.0.1:1", "waves")
-        monkeypatch.setattr(client._transport, "_ask", lambda *_, answer=answer: answer)
-        with pytest.raises(AMSLError, match="not what a server of this model answers"):
-            _ = client.window_shape
 
 
 @pytest.mark.parametrize(
