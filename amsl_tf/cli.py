@@ -1,11 +1,12 @@
 """What the scripts have in common: one-line errors, exit codes, messages on stderr."""
 
 import argparse
+import json
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
@@ -25,10 +26,36 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that shows every default and says what is wrong in one line."""
+    """An argument parser that shows every default and says what is wrong in one line.
 
-    def __init__(self, description: str, **settings: Any) -> None:
+    Args:
+        description: Of the script.
+        output: Whether there are `--quiet` and `--json`, for what the script says with `tell`.
+        settings: Others of an ArgumentParser.
+    """
+
+    def __init__(self, description: str, output: bool = True, **settings: Any) -> None:
         super().__init__(description=description, formatter_class=_Formatter, allow_abbrev=False, **settings)
+        self._say = "text"
+        if output:
+            said = self.add_mutually_exclusive_group()
+            for how, text in (("quiet", "say nothing but errors"), ("json", "say what came of it as JSON")):
+                said.add_argument(f"--{how}", dest="say", action="store_const", const=how, default=argparse.SUPPRESS, help=text)
+
+    def parse_args(self, *arguments: Any) -> argparse.Namespace:  # type: ignore[override]
+        """The options but for `--quiet` and `--json`, which decide from here on what is said."""
+        parsed = super().parse_args(*arguments)
+        self._say = vars(parsed).pop("say", "text")
+        if self._say == "quiet":
+            logging.getLogger("amsl_tf").setLevel(logging.ERROR)  # and so there are no bars either
+        return parsed
+
+    def tell(self, text: str, values: Mapping[str, Any]) -> None:
+        """Says on stdout what came of it: the text, or the values as one line of JSON, or nothing."""
+        if self._say == "json":
+            print(json.dumps(values, default=str), flush=True)
+        elif self._say == "text":
+            print(text, flush=True)
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
@@ -40,6 +67,38 @@ def add_transformed(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input", dest="source", metavar="INPUT", type=Path, default=default, help="folder that transformation.py wrote"
     )
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Adds `--input`, a file of windows or to be cut into windows, and how to read it: the arguments of `read_windows`."""
+    parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
+    parser.add_argument(
+        "--stride", type=between(int, 1, 10**9), help="rows from one window to the next; a window's length if not given"
+    )
+    parser.add_argument(
+        "--columns", nargs="+", default=(), metavar="NAME", help="columns of a table that are the channels, in order"
+    )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line of a CSV names its columns",
+    )
+
+
+def between(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """What argparse makes a number of a text with, and says what is wrong with."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from error
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low:,} to {high:,}, not {text}")
+        return value
+
+    return read
 
 
 def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str) -> None:

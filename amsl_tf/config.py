@@ -150,6 +150,13 @@ class DetectorConfig:
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
+    def flat(self) -> dict[str, Any]:
+        """All settings but the names of channels, for people and tables: lists as words with spaces between."""
+        values = self.to_dict()
+        flat = {**values.pop("model"), **values.pop("training"), **values}
+        del flat["channel_names"]
+        return {name: " ".join(value) if isinstance(value, tuple) else value for name, value in flat.items()}
+
     @classmethod
     def from_dict(cls, values: Any) -> "DetectorConfig":
         """The inverse of `to_dict`, also after a trip through JSON.

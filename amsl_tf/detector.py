@@ -1,41 +1,31 @@
 """The detector: the only place that puts all of the package together."""
 
-import logging
-import math
 import shutil
-import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from sklearn.exceptions import NotFittedError
-from tqdm import tqdm
 
 from amsl_tf import __version__, saved
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data import pipeline
 from amsl_tf.data.files import atomic_folder, write_json
-from amsl_tf.data.splits import validation_split
-from amsl_tf.data.windows import CHUNK, Windows, check_labels, check_views, check_windows
+from amsl_tf.data.windows import Windows, check_labels, check_windows
 from amsl_tf.errors import AMSLError
-from amsl_tf.fingerprint import fingerprint, hash_windows
+from amsl_tf.fitting import fit_network
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
-from amsl_tf.precision import device_name, scoring_policy, training_policy
+from amsl_tf.precision import scoring_policy
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
-from amsl_tf.scoring.path import SCORE, Explanation, ScoringPath
+from amsl_tf.scoring.path import NEAREST, SCORE, Explanation, ScoringPath
 from amsl_tf.threshold import is_abnormal, percentile_threshold
-from amsl_tf.training import Batches, train
 from amsl_tf.transforms import Draw, draw_for_scoring
 
-log = logging.getLogger(__name__)
-
 EXAMPLES = 8  # training windows that are kept
-_SAID = ("right_view", "entropy")  # what the network says of a window besides what scores are made of
+_SAID = ("right_view", "entropy", "view_error")  # what is said of a window beside its scores
 
 
 class AMSLDetector:
@@ -51,9 +41,9 @@ class AMSLDetector:
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
         thresholds_: The same for each score by name.
-        training_scores_: float32 (N,) by name: what `score_components` says of new windows, of the training windows, each left
+        training_scores_: By name: what `score_components` says of new windows, of the training windows, each left
             out of what it is compared with.
-        history_: The value of each loss at each epoch, by name.
+        history_: The value of each loss at each epoch, by name; with a `log_dir`, the use of the memories and the gates, too.
         data_: Number, shape and hash of the training windows, and the training's fingerprint.
         examples_: A few of the training windows, float32 (up to 8, T, C), which a saved detector keeps: a server warms up on
             real ones.
@@ -78,6 +68,7 @@ class AMSLDetector:
         weights: str | Path | None = None,
         work_dir: str | Path | None = None,
         log_dir: str | Path | None = None,
+        abnormal: Any = None,
         checkpoint_seconds: float = 60.0,
     ) -> "AMSLDetector":
         """Learns from normal windows.
@@ -93,7 +84,8 @@ class AMSLDetector:
                 it: nothing is trained then, all the rest is fitted.
             work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
                 removes it. Without it the state of an interrupted training is lost.
-            log_dir: For TensorBoard.
+            log_dir: For TensorBoard: a folder, in which every training gets one of its own.
+            abnormal: Abnormal windows (M, T, C), if there are any. TensorBoard shows the first two; nothing is fitted to them.
             checkpoint_seconds: At least so long between two states in an epoch.
 
         Raises:
@@ -103,7 +95,6 @@ class AMSLDetector:
             raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
         x = Windows.of(windows).x
         groups = None if groups is None else check_labels("groups", groups, len(x))
-        model, training = self.config.model, self.config.training
         shape = (x.shape[1], x.shape[2])
         if shape[1] % self.config.axes:
             raise AMSLError(
@@ -113,64 +104,41 @@ class AMSLDetector:
             raise AMSLError(
                 f"channel_names must name every channel. Received: {len(self.config.channel_names)} names, {shape[1]} channels."
             )
-        trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
-        policy = training_policy(training.mixed_precision)
-        source: pipeline.ViewSource = pipeline.RawWindows(x, model.views, training.seed)
-        if views is not None:
-            views = check_views(views, model.views, x.shape)
-            source = pipeline.MaterialisedViews(views)
-        data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
-        data["fingerprint"] = fingerprint(self.config, policy, data, groups, views)
-
-        scaling = MinMaxScaling()
-        everything = pipeline.view_batches(source, np.arange(len(x)))
-        parts = math.ceil(len(x) / CHUNK)
-        scaling.adapt(tqdm(everything, "fitting the scaling", parts, unit=" batches", delay=2, disable=None))
-        network = build_amsl(model, shape, dtype=policy, seed=training.seed)
-        work, history = None, {}
-        if weights is not None:
-            _load_weights(network, Path(weights))
-            log.info(f"network from {weights}: nothing is trained")
-        else:
-            log.info(
-                f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(held_back):,} more held back), "
-                f"{network.count_params():,} parameters, {training.epochs} epochs"
-            )
-            common: dict[str, Any] = {"source": source, "scaling": scaling, "model": model, "batch_size": training.batch_size}
-            batches = Batches(
-                training=lambda epochs, skip: pipeline.training_batches(
-                    positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
-                ),
-                validation=pipeline.validation_batches(positions=held_back, **common),
-                steps=math.ceil(len(trained_on) / training.batch_size),
-            )
-            with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
-                work = Path(folder) / data["fingerprint"]
-                logs = None if log_dir is None else Path(log_dir)
-                history = train(
-                    network, self.config, policy, batches, work, log_dir=logs, checkpoint_seconds=checkpoint_seconds
-                )
+        fitted = fit_network(
+            self.config,
+            x,
+            groups,
+            views=views,
+            weights=weights,
+            work_dir=work_dir,
+            log_dir=log_dir,
+            abnormal=None if abnormal is None else check_windows(abnormal, shape),
+            checkpoint_seconds=checkpoint_seconds,
+        )
         scoring_network = self._scoring_network(shape)
-        scoring_network.set_weights(network.get_weights())
-        path = ScoringPath(scoring_network, scaling, draw_for_scoring(training.seed, shape), self.config, shape)
+        scoring_network.set_weights(fitted.network.get_weights())
+        seed = self.config.training.seed
+        path = ScoringPath(scoring_network, fitted.scaling, draw_for_scoring(seed, shape), self.config, shape)
 
         made = _joined(path.run(x, (*Outputs._fields, *_SAID)))
         outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
         scorers: dict[str, Scorer] = {
             "reconstruction": Reconstruction(),
-            "nearest_normal": NearestNormal(self.config.bank_size, training.seed),
+            "nearest_normal": NearestNormal(self.config.bank_size, seed),
         }
         scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
         path.scorers = scorers
 
+        thresholds = {name: percentile_threshold(values, self.config.percentile, groups) for name, values in scores.items()}
+        if fitted.monitor is not None:
+            fitted.monitor.finish({name: values[fitted.held_back] for name, values in scores.items()}, thresholds)
+
         # all at once, at the end: a fit that fails leaves a fitted detector as it was
-        self._path, self._work = path, work
-        self.data_, self.history_ = data, history
+        self._path, self._work = path, fitted.work
+        self.data_, self.history_ = fitted.data, fitted.history
         self.training_scores_ = {**scores, **made}
         self.examples_ = x[np.linspace(0, len(x) - 1, min(EXAMPLES, len(x))).astype(int)]
-        self.thresholds_ = {
-            name: percentile_threshold(values, self.config.percentile, groups) for name, values in scores.items()
-        }
+        self.thresholds_ = thresholds
         return self
 
     @property
@@ -178,6 +146,11 @@ class AMSLDetector:
         """A window whose score reaches it is abnormal. Raises NotFittedError before `fit`."""
         _ = self.scoring_path
         return self.thresholds_[self.config.score]
+
+    @property
+    def window_shape(self) -> tuple[int, int]:
+        """Time steps and channels of a window. Raises NotFittedError before `fit`."""
+        return self.scoring_path.shape
 
     @property
     def scoring_path(self) -> ScoringPath:
@@ -203,10 +176,11 @@ class AMSLDetector:
         return is_abnormal(self.decision_function(windows), self.threshold_).astype(int)
 
     def score_components(self, windows: Any) -> dict[str, np.ndarray]:
-        """Every score of windows by name, and what else the network says of them, float32 (N,) each.
+        """Every score of windows by name, float32 (N,) each, and what else is said of them.
 
-        `right_view` is the summed probability of the right view (with self-supervision), `entropy` the summed entropy of the
-        memories' attention (with memory). Raises what `decision_function` raises.
+        `view_error` (N, R) is the squared error of each view; its sum is the score by reconstruction. `right_view` (N,) is the
+        summed probability of the right view (with self-supervision), `entropy` (N,) the summed entropy of the memories'
+        attention (with memory). Raises what `decision_function` raises.
         """
         path = self.scoring_path
         made = _joined(path.run(self._checked(windows), (*(SCORE + name for name in path.scorers), *_SAID)))
@@ -215,6 +189,23 @@ class AMSLDetector:
     def explain(self, windows: Any) -> Explanation:
         """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
         return Explanation(**_joined(self.scoring_path.run(self._checked(windows), Explanation._fields)))
+
+    @property
+    def usual_error_(self) -> np.ndarray:
+        """The usual squared error of training windows, by view and channel (R, C): the geometric mean of it + 1e-7.
+
+        In the units of an `Explanation`, which adds views up. Raises NotFittedError before `fit`.
+        """
+        usual = cast(NearestNormal, self.scoring_path.scorers["nearest_normal"]).usual_error
+        return usual.reshape(len(self.config.model.views), -1)
+
+    def nearest(self, windows: Any) -> np.ndarray:
+        """The normal window nearest to each window of (N, T, C): its position among what `fit` was given, int (N,).
+
+        Of those that the nearest-normal score keeps (`bank_size`), and by the kind of features that has the most say in it;
+        what is near where normal windows lie close together counts as farther. Raises what `decision_function` raises.
+        """
+        return _joined(self.scoring_path.run(self._checked(windows), (NEAREST,)))[NEAREST]
 
     def save(self, folder: str | Path) -> None:
         """Writes the fitted detector to a folder of its own, which replaces a detector that is there.
@@ -251,7 +242,7 @@ class AMSLDetector:
         detector = cls(summary.config)
         detector.data_ = summary.data
         detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
-        shape = detector._shape
+        shape = (summary.data["steps"], summary.data["channels"])
         try:
             state = saved.read_state(source, summary)
             network = detector._scoring_network(shape)
@@ -273,27 +264,12 @@ class AMSLDetector:
             if not any(self._work.parent.iterdir()):
                 self._work.parent.rmdir()
 
-    @property
-    def _shape(self) -> tuple[int, int]:
-        return self.data_["steps"], self.data_["channels"]
-
     def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
         """A network in the precision of scoring, without the weights."""
         return build_amsl(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
 
     def _checked(self, windows: Any) -> np.ndarray:
-        return check_windows(windows.x if isinstance(windows, Windows) else windows, self._shape)
-
-
-def _load_weights(network: keras.Model, file: Path) -> None:
-    """Reads weights that another process has trained. Raises AMSLError where there are none for this network."""
-    try:
-        network.load_weights(file)
-    except (OSError, KeyError, ValueError) as error:
-        raise AMSLError(
-            f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
-            "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."
-        ) from error
+        return check_windows(windows.x if isinstance(windows, Windows) else windows, self.window_shape)
 
 
 def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

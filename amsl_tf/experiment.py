@@ -1,13 +1,17 @@
 """One training on a transformed data set: the detector, and the scores of all three parts."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import check_replaceable, read_json
-from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TRAIN, open_views, open_windows
+from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TEST_ABNORMAL, TRAIN, open_views, open_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.monitoring import PICTURED
 from amsl_tf.results import write_results
 from amsl_tf.saved import CONFIG, ENTRIES
 
@@ -63,6 +67,7 @@ def train_detector(
         weights=weights,
         work_dir=detector.parent / f".{detector.name}.training",
         log_dir=log_dir,
+        abnormal=_some(parts[TEST_ABNORMAL].x),
         checkpoint_seconds=checkpoint_seconds,
     )
     scored = {
@@ -75,11 +80,17 @@ def train_detector(
         "detector": str(detector),
         "fingerprint": fitted.data_["fingerprint"],
         "config": config.to_dict(),
+        "versions": {name: sys.modules[name].__version__ for name in ("amsl_tf", "tensorflow", "keras", "numpy")},
     }
     write_results(results, run, scored)
     fitted.save(detector)
     fitted.discard_work()
     return fitted
+
+
+def _some(windows: np.ndarray) -> np.ndarray:
+    """As many windows as TensorBoard shows, from all over an array."""
+    return windows[np.linspace(0, len(windows) - 1, PICTURED + 2).astype(int)[1:-1]]
 
 
 def _check_place(folder: Path, detector: Path) -> None:

@@ -58,6 +58,24 @@ def read_windows(
         raise DataError(f"{file}: a window has {steps} rows, and there are fewer. Give a longer recording.")
 
 
+def read_window(file: Path, number: int, shape: tuple[int, int], *how: Any) -> tuple[int, np.ndarray]:
+    """One window of a file, counted from 0: the row that it starts at, and the window, float32 (T, C).
+
+    Args:
+        file, shape, how: As `read_windows` takes them.
+        number: Of the window.
+
+    Raises:
+        DataError: There is no such window, or what `read_windows` raises.
+    """
+    seen = 0
+    for places, windows in read_windows(file, shape, *how):
+        if number < seen + len(windows):
+            return int(places[number - seen]), windows[number - seen]
+        seen += len(windows)
+    raise DataError(f"{file}: there is no window {number}. There are {seen}, counted from 0.")
+
+
 def _of(channels: int, part: np.ndarray, file: Path) -> np.ndarray:
     if part.shape[1] != channels:
         raise DataError(f"{file}: expected {channels} channels, found {part.shape[1]}. Name the columns with --columns.")

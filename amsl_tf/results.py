@@ -1,13 +1,14 @@
 """The folder of results: what training writes of every scored window, and the table that evaluation makes of it.
 
-run.json  index.csv  metrics.json
+run.json  index.csv  metrics.json  report.html  figures/
 {train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the original's files
 {train_normal,normal,abnormal}_score_nearest_normal.csv           the project's own score
+{train_normal,normal,abnormal}_view_error.csv                     what reconstruction sums up: a column for each view
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -24,9 +25,20 @@ ENDINGS = {
     "entropy": "loss_sparse",
     "right_view": "loss_class",
     "nearest_normal": "score_nearest_normal",
+    "view_error": "view_error",
 }
 SCORES = ("reconstruction", "nearest_normal")
-RUN, INDEX, METRICS = "run.json", "index.csv", "metrics.json"
+RUN, INDEX, METRICS, REPORT = "run.json", "index.csv", "metrics.json", "report.html"
+SHOWN = 3  # false alarms, and misses
+FIGURES = {
+    name: f"figures/{name}.png"
+    for name in (
+        *(f"{kind}_{score}" for score in SCORES for kind in ("scores", "confusion")),
+        *("roc", "precision_recall", "by_activity", "by_subject", "view_errors", "losses", "fusion_gate"),
+        *(f"memory_{measure}" for measure in ("effective_slots", "used_share", "attention_entropy", "dead_slots")),
+        *(f"{kind}_{number}" for kind in ("false_alarms", "misses") for number in range(1, SHOWN + 1)),
+    )
+}
 ADVICE = "Run scripts/train.py first, or name the folder that it wrote with --results."
 
 
@@ -34,25 +46,83 @@ def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple
     """Writes the scores of all parts, and last run.json, which says that the others are whole.
 
     Args:
-        folder: Made if need be; other files in it are left alone, metrics of an earlier run are removed.
+        folder: Made if need be; other files in it are left alone, what an earlier evaluation wrote is removed.
         run: What the scores come from.
         scored: For each part its windows and, by the keys of `ENDINGS`, the scores of these.
     """
     folder.mkdir(parents=True, exist_ok=True)
     former = [f"{part.name}_{ending}.csv" for part in PARTS for ending in ENDINGS.values()]
-    for name in (RUN, METRICS, INDEX, *former):
+    for name in (RUN, METRICS, REPORT, INDEX, *FIGURES.values(), *former):
         (folder / name).unlink(missing_ok=True)
     rows: dict[str, list[str]] = {"set": [], "activity": [], "subject": [], "segment": []}
     for part, (windows, scores) in scored.items():
         for name, values in scores.items():
             with atomic_file(folder / f"{part.name}_{ENDINGS[name]}.csv") as file:
-                np.savetxt(file, values, fmt="%.9g")
+                np.savetxt(file, values, fmt="%.9g", delimiter=",")
         known = windows.index()
         for name, column in rows.items():
             column.extend([part.name] * len(windows) if name == "set" else known.get(name, np.full(len(windows), "")))
     with atomic_file(folder / INDEX) as file:
         write_index(file, {name: np.asarray(column) for name, column in rows.items()})
     write_json(folder / RUN, run)
+
+
+class Tested(NamedTuple):
+    """What a folder of results says of N test windows.
+
+    Attributes:
+        run: What the scores come from.
+        part: (N,), the part that a window is of, `normal` or `abnormal`.
+        row: int (N,), its place there.
+        activity, subject, segment: (N,), what it shows, of whom, which part of the recording it is.
+        scores: float32 (N,) by name.
+        view_error: float32 (N, R), what the score by reconstruction is the sum of.
+    """
+
+    run: dict[str, Any]
+    part: np.ndarray
+    row: np.ndarray
+    activity: np.ndarray
+    subject: np.ndarray
+    segment: np.ndarray
+    scores: dict[str, np.ndarray]
+    view_error: np.ndarray
+
+    @property
+    def abnormal(self) -> np.ndarray:
+        """bool (N,)."""
+        return self.part == TEST_ABNORMAL.name
+
+
+def read_results(folder: Path, detector: Summary) -> Tested:
+    """What a folder of results says of the test windows.
+
+    Args:
+        folder: As `write_results` left it.
+        detector: What the detector that made these results says of itself.
+
+    Raises:
+        AMSLError: A file is missing or broken, or the results are another detector's.
+    """
+    run = read_json(folder / RUN, ADVICE, ("protocol", "seed", "input", "fingerprint"))
+    if run["fingerprint"] != detector.data["fingerprint"]:
+        raise AMSLError(f"{folder / RUN}: these are the scores of another detector. Name detector and results of the same run.")
+    index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject", "segment"))
+    rows = {part: np.flatnonzero(index["set"] == part.name) for part in (TEST_NORMAL, TEST_ABNORMAL)}
+    if not all(map(len, rows.values())):
+        raise AMSLError(f"{folder / INDEX}: expected normal and abnormal test windows, found one kind only. {ADVICE}")
+
+    def read(name: str, axes: Literal[1, 2] = 1) -> np.ndarray:
+        return np.concatenate(
+            [_read_numbers(folder / f"{part.name}_{ENDINGS[name]}.csv", len(places), axes) for part, places in rows.items()]
+        )
+
+    scores, view_error = {name: read(name) for name in SCORES}, read("view_error", 2)
+    if view_error.shape[1] != len(detector.config.model.views):
+        raise AMSLError(f"{folder}: expected the errors of {len(detector.config.model.views)} views. {ADVICE}")
+    known = {name: column[np.concatenate(list(rows.values()))] for name, column in index.items()}
+    place = np.concatenate([np.arange(len(of_part)) for of_part in rows.values()])
+    return Tested(run, known["set"], place, known["activity"], known["subject"], known["segment"], scores, view_error)
 
 
 def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
@@ -63,28 +133,16 @@ def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
         detector: What the detector that made these results says of itself; its thresholds decide.
 
     Raises:
-        AMSLError: A file is missing or broken, or the results are another detector's.
+        AMSLError: As `read_results` does.
     """
-    run = read_json(folder / RUN, ADVICE, ("protocol", "fingerprint"))
-    if run["fingerprint"] != detector.data["fingerprint"]:
-        raise AMSLError(f"{folder / RUN}: these are the scores of another detector. Name detector and results of the same run.")
-    index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject"))
-    parts = {part: index["set"] == part.name for part in PARTS}
-    is_test = parts[TEST_NORMAL] | parts[TEST_ABNORMAL]
-    abnormal = parts[TEST_ABNORMAL][is_test]
-    if abnormal.all() or not abnormal.any():
-        raise AMSLError(f"{folder / INDEX}: expected normal and abnormal test windows, found one kind only. {ADVICE}")
-    metrics: dict[str, Any] = {"protocol": run["protocol"], "decides": detector.config.score, "scores": {}}
-    for name in SCORES:
-        scores = np.empty(len(is_test), np.float32)
-        for part, rows in parts.items():
-            scores[rows] = _read_scores(folder / f"{part.name}_{ENDINGS[name]}.csv", int(rows.sum()))
+    tested = read_results(folder, detector)
+    metrics: dict[str, Any] = {"protocol": tested.run["protocol"], "decides": detector.config.score, "scores": {}}
+    for name, scores in tested.scores.items():
         threshold = detector.threshold(name)
-        tested = scores[is_test]
         metrics["scores"][name] = {
-            **evaluate(tested, abnormal, threshold),
-            "by_activity": flagged_by(index["activity"][is_test], tested, abnormal, threshold),
-            "by_subject": flagged_by(index["subject"][is_test], tested, abnormal, threshold),
+            **evaluate(scores, tested.abnormal, threshold),
+            "by_activity": flagged_by(tested.activity, scores, tested.abnormal, threshold),
+            "by_subject": flagged_by(tested.subject, scores, tested.abnormal, threshold),
         }
     write_json(folder / METRICS, metrics)
     return metrics
@@ -120,13 +178,15 @@ def _aligned(rows: list[list[str]], left: int) -> list[str]:
     ]
 
 
-def _read_scores(path: Path, count: int) -> np.ndarray:
+def _read_numbers(path: Path, count: int, axes: Literal[1, 2]) -> np.ndarray:
+    """The numbers of a CSV with so many rows, float32: (count,), or (count, columns) where there are two axes."""
     try:
-        scores = np.loadtxt(path, np.float32, ndmin=1)
+        numbers = np.loadtxt(path, np.float32, delimiter=",", ndmin=axes)
     except FileNotFoundError as error:
         raise AMSLError(f"{path}: not found. {ADVICE}") from error
     except ValueError as error:
-        raise AMSLError(f"{path}: expected one number in each row ({error}). {ADVICE}") from error
-    if scores.shape != (count,) or not np.isfinite(scores).all():
-        raise AMSLError(f"{path}: expected {count} finite numbers as index.csv says, found shape={scores.shape}. {ADVICE}")
-    return scores
+        raise AMSLError(f"{path}: expected one number in each row, or the same count in all ({error}). {ADVICE}") from error
+    if numbers.ndim != axes or len(numbers) != count or not np.isfinite(numbers).all():
+        found = f"expected {count} finite numbers as index.csv says, found shape={numbers.shape}"
+        raise AMSLError(f"{path}: {found}. {ADVICE}")
+    return numbers

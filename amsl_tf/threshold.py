@@ -19,6 +19,6 @@ def percentile_threshold(normal_scores: np.ndarray, percentile: float, groups: n
     return float(np.float32(np.median([np.percentile(part, percentile) for part in parts])))
 
 
-def is_abnormal(scores: np.ndarray, threshold: float) -> np.ndarray:
+def is_abnormal(scores: np.ndarray | float, threshold: float) -> np.ndarray:
     """bool (N,): whether each score reaches the threshold."""
     return np.asarray(scores) >= threshold

@@ -2,9 +2,8 @@
 
 import logging
 import math
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amsl_tf.config import DetectorConfig
+from amsl_tf import progress
+from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.losses import losses_for, targets_for
+from amsl_tf.monitoring import Monitor
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +32,13 @@ class Batches:
         training: (epochs, number of batches to skip) -> the dataset of these epochs, one after the other.
         validation: The dataset of held-back windows.
         steps: Batches in an epoch.
+        windows: In an epoch.
     """
 
     training: Callable[[range, int], tf.data.Dataset]
     validation: tf.data.Dataset
     steps: int
+    windows: int
 
 
 def train(
@@ -45,7 +48,7 @@ def train(
     batches: Batches,
     work_dir: Path,
     *,
-    log_dir: Path | None = None,
+    monitor: Monitor | None = None,
     checkpoint_seconds: float = 60.0,
 ) -> dict[str, list[float]]:
     """Trains a network, or goes on where it was interrupted, and leaves it with the weights of the best epoch.
@@ -60,43 +63,53 @@ def train(
         policy: The dtype policy that the network was built with.
         batches: To train on.
         work_dir: Keeps the state of the training; the caller removes it when it is not needed any more.
-        log_dir: For TensorBoard's files: the losses by name, in a folder of this training's own.
+        monitor: Writes TensorBoard's files.
         checkpoint_seconds: At least so long between two states that are kept in an epoch; the end of an epoch always keeps one.
 
     Returns:
-        The value of every loss at every epoch, by name. The training losses of an epoch that was interrupted are means over
-        the steps after the interruption.
+        The value of every loss, and of what the monitor measured, at every epoch, by name. The training losses of an epoch
+        that was interrupted are means over the steps after the interruption.
 
     Raises:
         AMSLError: A loss is not finite, or the state in `work_dir` is broken or cannot be written.
     """
     trained = compiled(network, config, policy)
-    state = _State(trained, batches.steps, work_dir, checkpoint_seconds)
-    callbacks: list[keras.callbacks.Callback] = [state]
-    if log_dir is not None:
-        callbacks.insert(0, keras.callbacks.TensorBoard(log_dir / work_dir.name, write_graph=False))
+    state = _State(
+        trained,
+        batches.steps,
+        config.training.epochs,
+        work_dir,
+        checkpoint_seconds,
+        lambda: monitor.measured if monitor else {},
+    )
     epoch, step = state.restore()
+    bar = _Bar(batches, config.training, step)
+    callbacks: list[keras.callbacks.Callback] = [bar, state]
+    if monitor is not None:
+        monitor.begin(epoch * batches.steps + step)
+        callbacks.insert(0, monitor)  # its files reach further than the state, never less far
     settings: dict[str, Any] = {
         "validation_data": batches.validation,
         "callbacks": callbacks,
         "shuffle": False,
-        "verbose": 1 if sys.stdout.isatty() and sys.stderr.isatty() else 0,
+        "verbose": 0,
     }
-    if step:  # the rest of the epoch that was interrupted
-        rest = batches.training(range(epoch, epoch + 1), step)
-        trained.fit(rest, initial_epoch=epoch, epochs=epoch + 1, steps_per_epoch=batches.steps - step, **settings)
-        epoch += 1
-    if epoch < config.training.epochs:
-        epochs = range(epoch, config.training.epochs)
-        trained.fit(
-            batches.training(epochs, 0),
-            initial_epoch=epoch,
-            epochs=epochs.stop,
-            steps_per_epoch=batches.steps,
-            **settings,
-        )
+    last = config.training.epochs
+    parts = [(range(epoch, last), 0)]
+    if step:  # the rest of the epoch that was interrupted comes first
+        parts = [(range(epoch, epoch + 1), step), (range(epoch + 1, last), 0)]
+    with bar:
+        for epochs, skip in filter(lambda part: part[0], parts):
+            trained.fit(
+                batches.training(epochs, skip),
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                steps_per_epoch=batches.steps - skip,
+                **settings,
+            )
     trained.load_weights(work_dir / BEST)
-    return state.history
+    # what was not monitored from the start, but only since an interruption, would stand at the wrong epochs
+    return {name: values for name, values in state.history.items() if len(values) == last}
 
 
 def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras.Model:
@@ -116,12 +129,29 @@ def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras
 
 
 class _State(keras.callbacks.Callback):
-    """Keeps the state of a training in a folder: checkpoints, the history of the losses, the weights of the best epoch."""
+    """Keeps the state of a training in a folder: checkpoints, the history of the losses, the weights of the best epoch.
 
-    def __init__(self, model: keras.Model, steps: int, folder: Path, seconds: float) -> None:
+    Args:
+        model: That is trained.
+        steps: In an epoch.
+        epochs: In all.
+        folder: To keep the state in.
+        seconds: At least so long between two states in an epoch.
+        measured: Says at the end of an epoch what else belongs into the history.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        steps: int,
+        epochs: int,
+        folder: Path,
+        seconds: float,
+        measured: Callable[[], Mapping[str, float]],
+    ) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}
-        self._steps, self._folder, self._seconds = steps, folder, seconds
+        self._steps, self._epochs, self._folder, self._seconds, self._measured = steps, epochs, folder, seconds, measured
         self._done = tf.Variable(0, dtype=tf.int64)  # steps since the training began
         # every variable of the model, the dropout's seed among them, and of the optimizer
         variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
@@ -156,14 +186,13 @@ class _State(keras.callbacks.Callback):
             self._save()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        for name, value in (logs or {}).items():
+        for name, value in {**(logs or {}), **self._measured()}.items():
             if not math.isfinite(value):
                 advice = "Lower the learning rate or turn mixed precision off."
                 raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. {advice}")
             self.history.setdefault(name, []).append(float(value))
-        if not self.params["verbose"]:
-            said = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
-            log.info(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
+        said = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
+        log.info(f"epoch {epoch + 1}/{self._epochs}: {said}")
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:
                 self.model.save_weights(temporary)
@@ -176,3 +205,31 @@ class _State(keras.callbacks.Callback):
         except tf.errors.OpError as error:
             raise AMSLError(f"{self._folder}: the state of the training cannot be written ({error}).") from error
         self._saved_at = time.monotonic()
+
+
+class _Bar(keras.callbacks.Callback):
+    """Shows how far an epoch is, in windows. A context manager, which leaves no bar behind."""
+
+    def __init__(self, batches: Batches, config: TrainingConfig, step: int) -> None:
+        super().__init__()
+        self._windows, self._batch, self._epochs, self._first = batches.windows, config.batch_size, config.epochs, step
+        self._bar: Any = None
+
+    def __enter__(self) -> "_Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        what = f"epoch {epoch + 1}/{self._epochs}"
+        self._bar = progress.bar(self._windows, what, "windows", done=self._first * self._batch)
+        self._first = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._bar.set_postfix_str(f"loss {(logs or {}).get('loss', math.nan):.4g}", refresh=False)
+        self._bar.update(min(self._batch, self._windows - self._bar.n))
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._bar.close()

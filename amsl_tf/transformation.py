@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from tqdm import tqdm
-
+from amsl_tf import progress
 from amsl_tf.config import TrainingConfig
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.pipeline import RawWindows, view_batches
@@ -57,7 +56,7 @@ def transform(
     )
     with (
         atomic_folder(output, TRANSFORMED_ENTRIES) as folder,
-        tqdm(total=sum(len(rows) for _, _, rows in parts), desc="views", unit=" windows", disable=None) as bar,
+        progress.bar(sum(len(rows) for _, _, rows in parts), "views", "windows") as bar,
     ):
         for part, windows, rows in parts:
             with ExitStack() as files:

@@ -5,6 +5,7 @@ benchmarks/PSEUDO.md; the others a JSON file each in benchmarks/results.
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -17,8 +18,8 @@ RESULTS = Path("benchmarks/results")
 
 
 def main() -> None:
-    parser = cli.Parser(str(__doc__).partition("\n")[0])
-    kinds = parser.add_subparsers(dest="kind", required=True)
+    parser = cli.Parser(str(__doc__).partition("\n")[0], output=False)
+    kinds = parser.add_subparsers(dest="kind", required=True, parser_class=partial(cli.Parser, output=False))
     speed = kinds.add_parser("speed", description="Training and scoring, in one run.")
     speed.add_argument("--rounds", type=int, default=5, help="how often each variant is measured; medians are reported")
     speed.add_argument("--output", type=Path, default=RESULTS / "speed.json", help="file for the report")

@@ -20,7 +20,8 @@ def main() -> None:
         from amsl_tf.detector import AMSLDetector
         from amsl_tf.export import export_detector
 
-    print(f"model: {export_detector(AMSLDetector.load(arguments.detector), arguments.output)}")
+    model = export_detector(AMSLDetector.load(arguments.detector), arguments.output)
+    parser.tell(f"model: {model}", {"model": model})
 
 
 if __name__ == "__main__":

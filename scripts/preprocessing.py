@@ -14,8 +14,12 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=Path("data/DASADS"), help="folder with a01/p1/s01.txt and so on")
     parser.add_argument("--output", type=Path, default=Path("data/generate_dataset"), help="folder to write")
     arguments = parser.parse_args()
-    for name, shape in preprocess(arguments.source, arguments.output).items():
-        print(f"{arguments.output / name}.npy: {shape[0]:,} windows of {shape[1]} time steps and {shape[2]} channels")
+    shapes = preprocess(arguments.source, arguments.output)
+    lines = (
+        f"{arguments.output / name}.npy: {shape[0]:,} windows of {shape[1]} time steps and {shape[2]} channels"
+        for name, shape in shapes.items()
+    )
+    parser.tell("\n".join(lines), {"output": arguments.output, "shapes": shapes})
 
 
 if __name__ == "__main__":

@@ -9,32 +9,18 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
-from amsl_tf import cli
+from amsl_tf import cli, progress
 
 
 def main() -> None:
     parser = cli.Parser(__doc__)
-    parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
+    cli.add_recording(parser)
     parser.add_argument("--output", type=Path, required=True, help="table of scores, .csv or .parquet")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
     source.add_argument("--server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT, in place of a detector")
     parser.add_argument("--model", default="amsl", help="what the server calls the model")
-    parser.add_argument("--stride", type=int, help="rows from one window to the next; a window's length if not given")
-    parser.add_argument(
-        "--columns", nargs="+", default=(), metavar="NAME", help="columns of a table that are the channels, in order"
-    )
-    parser.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether the first line of a CSV names its columns",
-    )
     arguments = parser.parse_args()
-    if arguments.stride is not None and not 1 <= arguments.stride <= 10**9:
-        parser.error("argument --stride: must be 1 to 1,000,000,000")
-
-    from tqdm import tqdm
 
     from amsl_tf.recordings import check_input, check_output, read_windows, write_table
 
@@ -45,7 +31,7 @@ def main() -> None:
     totals: Counter[str] = Counter()
 
     def parts() -> Iterator[dict[str, Any]]:
-        with tqdm(desc="scoring", unit=" windows", delay=2, disable=None) as bar:
+        with progress.bar(None, "scoring", "windows") as bar:
             for places, batch in windows:
                 made = scorer.predict(batch)
                 for name in ("is_anomaly", "valid"):
@@ -55,9 +41,10 @@ def main() -> None:
                 yield {"first_row": places, **{name: made[name] for name in ("score", "is_anomaly", "valid")}}
 
     write_table(arguments.output, parts())
-    print(
+    parser.tell(
         f"{arguments.output}: {totals['windows']:,} windows, {totals['is_anomaly']:,} abnormal, "
-        f"{totals['windows'] - totals['valid']:,} of them not valid (NaN, infinity, or beyond 1e30)"
+        f"{totals['windows'] - totals['valid']:,} of them not valid (NaN, infinity, or beyond 1e30)",
+        {"output": arguments.output, **{name: totals[name] for name in ("windows", "is_anomaly", "valid")}},
     )
 
 

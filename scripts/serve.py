@@ -1,8 +1,6 @@
 """Serves an exported model with TF Serving's interface, REST and gRPC: for a laptop and for tests."""
 
-import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
@@ -21,28 +19,13 @@ NUMBERS: list[tuple[str, type, float, tuple[float, float], str]] = [
 ]
 
 
-def between(kind: type, low: float, high: float) -> Callable[[str], float]:
-    """What argparse makes a number of a text with, and says what is wrong with."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from error
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"must be {low} to {high}, not {text}")
-        return value
-
-    return read
-
-
 def main() -> None:
     parser = cli.Parser(__doc__)
     parser.add_argument("--model", type=Path, default=Path("saved_models/serving/amsl"), help="folder that export.py wrote")
     parser.add_argument("--name", help="what requests call the model; the folder's name if not given")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0 for every network")
     for name, kind, default, limits, text in NUMBERS:
-        parser.add_argument(f"--{name}", type=between(kind, *limits), default=default, help=text)
+        parser.add_argument(f"--{name}", type=cli.between(kind, *limits), default=default, help=text)
     arguments = parser.parse_args()
     name = arguments.name or arguments.model.absolute().name
     if not name or set(name) & set("/:"):
@@ -56,13 +39,11 @@ def main() -> None:
     limits = Limits(arguments.max_megabytes * 2**20, arguments.max_batch, arguments.max_in_flight)
     server = Server(model, arguments.host, arguments.port, arguments.grpc_port, limits)
     model.watch(arguments.poll_seconds)
-    print(
-        f"REST: http://{arguments.host}:{server.port}/v1/models/{model.name}\ngRPC: {arguments.host}:{server.grpc_port}",
-        flush=True,
-    )
+    rest, grpc = f"http://{arguments.host}:{server.port}/v1/models/{model.name}", f"{arguments.host}:{server.grpc_port}"
+    parser.tell(f"REST: {rest}\ngRPC: {grpc}", {"rest": rest, "grpc": grpc})
     server.run()
     model.close()
-    print("stopped")
+    parser.tell("stopped", {"stopped": True})
 
 
 if __name__ == "__main__":

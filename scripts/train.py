@@ -59,8 +59,11 @@ def main() -> None:
     config = DetectorConfig.from_settings(**arguments)
     from amsl_tf.experiment import train_detector  # late: it starts TensorFlow, which takes seconds
 
-    train_detector(config, **paths)
-    print(f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}")
+    fitted = train_detector(config, **paths)
+    parser.tell(
+        f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}",
+        {**{name: paths[name] for name in ("detector", "results", "log_dir")}, "thresholds": fitted.thresholds_},
+    )
 
 
 if __name__ == "__main__":

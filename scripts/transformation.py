@@ -31,9 +31,10 @@ def main() -> None:
         test_subjects=people,
         seed=arguments.seed,
     )
-    print(
-        f"{arguments.output}: protocol {arguments.protocol}, "
-        + ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    said = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    parser.tell(
+        f"{arguments.output}: protocol {arguments.protocol}, {said}",
+        {"output": arguments.output, "protocol": arguments.protocol, "windows": counts},
     )
 
 

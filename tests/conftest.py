@@ -44,6 +44,38 @@ def exported(detector, tmp_path_factory) -> Path:
     return export_detector(detector, tmp_path_factory.mktemp("serving") / "waves")
 
 
+@pytest.fixture(scope="session")
+def evaluated(detector, waves, tmp_path_factory):
+    """A folder with `detector`, `data` and `results`; of the test windows some are flagged wrongly, of both kinds."""
+    from amsl_tf.data.store import TEST_ABNORMAL, TEST_NORMAL, TRAIN, write_index
+    from amsl_tf.data.windows import Windows
+    from amsl_tf.results import write_results
+
+    folder = tmp_path_factory.mktemp("evaluated")
+    detector.save(folder / "detector")
+    generator = np.random.default_rng(0)
+    normal = np.concatenate([waves[:10], waves[:2] + generator.normal(0, 2, (2, 24, 3))]).astype(np.float32)
+    abnormal = np.concatenate([waves[10:12], 5 * generator.normal(size=(8, 24, 3))]).astype(np.float32)
+    scored = {}
+    for part, x in ((TRAIN, waves), (TEST_NORMAL, normal), (TEST_ABNORMAL, abnormal)):
+        activity = np.full(len(x), "a05" if part is TEST_ABNORMAL else "<script>alert(1)</script>")
+        windows = Windows(x, activity, np.resize(["p1", "p2"], len(x)), np.full(len(x), "s01"))
+        file = part.file(folder / "data", "raw")
+        file.parent.mkdir(parents=True)
+        np.save(file, windows.x)
+        write_index(part.index(folder / "data"), windows.index())
+        scored[part] = (windows, detector.training_scores_ if part is TRAIN else detector.score_components(x))
+    run = {
+        "protocol": "subject",
+        "seed": 0,
+        "test_subjects": ["p1", "p2"],
+        "input": str(folder / "data"),
+        "versions": {"numpy": "2"},
+    }
+    write_results(folder / "results", {**run, "fingerprint": detector.data_["fingerprint"]}, scored)
+    return folder
+
+
 def close(found: np.ndarray, expected: np.ndarray) -> None:
     """Fails where scores differ by more than float32's rounding."""
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).mean()

@@ -6,7 +6,7 @@ import pytest
 
 from amsl_tf import recordings
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.recordings import check_output, cut, read_windows, write_table
+from amsl_tf.recordings import check_output, cut, read_window, read_windows, write_table
 
 
 @pytest.fixture
@@ -152,3 +152,14 @@ def test_where_scores_cannot_be_written(tmp_path):
     ):
         with pytest.raises(AMSLError, match=message):
             check_output(tmp_path / name, tmp_path / "recording.csv")
+
+
+@pytest.mark.parametrize("number", [0, 63, 64, 150])
+def test_one_window_of_many(tmp_path, rng, number):
+    rows = rng.normal(size=(16 + 3 * 150, 2)).astype(np.float32)
+    np.save(tmp_path / "recording.npy", rows)
+    row, window = read_window(tmp_path / "recording.npy", number, (16, 2), 3)
+    assert row == 3 * number
+    np.testing.assert_array_equal(window, rows[row : row + 16])
+    with pytest.raises(DataError, match=r"no window 151\. There are 151"):
+        read_window(tmp_path / "recording.npy", 151, (16, 2), 3)

@@ -12,7 +12,7 @@ from amsl_tf.errors import AMSLError
 from amsl_tf.results import evaluate_results, table, write_results
 from amsl_tf.saved import Summary
 
-RUN = {"protocol": "window", "fingerprint": "abc"}
+RUN = {"protocol": "window", "seed": 0, "input": "data", "fingerprint": "abc"}
 DETECTOR = Summary(
     DetectorConfig(), {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}}, {"fingerprint": "abc"}, {}
 )
@@ -24,13 +24,14 @@ def folder(tmp_path, rng):
     for part, activity, shift in ((TRAIN, "a01", 0.0), (TEST_NORMAL, "a01", 0.0), (TEST_ABNORMAL, "a05", 4.0)):
         windows = Windows(np.ones((50, 16, 1)), np.full(50, activity), np.repeat(["p1", "p2"], 25), np.full(50, "s01"))
         names = ("reconstruction", "nearest_normal", "right_view", "entropy")
-        scored[part] = (windows, {name: rng.normal(shift, 1.0, 50).astype(np.float32) for name in names})
+        scores = {name: rng.normal(shift, 1.0, 50).astype(np.float32) for name in names}
+        scored[part] = (windows, {**scores, "view_error": rng.uniform(size=(50, 7)).astype(np.float32)})
     write_results(tmp_path / "results", RUN, scored)
     return tmp_path / "results"
 
 
 def test_files_are_the_originals_and_the_index(folder):
-    kinds = ("loss_sum_mse", "loss_sparse", "loss_class", "score_nearest_normal")
+    kinds = ("loss_sum_mse", "loss_sparse", "loss_class", "score_nearest_normal", "view_error")
     expected = {f"{part.name}_{kind}.csv" for part in PARTS for kind in kinds} | {"index.csv", "run.json"}
     assert {item.name for item in folder.iterdir()} == expected
     assert (folder / "index.csv").read_text().splitlines()[50:52] == ["train_normal,a01,p2,s01", "normal,a01,p1,s01"]
@@ -62,8 +63,10 @@ def test_metrics_and_table(folder):
 def test_scores_survive_the_csv(folder, rng):
     """Nine digits tell every float32 from every other."""
     scores = rng.normal(size=50).astype(np.float32)
-    windows = Windows(np.ones((50, 16, 1)))
-    write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": scores})})
+    windows, errors = Windows(np.ones((50, 16, 1))), rng.normal(size=(50, 7)).astype(np.float32)
+    write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": scores, "view_error": errors})})
+    found = np.loadtxt(folder / "train_normal_view_error.csv", dtype=np.float32, delimiter=",")
+    np.testing.assert_array_equal(found, errors)
     np.testing.assert_array_equal(np.loadtxt(folder / "train_normal_loss_sum_mse.csv", dtype=np.float32), scores)
 
 

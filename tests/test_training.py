@@ -17,10 +17,10 @@ from tests.conftest import ROOT, kill_when, steps_done
 SETTINGS = {"views": ["raw", "noise"], "num_slots": 5, "mixed_precision": "off", "seed": 1}
 
 
-def fit_with_checkpoints(windows, work_dir, **settings):
+def fit_with_checkpoints(windows, work_dir, log_dir=None, **settings):
     """A training that keeps its state after every step."""
     detector = AMSLDetector(**{**SETTINGS, "epochs": 3, "batch_size": 4, **settings})
-    return detector.fit(windows, work_dir=work_dir, checkpoint_seconds=0.0)
+    return detector.fit(windows, work_dir=work_dir, log_dir=log_dir, checkpoint_seconds=0.0)
 
 
 def weights_of(detector):
@@ -30,19 +30,27 @@ def weights_of(detector):
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
 @pytest.mark.slow
 def test_killed_and_resumed_it_ends_with_the_same_weights(waves, tmp_path):
-    """Killed twice: in the middle of the first epoch, and in the middle of the second. There are 8 steps in an epoch."""
+    """Killed twice: in the middle of the first epoch, and in the middle of the second. There are 8 steps in an epoch.
+
+    TensorBoard's curves end up with one point where there is one without interruption.
+    """
     np.save(tmp_path / "windows.npy", waves)
-    work = tmp_path / "work"
+    work, logs = tmp_path / "work", tmp_path / "logs"
     for steps in (3, 11):
-        command = [sys.executable, __file__, str(tmp_path / "windows.npy"), str(work)]
+        command = [sys.executable, __file__, str(tmp_path / "windows.npy"), str(work), str(logs)]
         kill_when(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}), work, steps)
     (state,) = work.glob("*")
     assert 11 <= steps_done(state) < 24
-    resumed = fit_with_checkpoints(waves, work)
+    resumed = fit_with_checkpoints(waves, work, logs)
     uninterrupted = AMSLDetector(**SETTINGS, epochs=3, batch_size=4).fit(waves)
     for one, other in zip(weights_of(resumed), weights_of(uninterrupted), strict=True):
         np.testing.assert_array_equal(one, other)
     assert resumed.history_["val_loss"] == pytest.approx(uninterrupted.history_["val_loss"], rel=1e-6)
+    found = []
+    for file in logs.glob("*/validation/events*"):
+        for event in tf.compat.v1.train.summary_iterator(str(file)):
+            found += [event.step for value in event.summary.value if value.tag == "loss/total"]
+    assert sorted(found) == [8, 16, 24]
     resumed.discard_work()
     assert not work.exists()
 
@@ -82,18 +90,14 @@ def test_divergence_is_one_clear_error(waves):
         AMSLDetector(**SETTINGS, epochs=3, learning_rate=1e30).fit(waves)
 
 
-def test_losses_by_name_reach_tensorboard_and_the_history(waves, tmp_path):
-    detector = AMSLDetector(**SETTINGS, epochs=1).fit(waves, log_dir=tmp_path)
+def test_losses_by_name_reach_the_history(waves):
+    detector = AMSLDetector(**SETTINGS, epochs=1).fit(waves)
     names = {"loss", "reconstruction_loss", "view_probabilities_loss", "memory_entropy_loss"}
     assert detector.history_.keys() == names | {f"val_{name}" for name in names}
-    for part in ("train", "validation"):
-        (file,) = tmp_path.glob(f"{detector.data_['fingerprint']}/{part}/events*")
-        tags = {value.tag for event in tf.compat.v1.train.summary_iterator(str(file)) for value in event.summary.value}
-        assert {f"epoch_{name}" for name in names} <= tags
     weighted = {"reconstruction_loss": 1.0, "view_probabilities_loss": 1.0, "memory_entropy_loss": 0.0002}
     total = sum(weight * detector.history_[name][0] for name, weight in weighted.items())
     assert detector.history_["loss"][0] == pytest.approx(total, rel=1e-3)
 
 
 if __name__ == "__main__":
-    fit_with_checkpoints(np.load(sys.argv[1]), Path(sys.argv[2]))
+    fit_with_checkpoints(np.load(sys.argv[1]), Path(sys.argv[2]), log_dir=Path(sys.argv[3]))

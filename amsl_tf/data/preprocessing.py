@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from amsl_tf import progress
 from amsl_tf.data.dsads import ABNORMAL, AXES, CHANNEL_NAMES, CHANNELS, STEPS, find_recordings, read_recordings
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, SENSORS, ArrayWriter, write_index
@@ -27,7 +27,7 @@ def preprocess(source: Path, output: Path) -> dict[str, tuple[int, ...]]:
     of_kind = {kind: [item for item in recordings if (item.activity in ABNORMAL) == (kind == "abnormal")] for kind in GENERATED}
     with (
         atomic_folder(output, GENERATED_ENTRIES) as folder,
-        tqdm(total=sum(len(item.segments) for item in recordings), unit=" files", disable=None) as bar,
+        progress.bar(sum(len(item.segments) for item in recordings), "reading", "files") as bar,
     ):
         shapes: dict[str, tuple[int, ...]] = {}
         for kind, chosen in of_kind.items():

@@ -45,6 +45,11 @@ class Memory(keras.layers.Layer):
         read, entropy = ops.split(made, [shape[-1]], axis=-1)  # no slices: the gradient of each is padded to the whole
         return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
 
+    def attention(self, queries: Any) -> Any:
+        """How much of each slot queries (N, F) read: w of the equations above, float32 (N, K), which sums to 1 over slots."""
+        logits = ops.matmul(ops.cast(queries, "float32"), ops.transpose(ops.cast(self.slots, "float32")))
+        return ops.softmax(logits)
+
     def compute_output_spec(self, queries: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")
 

@@ -30,6 +30,7 @@ class Bank:
         offsets: float64 (M,), what is taken off the logarithm of a distance to each window.
         log_mean, log_scale: Of what the training windows' own distances come to.
         weight: Of this kind, above 0.
+        rows: int (M,), the positions of the windows among all training windows.
     """
 
     mean: np.ndarray
@@ -41,11 +42,20 @@ class Bank:
     log_mean: np.ndarray
     log_scale: np.ndarray
     weight: np.ndarray
+    rows: np.ndarray
 
     def score(self, features: tf.Tensor) -> tf.Tensor:
         """Ratings of windows by their features, float64 (N, D) to (N,)."""
-        squares = _squared_distances((features - self.mean) / self.scale, self.windows)
+        squares = self._squares(features)
         return (_relative(squares, self.groups, self.floor, self.offsets) - self.log_mean) / self.log_scale
+
+    def nearest(self, features: tf.Tensor) -> tf.Tensor:
+        """The window of the bank nearest to each window, spacing considered: float64 (N, D) to `rows`, int64 (N,)."""
+        logs = tf.math.log(tf.maximum(self._squares(features), self.floor**2)) / 2 - self.offsets
+        return tf.cast(tf.gather(self.rows, tf.argmin(logs, axis=1)), tf.int64)
+
+    def _squares(self, features: tf.Tensor) -> tf.Tensor:
+        return _squared_distances((features - self.mean) / self.scale, self.windows)
 
 
 def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
@@ -78,7 +88,7 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
     own = np.concatenate([_relative(squares, groups[chosen], floor, offsets).numpy() for squares in parts])
     log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())
     weight = np.asarray(max(followed, LEAST_WEIGHT))
-    bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight)
+    bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight, chosen)
     return bank, (own - log_mean) / log_scale
 
 

@@ -58,6 +58,16 @@ class NearestNormal:
         """What the score is the weighted mean of, float64 (N,) by kind of features."""
         return {kind: self._banks[kind].score(features) for kind, features in _features(outputs).items()}
 
+    def nearest(self, outputs: Outputs) -> tf.Tensor:
+        """The window of the bank nearest to each window, by the kind that has the most say: its position in training, (N,)."""
+        kind = max(self._banks, key=lambda kind: float(self._banks[kind].weight))
+        return self._banks[kind].nearest(_features(outputs)[kind])
+
+    @property
+    def usual_error(self) -> np.ndarray:
+        """The geometric mean of the training windows' squared errors + `LOG_FLOOR`, by view and channel: (R * C,)."""
+        return np.exp(self._banks["error"].mean)
+
     @property
     def weights(self) -> dict[str, float]:
         """Of the kinds of features, after `fit`; they need not sum to 1."""

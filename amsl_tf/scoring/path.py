@@ -1,23 +1,25 @@
 """The one way from raw windows to scores: views, scaling, network and scorers in one graph."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import keras
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
+from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.windows import chunks
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.scoring.base import Outputs, Scorer
+from amsl_tf.scoring.nearest_normal import NearestNormal
 from amsl_tf.scoring.signal import describe_signal
 from amsl_tf.transforms import Draw, make_views
 from amsl_tf.views import split_views
 
 BATCH = 64
 SCORE = "score."  # before the name of a scorer
+NEAREST = "nearest"
 LIMIT = 1e15  # of scaled values: squares of it, and what the network makes of it, stay finite in float32
 
 
@@ -66,7 +68,7 @@ class ScoringPath:
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
     def run(self, x: np.ndarray, wanted: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields what is `wanted` of windows (N, T, C), `BATCH` at a time, as float32 arrays by name.
+        """Yields what is `wanted` of windows (N, T, C), `BATCH` at a time, as arrays by name.
 
         Memory does not grow with N.
 
@@ -79,19 +81,20 @@ class ScoringPath:
                 lambda windows: self.compute(windows, wanted), input_signature=[self.signature], autograph=False
             )
         compute = self._compiled[wanted]
-        with tqdm(total=len(x), desc="scoring", unit=" windows", delay=2, disable=None) as bar:
+        with progress.bar(len(x), "scoring", "windows") as bar:
             for _, batch in chunks(x, BATCH):
                 yield {name: value.numpy() for name, value in compute(tf.convert_to_tensor(batch)).items()}
                 bar.update(len(batch))
 
     def compute(self, windows: tf.Tensor, wanted: Collection[str]) -> dict[str, tf.Tensor]:
-        """What is wanted of windows (B, T, C), float32 by name. In a compiled function nothing else is computed.
+        """What is wanted of windows (B, T, C), float32 by name unless told. A compiled function computes nothing else.
 
         Args:
             windows: Finite, within `LARGEST` of 0.
             wanted: Some of `score.NAME` (B,), of the scorer of that name; what an `Explanation` and what `Outputs` have;
                 `right_view` (B,): the summed probability of the right view; `entropy` (B,): the summed entropy of the reads.
-                The last two come only from a network with self-supervision or with memory, and are left out otherwise.
+                The last two come only from a network with self-supervision or with memory, and are left out otherwise;
+                `nearest` (B,): the position of the nearest training window, int64.
         """
         scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draw, self.config.model.views)), -LIMIT, LIMIT)
         outputs = self.network(split_views(scaled, self.config.model.views), training=False)
@@ -109,4 +112,6 @@ class ScoringPath:
         if "memory_entropy" in outputs:
             made["entropy"] = outputs["memory_entropy"]
         made |= {SCORE + name: scorer.score(seen) for name, scorer in self.scorers.items() if SCORE + name in wanted}
+        if NEAREST in wanted:
+            made[NEAREST] = cast(NearestNormal, self.scorers["nearest_normal"]).nearest(seen)
         return {name: value for name, value in made.items() if name in wanted}

@@ -40,6 +40,7 @@ def run_stages(source, folder, *protocol):
         finished = script(name, *arguments)
         assert finished.returncode == 0, finished.stderr
     assert "nearest_normal (decides)" in finished.stdout
+    assert (folder / "results/report.html").read_text().count("<svg") >= 15
     return json.loads((folder / "results/metrics.json").read_text())
 
 
@@ -91,6 +92,15 @@ def test_metrics_have_both_scores_and_every_activity_and_person(made):
         assert np.isfinite(np.loadtxt(made / f"results/{name}.csv")).all()
 
 
+def test_json_is_all_that_is_said_and_quiet_is_nothing(made):
+    arguments = ("--detector", made / "models/amsl", "--results", made / "results")
+    finished = script("evaluate", *arguments, "--json")
+    assert json.loads(finished.stdout) == json.loads((made / "results/metrics.json").read_text())
+    assert script("evaluate", *arguments, "--quiet").stdout == ""
+    assert_refused(script("evaluate", *arguments, "--quiet", "--json"), "not allowed with")
+    assert_refused(script("evaluate", "--quiet", "--detector", made / "typo"), "typo")
+
+
 @pytest.mark.slow
 def test_nothing_fitted_sees_test_windows(made, tmp_path):
     """Other test windows, other test scores, but the same detector and the same training scores to the last digit."""
@@ -107,7 +117,7 @@ def test_nothing_fitted_sees_test_windows(made, tmp_path):
         assert set(before.files) == set(after.files)
         for name in before.files:
             np.testing.assert_array_equal(before[name], after[name])
-    for kind in ("loss_sum_mse", "loss_class", "loss_sparse", "score_nearest_normal"):
+    for kind in ("loss_sum_mse", "loss_class", "loss_sparse", "score_nearest_normal", "view_error"):
         same, other = f"train_normal_{kind}.csv", f"normal_{kind}.csv"
         assert (tmp_path / "results" / same).read_text() == (made / "results" / same).read_text()
         assert (tmp_path / "results" / other).read_text() != (made / "results" / other).read_text()

@@ -31,6 +31,13 @@ def test_against_plain_float64(rng):
     np.testing.assert_allclose(entropy, -(weights * np.log(weights)).sum(-1), rtol=1e-4, atol=1e-5)
 
 
+def test_the_attention_is_what_is_read_with(rng):
+    layer, queries = memory_of(rng.normal(size=(20, 4))), rng.normal(size=(9, 4)).astype(np.float32)
+    attention = ops.convert_to_numpy(layer.attention(queries))
+    np.testing.assert_allclose(attention.sum(axis=1), np.ones(9), rtol=1e-5)
+    np.testing.assert_allclose(attention @ ops.convert_to_numpy(layer.slots), layer(queries)[0], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e3, 1e6])
 def test_entropy_and_its_gradient_are_finite_for_any_query(size, rng):
     """log(0) must not occur, however sharp the attention."""

@@ -204,3 +204,24 @@ def test_a_sensor_that_stands_still_but_for_rounding_does_not_drown_the_others(r
 def test_one_group_only_is_refused():
     with pytest.raises(DataError, match="at least two groups"):
         NearestNormal().fit(outputs_of(4), np.array(["p1"] * 4))
+
+
+@pytest.mark.parametrize("groups", [None, GROUPS[::-1]])
+def test_the_nearest_window_is_named_by_its_position_in_training(groups):
+    """Also where the bank keeps only some windows, in another order: each of those finds itself."""
+    outputs = outputs_of(40)
+    scorer = NearestNormal(bank_size=25)
+    scorer.fit(outputs, groups)
+    found = scorer.nearest(outputs).numpy()
+    itself = found == np.arange(40)
+    assert itself.sum() == len(np.unique(found)) == len(scorer.state()["error.rows"]) <= 25
+    loaded = NearestNormal(**scorer.state())
+    np.testing.assert_array_equal(loaded.nearest(outputs).numpy(), found)
+
+
+def test_the_usual_error_is_the_geometric_mean():
+    outputs = outputs_of(40)
+    scorer = NearestNormal()
+    scorer.fit(outputs)
+    expected = np.exp(np.log(outputs.error.astype(float) + 1e-7).mean(axis=0))
+    np.testing.assert_allclose(scorer.usual_error.reshape(2, 3), expected, rtol=1e-6)

@@ -232,10 +232,10 @@ def test_a_taken_port_and_a_missing_model_are_told(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--port", "70000"], "must be 0 to 65535"),
-        (["--grpc-port", "-1"], "must be 0 to 65535"),
-        (["--poll-seconds", "nan"], "must be 0.01 to 86400"),
-        (["--max-megabytes", "5000"], "must be 1 to 1024"),
+        (["--port", "70000"], "must be 0 to 65,535"),
+        (["--grpc-port", "-1"], "must be 0 to 65,535"),
+        (["--poll-seconds", "nan"], "must be 0.01 to 86,400"),
+        (["--max-megabytes", "5000"], "must be 1 to 1,024"),
         (["--max-batch", "x"], "must be a number"),
         (["--name", "a/b"], "must be a name without / and :"),
     ],

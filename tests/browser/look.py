@@ -1,0 +1,153 @@
+"""Looks at the pages as a person would: opens them in Chromium, takes screenshots, and checks what is on them.
+
+python -m tests.browser.look --report results/report.html --log-dir results/tensorboard --output screenshots
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+DESK, WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 1600, "height": 900}, {"width": 390, "height": 844}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 60_000  # milliseconds
+
+
+def find_browser() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=find_browser(), args=["--no-sandbox"])
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def opened(started: Browser, url: str, **settings) -> Iterator[Page]:
+    """A page that must not complain, nor ask for anything that is not there."""
+    context = started.new_context(**settings)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("requestfailed", lambda request: complaints.append(request.url) if request.failure != "net::ERR_ABORTED" else None)
+    try:
+        page.goto(url)
+        yield page
+        assert not complaints, complaints
+    finally:
+        context.close()
+
+
+def look_at_report(started: Browser, report: Path, output: Path) -> None:
+    """In light, in dark and on a telephone: all figures are there, nothing is wider than the screen, nothing is fetched."""
+    for name, settings in {
+        "light": {"viewport": DESK, "color_scheme": "light"},
+        "dark": {"viewport": DESK, "color_scheme": "dark"},
+        "phone": {"viewport": PHONE, "color_scheme": "light", "device_scale_factor": 2},
+    }.items():
+        asked: list[str] = []
+        with opened(started, report.resolve().as_uri(), **settings) as page:
+            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.reload()
+            assert [url for url in asked if not url.startswith(("data:", report.resolve().as_uri()))] == []
+            expect(page.get_by_role("heading", level=1)).to_be_visible()
+            for figure in (
+                "scores_nearest_normal",
+                "confusion_nearest_normal",
+                "roc",
+                "precision_recall",
+                "by_activity",
+                "views",
+            ):
+                expect(page.locator(f"#{figure} svg")).to_be_visible()
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= settings["viewport"]["width"], f"{name}: {width} pixels wide"
+            ink, paper = (page.evaluate(f"getComputedStyle(document.body).{of}") for of in ("color", "backgroundColor"))
+            assert (brightness(ink) > brightness(paper)) == (name == "dark")
+            page.screenshot(path=output / f"report-{name}.png", full_page=True)
+
+
+def brightness(colour: str) -> int:
+    return sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
+
+
+def look_at_tensorboard(started: Browser, log_dir: Path, output: Path) -> None:
+    """Curves, pictures, histograms, text, settings and slots."""
+    with tensorboard(log_dir) as url:
+        for name, (where, words) in {
+            "scalars": ("?smoothing=0&tagFilter=^loss#timeseries", ("loss/total", "loss/reconstruction")),
+            "memory": ("?smoothing=0&tagFilter=^memory_effective#timeseries", ("memory_effective_slots/global",)),
+            "gates": ("?smoothing=0&tagFilter=^fusion#timeseries", ("fusion_gate/global_raw",)),
+            "images": ("?smoothing=0&tagFilter=^windows#timeseries", ("windows/normal_1",)),
+            "histograms": ("?smoothing=0&tagFilter=^attention#timeseries", ("attention_share/global",)),
+            "text": ("#text", ("network",)),
+            "hparams": ("#hparams", ("learning_rate", "loss/total")),
+            "projector": ("#projector", ("memory_slots",)),
+        }.items():
+            with opened(started, f"{url}/{where}", viewport=WIDE) as page:
+                for word in words:
+                    expect(found(page, word)).to_be_attached(timeout=PATIENCE)
+                page.wait_for_timeout(3000)  # drawings come after words
+                page.screenshot(path=output / f"tensorboard-{name}.png")
+
+
+def found(page: Page, word: str) -> Locator:
+    """The first place of a word on the page; the projector is a page in the page, and titles of cards are cut into parts."""
+    if word == "memory_slots":
+        return page.frame_locator("iframe").frame_locator("iframe").get_by_text(word).first
+    return page.locator(f'[title="{word}"]').or_(page.get_by_text(word)).first
+
+
+@contextmanager
+def tensorboard(log_dir: Path) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", log_dir, "--port", port, "--host", "127.0.0.1"]
+    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + PATIENCE / 1000
+        while not active(url) >= {"timeseries", "text", "hparams", "projector"}:
+            assert process.poll() is None, "TensorBoard has ended"
+            assert time.monotonic() < deadline, f"TensorBoard shows only {active(url)}"
+            time.sleep(0.5)
+        yield url
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def active(url: str) -> set[str]:
+    """The tabs that have something to show; none while TensorBoard starts."""
+    try:
+        with urlopen(f"{url}/data/plugins_listing", timeout=5) as answer:
+            return {name for name, about in json.load(answer).items() if about["enabled"]}
+    except OSError:
+        return set()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    for option in ("--report", "--log-dir", "--output"):
+        parser.add_argument(option, type=Path, required=True)
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    with browser() as chromium:
+        look_at_report(chromium, arguments.report, arguments.output)
+        look_at_tensorboard(chromium, arguments.log_dir, arguments.output)

@@ -1,0 +1,43 @@
+"""The use of a memory against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from amsl_tf.monitoring.memory_usage import Reads
+
+
+def usage_of(*attention):
+    return Reads.joined([Reads.of(np.array([row], np.float32)) for row in attention])
+
+
+def test_by_hand():
+    """Of four slots two are a query's first choice, the third gets a fair share of one query, the fourth of none."""
+    reads = usage_of([0.5, 0.25, 0.25, 0.0], [0.25, 0.5, 0.125, 0.125])
+    np.testing.assert_allclose(reads.share, [0.375, 0.375, 0.1875, 0.0625])
+    np.testing.assert_array_equal(reads.dead, [False, False, False, True])
+    ln2 = np.log(2)
+    assert reads.usage() == pytest.approx(
+        {
+            "used_share": 0.5,
+            "effective_slots": np.exp(-sum(share * np.log(share) for share in (0.375, 0.375, 0.1875, 0.0625))),
+            "attention_entropy": (1.5 * ln2 + 1.75 * ln2) / 2,
+            "dead_slots": 1,
+        },
+        rel=1e-6,
+    )
+
+
+def test_the_two_ends():
+    one = usage_of([1.0, 0.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0]).usage()
+    assert one == pytest.approx({"used_share": 0.25, "effective_slots": 1, "attention_entropy": 0, "dead_slots": 3}, abs=1e-6)
+    blind = usage_of([0.25] * 4, [0.25] * 4).usage()
+    assert blind["effective_slots"] == pytest.approx(4)
+    assert blind["attention_entropy"] == pytest.approx(np.log(4))
+    assert blind["dead_slots"] == 0
+
+
+def test_parts_add_up_to_the_whole(rng):
+    attention = rng.dirichlet(np.full(6, 0.3), size=50).astype(np.float32)
+    whole = Reads.joined([Reads.of(attention)])
+    parts = Reads.joined([Reads.of(part) for part in np.split(attention, [7, 30])])
+    assert parts.usage() == pytest.approx(whole.usage(), rel=1e-5)

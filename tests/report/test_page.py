@@ -1,0 +1,104 @@
+"""report.html: one file that says what metrics.json says, and stays whole when the data are gone."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from amsl_tf.data.store import TEST_ABNORMAL
+from amsl_tf.errors import DataError
+from amsl_tf.report import write_report
+from amsl_tf.report.windows import explain_windows, open_training
+from amsl_tf.results import evaluate_results
+from amsl_tf.saved import read_summary
+
+
+def report_of(folder):
+    metrics = evaluate_results(folder / "results", read_summary(folder / "detector"))
+    return metrics, write_report(folder / "results", folder / "detector", metrics).read_text()
+
+
+@pytest.fixture(scope="module")
+def page(evaluated):
+    return report_of(evaluated)
+
+
+def test_it_says_what_the_metrics_say(page, evaluated):
+    metrics, text = page
+    for values in metrics["scores"].values():
+        for measure in ("f1", "auroc", "threshold"):
+            assert f"{values[measure]:.4f}" in text
+    decided = metrics["scores"]["nearest_normal"]
+    assert f"{100 * decided['recall_abnormal']:.1f} %" in text
+    assert f"{100 * (1 - decided['recall_normal']):.1f} %" in text
+    summary = read_summary(evaluated / "detector")
+    for known in (summary.data["sha256"], summary.data["fingerprint"], "never seen in training (p1, p2)", "num_slots"):
+        assert known in text
+
+
+def test_every_figure_is_on_the_page_and_a_file(page, evaluated):
+    _, text = page
+    names = re.findall(r'<figure id="(\w+)"', text)
+    assert len(names) == len(set(names)) == text.count("<svg")
+    assert {file.stem for file in (evaluated / "results/figures").iterdir()} == set(names)
+    assert {"scores_nearest_normal", "roc", "precision_recall", "by_activity", "by_subject", "view_errors"} <= set(names)
+    assert {"false_alarms_1", "misses_1", "losses"} <= set(names)
+
+
+def test_it_asks_for_nothing_and_runs_nothing(page):
+    _, text = page
+    assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", text)
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_a_second_report_replaces_the_figures_of_the_first_and_nothing_else(page, evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "again")
+    figures = tmp_path / "again/results/figures"
+    (figures / "misses_1.png").rename(figures / "false_alarms_3.png")
+    (figures / "mine.png").touch()
+    report_of(tmp_path / "again")
+    names = {file.name for file in figures.iterdir()}
+    assert names == {file.name for file in (evaluated / "results/figures").iterdir()} | {"mine.png"}
+
+
+def test_windows_shown_are_those_of_the_results(page, evaluated, tmp_path):
+    """The other way round, all windows are there and none is the one that was scored; with fewer, some are missing."""
+    file = TEST_ABNORMAL.file(evaluated / "data", "raw")
+    for change in (lambda x: x[::-1], lambda x: x[:1]):
+        shutil.copytree(evaluated, tmp_path / "copy", dirs_exist_ok=True)
+        np.save(tmp_path / "copy" / file.relative_to(evaluated), change(np.load(file)))
+        run = (evaluated / "results/run.json").read_text()
+        (tmp_path / "copy/results/run.json").write_text(run.replace(str(evaluated / "data"), str(tmp_path / "copy/data")))
+        _, text = report_of(tmp_path / "copy")
+        assert "The windows cannot be shown" in text
+
+
+def test_without_the_data_the_rest_is_there(evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "copy")
+    results = tmp_path / "copy/results"
+    run = (results / "run.json").read_text()
+    (results / "run.json").write_text(run.replace(str(evaluated / "data"), str(tmp_path / "gone")))
+    _, text = report_of(tmp_path / "copy")
+    assert "The windows cannot be shown" in text
+    assert "gone" in text
+    assert 'id="roc"' in text
+
+
+def test_other_training_windows_are_refused(detector, waves, tmp_path):
+    np.save(tmp_path / "same.npy", waves)
+    np.save(tmp_path / "other.npy", waves + 1)
+    assert open_training(tmp_path / "same.npy", detector).shape == waves.shape
+    for name in ("other.npy", "typo.npy"):
+        with pytest.raises(DataError, match=rf"{name}: .*Name the normal windows that the detector was trained on"):
+            open_training(tmp_path / name, detector)
+
+
+def test_the_channel_that_was_changed_is_the_worst_and_the_window_finds_itself(detector, waves):
+    changed = waves[5:7].copy()
+    changed[1, :, 1] += 20
+    first, second = explain_windows(detector, changed, waves)
+    assert second.worst[0] == "y"
+    assert first.nearest == 5
+    assert "times the usual error" in second.figure.axes[0].get_title(loc="left")
