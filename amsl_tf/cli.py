@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,6 +145,7 @@ def run(main: Callable[[], None], if_interrupted: str = "") -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is not an error to tell of
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("amsl_tf").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts: boxes in a PNG, words on the page
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what is half-written is removed then, too
     try:
         main()

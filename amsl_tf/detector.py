@@ -14,7 +14,7 @@ from amsl_tf import __version__, saved
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.data.windows import Windows, check_labels, check_windows
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.fitting import fit_network
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models.amsl import build_amsl
@@ -104,6 +104,17 @@ class AMSLDetector:
             raise AMSLError(
                 f"channel_names must name every channel. Received: {len(self.config.channel_names)} names, {shape[1]} channels."
             )
+        if abnormal is not None:
+            try:
+                abnormal = check_windows(Windows.of(abnormal).x, shape)
+            except DataError as error:
+                raise DataError(f"abnormal: {error}") from error
+        if work_dir is not None and log_dir is not None:
+            work, logs = Path(work_dir).resolve(), Path(log_dir).resolve()
+            if work in (logs, *logs.parents):
+                raise AMSLError(
+                    f"{log_dir}: lies in the folder of the training's state, which is removed. Name another log_dir."
+                )
         fitted = fit_network(
             self.config,
             x,
@@ -112,7 +123,7 @@ class AMSLDetector:
             weights=weights,
             work_dir=work_dir,
             log_dir=log_dir,
-            abnormal=None if abnormal is None else check_windows(abnormal, shape),
+            abnormal=abnormal,
             checkpoint_seconds=checkpoint_seconds,
         )
         scoring_network = self._scoring_network(shape)

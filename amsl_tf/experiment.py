@@ -75,7 +75,7 @@ def train_detector(
         for part, of_part in parts.items()
     }
     run = {
-        "input": str(source),
+        "input": str(source.resolve()),
         **split,
         "detector": str(detector),
         "fingerprint": fitted.data_["fingerprint"],

@@ -50,6 +50,7 @@ STYLE = {
     "svg.fonttype": "none",  # words stay words: small, and found by a search
     "axes.prop_cycle": cycler(color=CYCLE),
 }
+LONGEST = 38  # letters of a name
 MANY = 400  # points of a curve that are drawn
 SMALLEST = (400, 700)  # height and width of a mosaic, in pixels
 
@@ -107,15 +108,15 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def _plain(words: str) -> str:
-    """Words of a user, which Matplotlib is not to take for a formula."""
-    return words.replace("$", r"\$")
+    """Words of a user, as many as there is room for, which Matplotlib is not to take for a formula."""
+    return (words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…").replace("$", r"\$")
 
 
 @_styled
 def score_histogram(scores: Mapping[str, np.ndarray], threshold: float, title: str) -> Figure:
     """How scores (N,) of one or two kinds of windows, normal ones first, lie beside the threshold."""
     figure, axis = _panels()
-    together = np.concatenate(list(scores.values()))
+    together = np.concatenate(list(scores.values())).astype(float)
     low, high = together.min(), together.max()
     logarithmic = low > 0 and high > 50 * np.median(together)
     edges = np.geomspace(low, high, 61) if logarithmic else np.linspace(low, high, 61)
@@ -193,8 +194,9 @@ def rates(found: Mapping[str, Mapping[str, Mapping[str, float]]], title: str) ->
         texture = "//" if kind == "abnormal" else ""
         axis.barh(place, share, color=NORMAL if kind == "normal" else ABNORMAL, alpha=0.75, hatch=texture, height=0.75)
         axis.text(share + 1, place, f"{share:.1f}", va="center", fontsize=8)
-    axis.set(yticks=range(len(rows)), yticklabels=[_plain(f"{label}, {kind}") for label, kind, _ in rows], title=title)
+    axis.set(yticks=range(len(rows)), yticklabels=[f"{_plain(label)}, {kind}" for label, kind, _ in rows], title=title)
     axis.set(xlim=(0, 112), xticks=range(0, 101, 25), xlabel="flagged, %")
+    axis.tick_params(axis="y", labelsize=7.5)
     axis.invert_yaxis()
     return figure
 
@@ -249,7 +251,7 @@ def explanation(
     made: np.ndarray,
     nearest: np.ndarray | None,
     *,
-    channels: Mapping[int, str],
+    channels: Mapping[int, tuple[str, float]],
     time_error: np.ndarray,
     view_error: Mapping[str, float],
     made_of: str = "raw",
@@ -259,7 +261,7 @@ def explanation(
     Args:
         x, made: The window and its reconstruction, (T, C).
         nearest: The nearest normal window (T, C), if it is known.
-        channels: Titles of the channels to show, by number.
+        channels: To show, by number: the name, and the error in multiples of what is usual.
         time_error: (T,).
         view_error: Of each view by name, in multiples of what is usual.
         made_of: The view that the reconstruction is one of.
@@ -268,12 +270,12 @@ def explanation(
     label = "reconstruction" if made_of == "raw" else f"reconstruction, {made_of}"
     heights = [1.0] * count + [0.7, 0.35 + 0.16 * len(view_error)]
     figure, axes = _panels(count + 2, height=1.15 * sum(heights) + 0.9, gridspec_kw={"height_ratios": heights})
-    for axis, (channel, title) in zip(axes, channels.items(), strict=False):
+    for axis, (channel, (name, ratio)) in zip(axes, channels.items(), strict=False):
         if nearest is not None:
             axis.plot(nearest[:, channel], color=NORMAL, linewidth=1, linestyle=":", label="nearest normal window")
         axis.plot(x[:, channel], color=INK, linewidth=1, label="this window")
         axis.plot(made[:, channel], color=ABNORMAL, linewidth=1, linestyle="--", label=label)
-        axis.set_title(_plain(title), fontsize=9)
+        axis.set_title(f"{_plain(name)}: {ratio:.3g} times the usual error", fontsize=9)
         axis.sharex(axes[0])
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7.5)
     over_time, by_view = axes[count:]

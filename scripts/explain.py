@@ -4,11 +4,13 @@ import logging
 import sys
 from pathlib import Path
 
+import numpy as np
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
 from amsl_tf import cli
 from amsl_tf.data.files import atomic_file
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.threshold import is_abnormal
 
 log = logging.getLogger("amsl_tf")
@@ -29,6 +31,9 @@ def main() -> None:
     if arguments.output.suffix not in FORMATS:
         parser.error(f"argument --output: must end in {', '.join(FORMATS)}, not {arguments.output}")
 
+    if arguments.output.is_dir():
+        parser.error(f"argument --output: {arguments.output} is a folder, name a file")
+
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.recordings import check_input, read_window
     from amsl_tf.report.windows import explain_windows, open_training
@@ -37,9 +42,11 @@ def main() -> None:
     detector = AMSLDetector.load(arguments.detector)
     how = (arguments.stride, arguments.columns, arguments.header)
     row, window = read_window(arguments.input, arguments.window, detector.window_shape, *how)
+    if not np.isfinite(window).all():
+        raise DataError(f"{arguments.input}: window {arguments.window} holds NaN or infinity. Fill the gap first.")
     try:
         training = open_training(arguments.training or TRAINING, detector)
-    except AMSLError as error:
+    except (AMSLError, OSError) as error:
         if arguments.training is not None:
             raise
         training = None

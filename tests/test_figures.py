@@ -70,12 +70,16 @@ def test_a_mosaic_has_the_views_in_columns_and_is_brightest_where_the_error_is()
 
 def test_an_explanation_shows_the_worst_channels_and_the_nearest_window(rng):
     x, made, nearest = rng.normal(size=(3, 24, 4))
-    shown = {"channels": {2: "third", 0: "first"}, "time_error": np.ones(24), "view_error": {"raw": 1.5, "noise": 0.5}}
+    shown = {
+        "channels": {2: ("third", 2.5), 0: ("first", 1.5)},
+        "time_error": np.ones(24),
+        "view_error": {"raw": 1.5, "noise": 0.5},
+    }
     figure = figures.explanation(x, made, nearest, **shown)
     lines = [line.get_ydata() for line in figure.axes[0].lines]
     for found, expected in zip(lines, (nearest, x, made), strict=True):
         np.testing.assert_array_equal(found, expected[:, 2])
-    assert "third" in words(figure)
+    assert "third: 2.5 times the usual error" in words(figure)
     assert len(figures.explanation(x, made, None, **shown).axes[0].lines) == 2
 
 
@@ -95,6 +99,14 @@ def test_svg_takes_its_colours_from_the_page_and_asks_for_nothing(scores):
 def test_words_of_a_user_are_no_formulas():
     found = {"cost $\\foo$": {"normal": {"windows": 2, "flagged": 0.5}}}
     assert "cost $\\foo$, normal" in figures.svg(figures.rates(found, "title"), "rates")
+
+
+def test_long_names_leave_room_for_the_bars():
+    found = {"x" * 200: {"normal": {"windows": 2, "flagged": 0.5}}, "b": {"normal": {"windows": 2, "flagged": 0.5}}}
+    figure = figures.rates(found, "title")
+    figures.png(figure)
+    assert figure.axes[0].get_position().width > 0.3
+    assert "…, normal" in words(figure)
 
 
 def test_files_are_png(scores):

@@ -49,7 +49,7 @@ def write_projector(folder: Path, name: str, points: np.ndarray, about: Mapping[
         np.savetxt(file, points, fmt="%.5g", delimiter="\t")
     with atomic_file(folder / f"{name}_about.tsv") as file:
         rows = zip(*about.values(), strict=True)
-        file.write_text("".join("\t".join(row) + "\n" for row in (tuple(about), *rows)))
+        file.write_text("".join("\t".join(row) + "\n" for row in (tuple(about), *rows)), encoding="utf-8")
     with atomic_file(folder / PROJECTOR) as file:  # last: what it names is there before it
         file.write_text(
             f'embeddings {{\n  tensor_name: "{name}"\n  tensor_path: "{name}.tsv"\n  metadata_path: "{name}_about.tsv"\n}}\n'

@@ -17,6 +17,7 @@ from amsl_tf.results import ADVICE, FIGURES, REPORT, SHOWN, Tested, read_results
 from amsl_tf.saved import Summary, read_summary
 from amsl_tf.threshold import is_abnormal
 
+LABELS = 40  # activities or people in a figure
 NAMES = {"nearest_normal": "nearest normal", "reconstruction": "reconstruction"}
 MEASURES = {
     "f1": "F1",
@@ -93,7 +94,7 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
         else:  # of an earlier report
             (results / place).unlink(missing_ok=True)
     with atomic_file(results / REPORT) as file:
-        file.write_text(page)
+        file.write_text(page, encoding="utf-8")
     return results / REPORT
 
 
@@ -123,10 +124,22 @@ def _counts(tested: Tested, summary: Summary, name: str) -> np.ndarray:
 def _rates(metrics: Mapping[str, Any], decides: str) -> Iterator[Drawn]:
     for by, title in (("activity", "Flagged by activity"), ("subject", "Flagged by person")):
         labels = metrics["scores"][decides][f"by_{by}"]
-        found = {f"{label} {ACTIVITIES.get(label, '')}".strip(): kinds for label, kinds in labels.items()}
-        yield Drawn(
-            f"by_{by}", "Orange: abnormal windows, found. Blue: normal windows, false alarms.", figures.rates(found, title)
-        )
+        if not any(labels):  # not known of any window
+            continue
+        caption = "Orange: abnormal windows, found. Blue: normal windows, false alarms."
+        shown = sorted(labels, key=lambda label: -_mistakes(labels[label]))[:LABELS]
+        if len(shown) < len(labels):
+            caption += f" Those {LABELS} of {len(labels)} with the largest share of mistakes."
+        found = {_words(label) or "(unknown)": kinds for label, kinds in labels.items() if label in shown}
+        yield Drawn(f"by_{by}", caption, figures.rates(found, title))
+
+
+def _mistakes(kinds: Mapping[str, Mapping[str, float]]) -> float:
+    return max(of["flagged"] if kind == "normal" else 1 - of["flagged"] for kind, of in kinds.items())
+
+
+def _words(label: str) -> str:
+    return f"{label} {ACTIVITIES.get(label, '')}".strip()
 
 
 def _views(tested: Tested, summary: Summary) -> Drawn:
@@ -198,26 +211,25 @@ def _windows(
     fitted, source = AMSLDetector.load(detector), Path(tested.run["input"])
     try:
         training = open_training(TRAIN.file(source, "raw"), fitted)
-        windows = np.stack([_open(source, tested, place) for place in places])
-    except AMSLError as error:
+        windows = np.stack([_open(source, tested, place, fitted.window_shape) for place in places])
+        explained = explain_windows(fitted, windows, training)
+    except (AMSLError, OSError) as error:
         return {}, str(error)
-    explained = explain_windows(fitted, windows, training)
     if not np.allclose([one.score for one in explained], tested.scores[decides][places], rtol=1e-3, atol=1e-3):
         return {}, f"{source}: the test windows are not those of these results. {ADVICE}"
     drawn: dict[str, list[Drawn]] = {kind: [] for kind in wrong}
     kinds = (kind for kind, of_kind in wrong.items() for _ in of_kind)
     for kind, place, one in zip(kinds, places, explained, strict=True):
-        activity = tested.activity[place]
-        about = (f"{activity} {ACTIVITIES.get(activity, '')}".strip(), tested.subject[place], tested.segment[place])
+        about = (_words(tested.activity[place]), tested.subject[place], tested.segment[place])
         caption = f"{', '.join(filter(None, about))}: score {one.score:.4g}. Worst: {', '.join(one.worst)}."
         drawn[kind].append(Drawn(f"{kind}_{len(drawn[kind]) + 1}", caption, one.figure))
     return drawn, ""
 
 
-def _open(source: Path, tested: Tested, place: int) -> np.ndarray:
-    """A test window (T, C). Raises DataError where it is not there."""
+def _open(source: Path, tested: Tested, place: int, shape: tuple[int, int]) -> np.ndarray:
+    """A test window, (T, C). Raises DataError where there is no such window."""
     part = TEST_ABNORMAL if tested.abnormal[place] else TEST_NORMAL
-    array = open_array(part.file(source, "raw"), ADVICE)
-    if len(array) <= tested.row[place]:
-        raise DataError(f"{part.file(source, 'raw')}: there are only {len(array)} windows. {ADVICE}")
-    return array[tested.row[place]]
+    array, row = open_array(part.file(source, "raw"), ADVICE), tested.row[place]
+    if array.shape[1:] != shape or len(array) <= row:
+        raise DataError(f"{part.file(source, 'raw')}: expected more than {row} windows {shape}, found {array.shape}. {ADVICE}")
+    return array[row]

@@ -68,7 +68,7 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
             x,
             explanation.reconstruction[row, 0],
             None if training is None else training[nearest[row]],
-            channels={place: f"{channels[place]}: {ratios[place]:.3g} times the usual error" for place in worst},
+            channels={place: (channels[place], float(ratios[place])) for place in worst},
             time_error=explanation.time_error[row],
             view_error=dict(zip(views, of_views.tolist(), strict=True)),
             made_of=views[0],

@@ -18,6 +18,7 @@ def made(detector, waves, tmp_path_factory):
     np.save(folder / "training.npy", waves)
     strange = waves[:3].copy()
     strange[1, :, 2] += 9
+    strange[2, 3, 1] = np.nan
     np.save(folder / "windows.npy", strange)
     return folder
 
@@ -49,6 +50,7 @@ def test_without_the_training_windows(made):
     ("arguments", "message"),
     [
         (["--window", 3], "there is no window 3. There are 3, counted from 0."),
+        (["--window", 2], "windows.npy: window 2 holds NaN or infinity"),
         (["--window", -1], "must be 0 to 1,000,000,000,000"),
         (["--window", 0, "--training", "typo.npy"], "typo.npy: not found. Name the normal windows"),
         (["--window", 0, "--output", "explanation.txt"], "must end in .png, .svg, .pdf"),

@@ -173,3 +173,14 @@ def test_without_memory_and_self_supervision_there_is_less_to_show(waves, tmp_pa
     points = read(tmp_path / plain.data_["fingerprint"] / "validation")
     assert last(points["loss/total"]) == pytest.approx(float(last(points["loss/reconstruction"])))
     assert not any(tag.startswith(("memory", "fusion", "slots")) for tag in points)
+
+
+def test_curves_are_not_kept_where_the_state_is_removed(waves, tmp_path):
+    for logs in (tmp_path, tmp_path / "logs"):
+        with pytest.raises(AMSLError, match="Name another log_dir"):
+            AMSLDetector(**SETTINGS, epochs=1).fit(waves, work_dir=tmp_path, log_dir=logs)
+
+
+def test_abnormal_windows_are_checked_and_named(waves):
+    with pytest.raises(AMSLError, match=r"abnormal: windows must have shape \(N, 24, 3\)"):
+        AMSLDetector(**SETTINGS, epochs=1).fit(waves, abnormal=waves[:, :20])

@@ -9,6 +9,7 @@ import pytest
 from amsl_tf.data.store import TEST_ABNORMAL
 from amsl_tf.errors import DataError
 from amsl_tf.report import write_report
+from amsl_tf.report.page import _rates
 from amsl_tf.report.windows import explain_windows, open_training
 from amsl_tf.results import evaluate_results
 from amsl_tf.saved import read_summary
@@ -66,7 +67,7 @@ def test_a_second_report_replaces_the_figures_of_the_first_and_nothing_else(page
 def test_windows_shown_are_those_of_the_results(page, evaluated, tmp_path):
     """The other way round, all windows are there and none is the one that was scored; with fewer, some are missing."""
     file = TEST_ABNORMAL.file(evaluated / "data", "raw")
-    for change in (lambda x: x[::-1], lambda x: x[:1]):
+    for change in (lambda x: x[::-1], lambda x: x[:1], lambda x: x[:, :20], lambda x: np.full_like(x, np.nan)):
         shutil.copytree(evaluated, tmp_path / "copy", dirs_exist_ok=True)
         np.save(tmp_path / "copy" / file.relative_to(evaluated), change(np.load(file)))
         run = (evaluated / "results/run.json").read_text()
@@ -102,3 +103,13 @@ def test_the_channel_that_was_changed_is_the_worst_and_the_window_finds_itself(d
     assert second.worst[0] == "y"
     assert first.nearest == 5
     assert "times the usual error" in second.figure.axes[0].get_title(loc="left")
+
+
+def test_labels_that_are_not_known_or_too_many():
+    rates = {"normal": {"windows": 2, "flagged": 0.5}}
+    many = {f"p{number}": rates for number in range(60)} | {"worst": {"normal": {"windows": 2, "flagged": 1.0}}}
+    values = {"by_activity": {"": rates}, "by_subject": many}
+    (drawn,) = _rates({"scores": {"nearest_normal": values}}, "nearest_normal")
+    assert drawn.name == "by_subject"
+    assert "Those 40 of 61" in drawn.caption
+    assert "worst, normal" in [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
