@@ -35,7 +35,7 @@ FIGURES = {
     for name in (
         *(f"{kind}_{score}" for score in SCORES for kind in ("scores", "confusion")),
         *("roc", "precision_recall", "by_activity", "by_subject", "view_errors", "losses", "fusion_gate"),
-        *(f"memory_{measure}" for measure in ("effective_slots", "used_share", "attention_entropy", "dead_slots")),
+        *(f"memory_{measure}" for measure in ("effective_slots", "used_share", "attention_entropy")),
         *(f"{kind}_{number}" for kind in ("false_alarms", "misses") for number in range(1, SHOWN + 1)),
     )
 }

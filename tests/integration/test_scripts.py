@@ -92,6 +92,7 @@ def test_metrics_have_both_scores_and_every_activity_and_person(made):
         assert np.isfinite(np.loadtxt(made / f"results/{name}.csv")).all()
 
 
+@pytest.mark.slow
 def test_json_is_all_that_is_said_and_quiet_is_nothing(made):
     arguments = ("--detector", made / "models/amsl", "--results", made / "results")
     finished = script("evaluate", *arguments, "--json")

@@ -61,6 +61,7 @@ def test_a_point_is_the_mean_since_the_last_one():
     )
 
 
+@pytest.mark.slow
 def test_points_within_an_epoch_and_after_an_interruption(waves, tmp_path, monkeypatch):
     """7 batches an epoch, the last of 2 windows, a point every 3; stopped after 10 batches, 9 of which are kept."""
     monkeypatch.setattr(monitor, "EVERY", 3)
@@ -94,6 +95,7 @@ def stop_after(monkeypatch, steps, kept):
     monkeypatch.setattr(training._State, "on_train_batch_end", stop)
 
 
+@pytest.mark.slow
 def test_what_is_monitored_only_since_an_interruption_is_no_history(waves, tmp_path, monkeypatch):
     settings = {**SETTINGS, "epochs": 2}
     with monkeypatch.context() as patched:
@@ -161,6 +163,7 @@ def test_pictures_scores_settings_and_slots(logged):
     assert (folder / "memory_slots_about.tsv").read_text().startswith("memory\tslot\tshare\tstate\n")
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_the_curves_of_the_first(waves, tmp_path):
     for _ in range(2):
         detector = AMSLDetector(**SETTINGS, epochs=1).fit(waves, log_dir=tmp_path)

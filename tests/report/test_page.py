@@ -54,6 +54,7 @@ def test_it_asks_for_nothing_and_runs_nothing(page):
     assert "&lt;script&gt;alert(1)" in text
 
 
+@pytest.mark.slow
 def test_a_second_report_replaces_the_figures_of_the_first_and_nothing_else(page, evaluated, tmp_path):
     shutil.copytree(evaluated, tmp_path / "again")
     figures = tmp_path / "again/results/figures"
@@ -64,6 +65,7 @@ def test_a_second_report_replaces_the_figures_of_the_first_and_nothing_else(page
     assert names == {file.name for file in (evaluated / "results/figures").iterdir()} | {"mine.png"}
 
 
+@pytest.mark.slow
 def test_windows_shown_are_those_of_the_results(page, evaluated, tmp_path):
     """The other way round, all windows are there and none is the one that was scored; with fewer, some are missing."""
     file = TEST_ABNORMAL.file(evaluated / "data", "raw")
