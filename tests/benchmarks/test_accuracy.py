@@ -125,7 +125,7 @@ def test_a_trained_network_is_not_trained_again(generated, monkeypatch):
     file = generated / "results/one.window.0.json"
     first = file.read_text()
     file.unlink()
-    monkeypatch.setattr("amsl_tf.detector.train", lambda *_, **__: pytest.fail("it was trained again"))
+    monkeypatch.setattr("amsl_tf.fitting.train", lambda *_, **__: pytest.fail("it was trained again"))
     run(generated, only=["one", "small"])
     assert file.read_text() == first
     assert (generated / "results/small.window.0.json").exists()

@@ -72,7 +72,7 @@ def look_at_report(started: Browser, report: Path, output: Path) -> None:
                 "roc",
                 "precision_recall",
                 "by_activity",
-                "views",
+                "view_errors",
             ):
                 expect(page.locator(f"#{figure} svg")).to_be_visible()
             width = page.evaluate("document.documentElement.scrollWidth")
