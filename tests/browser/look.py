@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 DESK, WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 1600, "height": 900}, {"width": 390, "height": 844}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 180_000  # milliseconds, for machines that do other work, too
+expect.set_options(timeout=PATIENCE)
 
 
 def find_browser() -> str | None:
@@ -40,6 +41,7 @@ def browser() -> Iterator[Browser]:
 def opened(started: Browser, url: str, **settings) -> Iterator[Page]:
     """A page that must not complain, nor ask for anything that is not there."""
     context = started.new_context(**settings)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     complaints: list[str] = []
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
@@ -101,7 +103,7 @@ def look_at_tensorboard(started: Browser, log_dir: Path, output: Path) -> None:
         }.items():
             with opened(started, f"{url}/{where}", viewport=WIDE) as page:
                 for word in words:
-                    expect(found(page, word)).to_be_attached(timeout=PATIENCE)
+                    expect(found(page, word)).to_be_attached()
                 page.wait_for_timeout(3000)  # drawings come after words
                 page.screenshot(path=output / f"tensorboard-{name}.png")
 
