@@ -98,10 +98,8 @@ def svg(figure: Figure, name: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text, count=2)
-    used = set(re.findall(r"#([\w-]+)", text))
-    text = re.sub(
-        r' id="([\w.-]+)"', lambda found: found[0] if found[1] in used else "", text
-    )  # they are the same in every figure
+    used = set(re.findall(r"#([\w-]+)", text))  # the other ids are the same in every figure
+    text = re.sub(r' id="([\w.-]+)"', lambda found: found[0] if found[1] in used else "", text)
     for word, colour in {"ink": INK, **COLOURS}.items():
         text = text.replace(colour, f"var(--{word})")
     return text
@@ -131,40 +129,50 @@ def score_histogram(scores: Mapping[str, np.ndarray], threshold: float, title: s
     return figure
 
 
-@_styled
 def roc(scores: Mapping[str, np.ndarray], abnormal: np.ndarray, thresholds: Mapping[str, float]) -> Figure:
     """Found share over false alarms for every threshold, a curve for each score (N,); a dot where the threshold is."""
-    figure, axis = _panels()
+    curves = {}
     for name, values in scores.items():
-        false, found, _ = roc_curve(abnormal, values)
         flagged = is_abnormal(values, thresholds[name])
-        _curve(axis, false, found, (flagged[~abnormal].mean(), flagged[abnormal].mean()), name)
-    axis.plot([0, 1], [0, 1], color=INK, linewidth=0.6, linestyle=":")
-    axis.set(xlabel="false alarms: share of normal windows", ylabel="found: share of abnormal windows", title="ROC")
-    axis.legend(loc="lower right")
-    return figure
+        curves[name] = (*roc_curve(abnormal, values)[:2], (flagged[~abnormal].mean(), flagged[abnormal].mean()))
+    words = {"xlabel": "false alarms: share of normal windows", "ylabel": "found: share of abnormal windows", "title": "ROC"}
+    return _curves(curves, blind=(0, 1), legend="lower right", **words)
 
 
-@_styled
 def precision_recall(scores: Mapping[str, np.ndarray], abnormal: np.ndarray, thresholds: Mapping[str, float]) -> Figure:
     """Right share of the alarms over the found share, a curve for each score (N,); a dot where the threshold is."""
-    figure, axis = _panels()
+    curves = {}
     for name, values in scores.items():
         precision, recall, _ = precision_recall_curve(abnormal, values)
         flagged = is_abnormal(values, thresholds[name])
         right = abnormal[flagged].mean() if flagged.any() else 1.0  # as the curve ends
-        _curve(axis, recall, precision, (flagged[abnormal].mean(), right), name)
-    axis.axhline(np.mean(abnormal), color=INK, linewidth=0.6, linestyle=":")
-    axis.set(xlabel="found: share of abnormal windows", ylabel="share of alarms that are right", title="Precision and recall")
-    axis.set_ylim(0, 1.02)
-    axis.legend(loc="lower left")
+        curves[name] = (recall, precision, (flagged[abnormal].mean(), right))
+    words = {
+        "xlabel": "found: share of abnormal windows",
+        "ylabel": "share of alarms that are right",
+        "title": "Precision and recall",
+    }
+    return _curves(curves, blind=(abnormal.mean(), abnormal.mean()), legend="lower left", ylim=(0, 1.02), **words)
+
+
+@_styled
+def _curves(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, tuple[float, float]]],
+    *,
+    blind: tuple[float, float],
+    legend: str,
+    **settings: Any,
+) -> Figure:
+    """Curves (x, y, dot) by name, and what blind guessing would reach: a line from x = 0 to 1, by its ends."""
+    figure, axis = _panels()
+    for name, (x, y, dot) in curves.items():
+        some = np.unique(np.linspace(0, len(x) - 1, MANY).astype(int))
+        (line,) = axis.plot(x[some], y[some], label=name)
+        axis.plot(*dot, "o", color=line.get_color())
+    axis.plot([0, 1], blind, color=INK, linewidth=0.6, linestyle=":")
+    axis.set(**settings)
+    axis.legend(loc=legend)
     return figure
-
-
-def _curve(axis: Any, x: np.ndarray, y: np.ndarray, dot: tuple[float, float], label: str) -> None:
-    some = np.unique(np.linspace(0, len(x) - 1, MANY).astype(int))
-    (line,) = axis.plot(x[some], y[some], label=label)
-    axis.plot(*dot, "o", color=line.get_color())
 
 
 @_styled

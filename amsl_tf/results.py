@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from amsl_tf.data.dsads import ACTIVITIES
+from amsl_tf.data.dsads import titled
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, Part, read_index, write_index
 from amsl_tf.data.windows import Windows
@@ -29,6 +29,15 @@ ENDINGS = {
 }
 SCORES = ("reconstruction", "nearest_normal")
 RUN, INDEX, METRICS, REPORT = "run.json", "index.csv", "metrics.json", "report.html"
+MEASURES = {  # what both the table and the report say of a score
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "threshold": "threshold",
+}
 SHOWN = 3  # false alarms, and misses
 FIGURES = {
     name: f"figures/{name}.png"
@@ -151,18 +160,17 @@ def evaluate_results(folder: Path, detector: Summary) -> dict[str, Any]:
 def table(metrics: Mapping[str, Any]) -> str:
     """The metrics as text: one row a score, then the flagged share of every activity and person."""
     scores: dict[str, Any] = metrics["scores"]
-    columns = ("f1", "accuracy", "precision", "recall", "auroc", "average_precision", "threshold")
-    rows = [["score", *columns]]
+    rows = [["score", *MEASURES]]
     for name, values in scores.items():
         marked = f"{name} (decides)" if name == metrics["decides"] else name
-        rows.append([marked, *(f"{values[column]:.4f}" for column in columns)])
+        rows.append([marked, *(f"{values[column]:.4f}" for column in MEASURES)])
     lines = [f"protocol: {metrics['protocol']}, each window scored alone", "", *_aligned(rows, left=1)]
     for by in ("by_activity", "by_subject"):
         rows = [["flagged, %", "", "windows", *scores]]
         for label, classes in next(iter(scores.values()))[by].items():
             for kind, counted in classes.items():
                 shares = (f"{100 * values[by][label][kind]['flagged']:.1f}" for values in scores.values())
-                rows.append([f"{label} {ACTIVITIES.get(label, '')}".rstrip(), kind, f"{counted['windows']:,}", *shares])
+                rows.append([titled(label), kind, f"{counted['windows']:,}", *shares])
         lines += ["", *_aligned(rows, left=2)]
     return "\n".join(lines)
 

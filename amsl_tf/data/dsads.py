@@ -51,6 +51,11 @@ _AHEAD = 8  # recordings parsed ahead of the reader: keeps the threads busy and 
 NORMAL = tuple(activity for activity in ACTIVITIES if activity not in ABNORMAL)
 
 
+def titled(label: str) -> str:
+    """An activity with what it is, as in `a05 ascending stairs`; any other label as it is."""
+    return f"{label} {ACTIVITIES.get(label, '')}".rstrip()
+
+
 @dataclass(frozen=True)
 class Recording:
     """The segments of one person at one activity; `segments` are names without `.txt`, in order."""

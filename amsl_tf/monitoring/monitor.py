@@ -124,7 +124,7 @@ class Monitor(keras.callbacks.Callback):
             tf.summary.scalar("training/monitoring_share", self._spent / (time.perf_counter() - self._started))
 
     def finish(self, scores: Mapping[str, np.ndarray], thresholds: Mapping[str, float]) -> None:
-        """Writes how the scores of the windows held back lie beside the thresholds (N,), and closes the files."""
+        """Writes how the scores (N,) of the windows held back lie beside the thresholds, and closes the files."""
         last = self._step + 1  # of what a later start at this step must forget
         with self._writing():
             with self._validation.as_default(step=last):

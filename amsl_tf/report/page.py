@@ -9,25 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amsl_tf import figures
-from amsl_tf.data.dsads import ACTIVITIES
+from amsl_tf.data.dsads import titled
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.store import TEST_ABNORMAL, TEST_NORMAL, TRAIN, open_array
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.results import ADVICE, FIGURES, REPORT, SHOWN, Tested, read_results
+from amsl_tf.results import ADVICE, FIGURES, MEASURES, REPORT, SHOWN, Tested, read_results
 from amsl_tf.saved import Summary, read_summary
 from amsl_tf.threshold import is_abnormal
 
 LABELS = 40  # activities or people in a figure
 NAMES = {"nearest_normal": "nearest normal", "reconstruction": "reconstruction"}
-MEASURES = {
-    "f1": "F1",
-    "accuracy": "accuracy",
-    "precision": "precision",
-    "recall": "recall",
-    "auroc": "AUROC",
-    "average_precision": "average precision",
-    "threshold": "threshold",
-}
 
 
 class Drawn(NamedTuple):
@@ -81,7 +72,6 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
         sections=sections,
         wrong={name: len(places) for name, places in wrong.items()},
         unseen=unseen,
-        activities=ACTIVITIES,
         run=tested.run,
         data=summary.data,
         settings=summary.config.flat(),
@@ -130,16 +120,12 @@ def _rates(metrics: Mapping[str, Any], decides: str) -> Iterator[Drawn]:
         shown = sorted(labels, key=lambda label: -_mistakes(labels[label]))[:LABELS]
         if len(shown) < len(labels):
             caption += f" Those {LABELS} of {len(labels)} with the largest share of mistakes."
-        found = {_words(label) or "(unknown)": kinds for label, kinds in labels.items() if label in shown}
+        found = {titled(label) or "(unknown)": kinds for label, kinds in labels.items() if label in shown}
         yield Drawn(f"by_{by}", caption, figures.rates(found, title))
 
 
 def _mistakes(kinds: Mapping[str, Mapping[str, float]]) -> float:
     return max(of["flagged"] if kind == "normal" else 1 - of["flagged"] for kind, of in kinds.items())
-
-
-def _words(label: str) -> str:
-    return f"{label} {ACTIVITIES.get(label, '')}".strip()
 
 
 def _views(tested: Tested, summary: Summary) -> Drawn:
@@ -152,10 +138,8 @@ def _views(tested: Tested, summary: Summary) -> Drawn:
 
 
 def _training(history: Mapping[str, list[float]]) -> Iterator[Drawn]:
-    losses = {name.removesuffix("_loss"): history[name] for name in ("loss", "val_loss") if name in history}
-    if losses:
-        renamed = {"loss": "training", "val": "held back"}
-        shown = {renamed[name]: values for name, values in losses.items()}
+    shown = {title: history[name] for name, title in (("loss", "training"), ("val_loss", "held back")) if name in history}
+    if shown:
         caption = "The objective at the end of each epoch. The weights of the lowest orange point are the detector's."
         yield Drawn("losses", caption, figures.over_epochs(shown, "Losses", "objective"))
     for prefix, title, label, caption in (
@@ -220,7 +204,7 @@ def _windows(
     drawn: dict[str, list[Drawn]] = {kind: [] for kind in wrong}
     kinds = (kind for kind, of_kind in wrong.items() for _ in of_kind)
     for kind, place, one in zip(kinds, places, explained, strict=True):
-        about = (_words(tested.activity[place]), tested.subject[place], tested.segment[place])
+        about = (titled(tested.activity[place]), tested.subject[place], tested.segment[place])
         caption = f"{', '.join(filter(None, about))}: score {one.score:.4g}. Worst: {', '.join(one.worst)}."
         drawn[kind].append(Drawn(f"{kind}_{len(drawn[kind]) + 1}", caption, one.figure))
     return drawn, ""
