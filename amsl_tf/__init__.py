@@ -9,11 +9,15 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AMSLConfig": "model_config",
     "AMSLDetector": "detector",
     "AMSLError": "errors",
+    "CAEConfig": "model_config",
     "DataError": "errors",
     "DetectorConfig": "config",
-    "ModelConfig": "config",
+    "MNADConfig": "model_config",
+    "MemAEConfig": "model_config",
+    "RFTMConfig": "model_config",
     "TrainingConfig": "config",
     "VIEWS": "views",
     "Windows": "data.windows",

@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
@@ -102,19 +103,20 @@ def between(kind: type, low: float, high: float) -> Callable[[str], float]:
     return read
 
 
-def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str) -> None:
-    """Adds an option for each of these settings of a config dataclass, with its default; the config validates the values.
+def add_settings(parser: argparse.ArgumentParser, *configs: Any, **settings: str) -> None:
+    """Adds an option for each of these settings of config dataclasses, and says its default; the config validates the values.
 
-    A setting that is on or off becomes a pair of options (`--skip`, `--no-skip`), one with several values takes several words.
+    What is not given is left to the config: what is parsed does not have it. A setting that is on or off becomes a pair of
+    options (`--skip`, `--no-skip`), one with several values takes several words.
 
     Args:
         parser: Which gets the options.
-        config: The dataclass.
+        configs: The dataclass, or several that share some settings, each with a `name`.
         settings: What each setting is, for `--help`, by its name.
     """
-    defaults = config()
     for name, text in settings.items():
-        default, kind = getattr(defaults, name), config.__annotations__[name]
+        found = {config: item for config in configs for item in fields(config) if item.name == name}
+        default, kind = next((item.default, item.type) for item in found.values())
         option: dict[str, Any] = {"type": type(default)}
         if isinstance(default, bool):
             option = {"action": argparse.BooleanOptionalAction}
@@ -122,7 +124,13 @@ def add_settings(parser: argparse.ArgumentParser, config: type, **settings: str)
             option = {"nargs": "+"}
         elif get_origin(kind) is Literal:
             option = {"choices": get_args(kind)}
-        parser.add_argument(f"--{name.replace('_', '-')}", default=default, help=text, **option)
+        said: dict[str, list[str]] = {}
+        for config, item in found.items():
+            value = " ".join(item.default) if isinstance(item.default, tuple) else str(item.default)
+            said.setdefault(value, []).append(config.name if len(configs) > 1 else "default")
+        defaults = "; ".join(f"{', '.join(whose)}: {value}" for value, whose in said.items())
+        option |= {"default": argparse.SUPPRESS, "help": f"{text} ({defaults})"}
+        parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from amsl_tf.data.windows import Windows, check_labels, check_windows
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.fitting import fit_network
 from amsl_tf.layers import MinMaxScaling
-from amsl_tf.models.amsl import build_amsl
+from amsl_tf.models import build_network
 from amsl_tf.precision import scoring_policy
 from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
 from amsl_tf.scoring.path import NEAREST, SCORE, Explanation, ScoringPath
@@ -33,10 +33,12 @@ class AMSLDetector:
 
     Args:
         config: All settings.
-        settings: Single settings by name instead: those of `ModelConfig` (`views`, `memory`, `self_supervision`, `skip`,
-            `num_slots`, `classification_weight`, `entropy_weight`), of `TrainingConfig` (`epochs`, `batch_size`,
-            `learning_rate`, `validation_share`, `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`,
-            `scoring_precision`, `bank_size`, `axes`, `channel_names`).
+        settings: Single settings by name instead: `model`, the network (`amsl`, or one of other papers: `memae`, `rftm`,
+            `mnad`, `cae`), and its own settings, for `amsl` those of `AMSLConfig` (`views`, `latent_features`, `memory`,
+            `self_supervision`, `skip`, `num_slots`, `classification_weight`, `entropy_weight`), for others those of
+            `MemAEConfig` and so on; those of `TrainingConfig` (`epochs`, `batch_size`, `learning_rate`, `validation_share`,
+            `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`, `scoring_precision`, `bank_size`, `axes`,
+            `channel_names`).
 
     Attributes, after `fit`:
         threshold_: A window whose score reaches it is abnormal.
@@ -277,7 +279,7 @@ class AMSLDetector:
 
     def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
         """A network in the precision of scoring, without the weights."""
-        return build_amsl(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
+        return build_network(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
 
     def _checked(self, windows: Any) -> np.ndarray:
         return check_windows(windows.x if isinstance(windows, Windows) else windows, self.window_shape)

@@ -19,7 +19,7 @@ from amsl_tf.data.windows import check_views
 from amsl_tf.errors import AMSLError
 from amsl_tf.fingerprint import fingerprint, hash_windows
 from amsl_tf.layers import MinMaxScaling
-from amsl_tf.models.amsl import build_amsl
+from amsl_tf.models import build_network
 from amsl_tf.monitoring import PICTURED, Monitor, Watched
 from amsl_tf.precision import device_name, training_policy
 from amsl_tf.training import Batches, train
@@ -82,7 +82,7 @@ def fit_network(
 
     scaling = MinMaxScaling()
     scaling.adapt(_shown(pipeline.view_batches(source, np.arange(len(x))), len(x)))
-    network = build_amsl(model, shape, dtype=policy, seed=training.seed)
+    network = build_network(model, shape, dtype=policy, seed=training.seed)
     if weights is not None:
         _load_weights(network, Path(weights))
         log.info(f"network from {weights}: nothing is trained")

@@ -1,4 +1,7 @@
-"""The terms of the objective (Algorithm 4 of the AMSL paper), each a Keras loss by the name of the output it belongs to.
+"""The terms of the objectives, each a Keras loss by the name of the output it belongs to.
+
+J = mean over windows of the sum of the terms times their weights, `loss_weights` of the network's configuration. AMSL
+(Algorithm 4 of its paper):
 
 J = mean over windows of  sum_r MSE(x'_r, x_r)  -  lambda_1 sum_r log p_r  +  lambda_2 sum over reads of the mean entropy.
 """
@@ -8,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from amsl_tf.config import ModelConfig
+from amsl_tf.model_config import ModelConfig
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -28,32 +31,27 @@ class ViewClassificationLoss(keras.losses.Loss):
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
-class MemoryEntropyLoss(keras.losses.Loss):
-    """The entropy (B,) itself; it has no target, what is given for one is not looked at."""
+class OutputLoss(keras.losses.Loss):
+    """The output (B,) itself, what a memory adds to an objective; it has no target, what is given for one is not looked at."""
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return y_pred
 
 
+_LOSSES = {"reconstruction": ReconstructionLoss, "view_probabilities": ViewClassificationLoss}
+
+
 def targets_for(config: ModelConfig, views: Any) -> dict[str, Any]:
     """What the losses of a network compare its outputs with, given its scaled views (B, R, T, C), by name of output."""
     count, num_views = ops.shape(views)[0], len(config.views)
-    targets = {"reconstruction": views}
-    if config.self_supervision:
+    targets = {name: ops.zeros((count,)) for name in config.loss_weights}
+    targets["reconstruction"] = views
+    if "view_probabilities" in targets:
         targets["view_probabilities"] = ops.tile(ops.arange(num_views)[None], (count, 1))
-    if config.has_memory:
-        targets["memory_entropy"] = ops.zeros((count,))
     return targets
 
 
 def losses_for(config: ModelConfig) -> tuple[dict[str, keras.losses.Loss], dict[str, float]]:
     """The losses of a network and their weights in the objective, by name of output."""
-    losses: dict[str, keras.losses.Loss] = {"reconstruction": ReconstructionLoss()}
-    weights = {"reconstruction": 1.0}
-    if config.self_supervision:
-        losses["view_probabilities"] = ViewClassificationLoss()
-        weights["view_probabilities"] = config.classification_weight
-    if config.has_memory:
-        losses["memory_entropy"] = MemoryEntropyLoss()
-        weights["memory_entropy"] = config.entropy_weight
-    return losses, weights
+    weights = config.loss_weights
+    return {name: _LOSSES.get(name, OutputLoss)() for name in weights}, weights

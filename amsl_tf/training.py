@@ -58,7 +58,7 @@ def train(
     depends on the seed and the epoch only.
 
     Args:
-        network: As `build_amsl` makes it.
+        network: As `build_network` makes it.
         config: Of the detector.
         policy: The dtype policy that the network was built with.
         batches: To train on.

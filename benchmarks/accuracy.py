@@ -76,7 +76,7 @@ Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # scores of training and of t
 
 def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     from amsl_tf.detector import AMSLDetector
-    from amsl_tf.models.amsl import build_amsl
+    from amsl_tf.models import build_network
     from amsl_tf.scoring import SCORERS
 
     detector = AMSLDetector(**one.experiment.settings, seed=one.seed, axes=parts.axes)
@@ -84,7 +84,7 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     if not one.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "random.weights.h5"
-            build_amsl(detector.config.model, train.shape[1:], seed=one.seed).save_weights(weights)
+            build_network(detector.config.model, train.shape[1:], seed=one.seed).save_weights(weights)
             detector.fit(train, parts.groups, weights=weights)
     elif holds(folder, detector.config, train):
         detector.fit(train, parts.groups, weights=folder / WEIGHTS)

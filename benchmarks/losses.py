@@ -6,12 +6,13 @@ from typing import Any
 import keras
 import numpy as np
 
-from amsl_tf.config import DetectorConfig, ModelConfig, ScoringPrecision
+from amsl_tf.config import DetectorConfig, ScoringPrecision
 from amsl_tf.data.files import write_json
 from amsl_tf.data.store import TRAIN, open_views
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.losses import targets_for
-from amsl_tf.models.amsl import build_amsl
+from amsl_tf.model_config import AMSLConfig
+from amsl_tf.models import build_network
 from amsl_tf.precision import scoring_policy
 from amsl_tf.training import compiled
 from amsl_tf.views import VIEW_NAMES, split_views
@@ -41,7 +42,7 @@ def run(source: Path, steps: int, output: Path) -> None:
     scaling = MinMaxScaling()
     scaling.adapt([stacked])
     batches = [keras.ops.convert_to_numpy(scaling(batch)) for batch in np.split(stacked, range(BATCH, count, BATCH))]
-    initial = build_amsl(ModelConfig(), stacked.shape[2:], seed=0)
+    initial = build_network(AMSLConfig(), stacked.shape[2:], seed=0)
     curves: dict[str, list[float]] = {"reference": _reference_losses(initial, batches)}
     for precision in LIMITS:
         curves[precision] = _product_losses(initial, batches, scoring_policy(precision))
@@ -68,13 +69,13 @@ def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[f
 
 
 def _product_losses(initial: keras.Model, batches: list[np.ndarray], policy: str) -> list[float]:
-    network = build_amsl(ModelConfig(), batches[0].shape[2:], dtype=policy)
+    network = build_network(AMSLConfig(), batches[0].shape[2:], dtype=policy)
     network.set_weights(initial.get_weights())
     _without_dropout(network.get_layer("view_classifier"))
     model = compiled(network, DetectorConfig(), policy)
     losses = []
     for batch in batches:
-        losses.append(_loss(model.train_on_batch(split_views(batch, VIEW_NAMES), targets_for(ModelConfig(), batch))))
+        losses.append(_loss(model.train_on_batch(split_views(batch, VIEW_NAMES), targets_for(AMSLConfig(), batch))))
         model.reset_metrics()
     return losses
 

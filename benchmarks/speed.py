@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.config import ModelConfig
 from amsl_tf.data.files import write_json
+from amsl_tf.model_config import AMSLConfig
 from amsl_tf.precision import device_name
 from benchmarks.workers import TASKS, VARIANTS
 
@@ -23,7 +23,7 @@ REFERENCE = "reference float32"
 PRECISIONS = ("float32", "bfloat16")
 
 
-def forward_flops(config: ModelConfig, window_shape: tuple[int, int]) -> float:
+def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     """Floating-point operations of the network's products for one window, forward; a multiplication and an addition are two.
 
     For each view, H x W being a quarter of the padded T x C, K slots, F = 64, m memories, and an input of I channels to the
@@ -47,7 +47,7 @@ def forward_flops(config: ModelConfig, window_shape: tuple[int, int]) -> float:
     return 2.0 * num_views * (encoder + classifier + reads + decoder)
 
 
-def training_flops(config: ModelConfig, window_shape: tuple[int, int]) -> float:
+def training_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     """Those of a training step for one window: forward, and twice as much backward but for the first layer's input."""
     positions = -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
     return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * 16 * positions * 16 * 32
@@ -124,7 +124,7 @@ def measure(rounds: int, variants: Iterable[str] = VARIANTS) -> dict[str, Any]:
 
 
 def _report(medians: dict[tuple[str, str], float], memory: dict[str, float], rounds: int) -> dict[str, Any]:
-    config = ModelConfig()
+    config = AMSLConfig()
     ceiling = {
         precision: TASKS[f"ceiling {precision}"] / medians["ceiling", f"ceiling {precision}"] / 1e9 for precision in PRECISIONS
     }

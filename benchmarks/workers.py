@@ -61,11 +61,12 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
     """The product's training step, from views that are made; and its scoring, from raw windows."""
     import numpy as np
 
-    from amsl_tf.config import DetectorConfig, ModelConfig
+    from amsl_tf.config import DetectorConfig
     from amsl_tf.data.dsads import AXES
     from amsl_tf.layers import MinMaxScaling
     from amsl_tf.losses import targets_for
-    from amsl_tf.models.amsl import build_amsl
+    from amsl_tf.model_config import AMSLConfig
+    from amsl_tf.models import build_network
     from amsl_tf.precision import scoring_policy
     from amsl_tf.scoring import Outputs
     from amsl_tf.scoring.path import ScoringPath
@@ -75,12 +76,12 @@ def make_product(precision: ScoringPrecision) -> dict[str, Callable[[], Any]]:
 
     policy, config = scoring_policy(precision), DetectorConfig(axes=AXES)
     views = np.stack(make_views(), axis=1)
-    trained = compiled(build_amsl(ModelConfig(), SHAPE, dtype=policy), config, policy)
+    trained = compiled(build_network(AMSLConfig(), SHAPE, dtype=policy), config, policy)
     inputs = in_batches(split_views(views, VIEW_NAMES))
-    targets = in_batches(targets_for(ModelConfig(), views))
+    targets = in_batches(targets_for(AMSLConfig(), views))
     scaling = MinMaxScaling()
     scaling.adapt([views])
-    network = build_amsl(ModelConfig(), SHAPE, dtype=policy)
+    network = build_network(AMSLConfig(), SHAPE, dtype=policy)
     path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), config, SHAPE)
     return {
         "training": lambda: [trained.train_on_batch(*batch) for batch in zip(inputs, targets, strict=True)],

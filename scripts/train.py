@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # runs from a checkout, nothing need be installed
 
 from amsl_tf import cli
-from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
+from amsl_tf.config import DetectorConfig, TrainingConfig
+from amsl_tf.model_config import MODELS, AMSLConfig
 
 
 def main() -> None:
@@ -40,16 +41,28 @@ def main() -> None:
         scoring_precision="precision in which windows are scored",
         bank_size="training windows that the nearest-normal score keeps, at most",
     )
+    parser.add_argument("--model", choices=MODELS, default=AMSLConfig.name, help="the network; each has settings of its own")
     cli.add_settings(
         parser,
-        ModelConfig,
-        views="which views there are, in this order",
+        *MODELS.values(),
+        views="which views there are, in this order; one but for amsl",
+        latent_features="numbers at each position of the latent, the width of the bottleneck",
         memory="which memories are read",
         num_slots="slots of each memory",
         self_supervision="whether a classifier guesses the view",
         skip="whether decoders see the latent beside what the memories return",
         classification_weight="weight of the view classification, lambda 1 of the objective",
-        entropy_weight="weight of the attention's entropy, lambda 2 of the objective",
+        entropy_weight="weight of the attention's entropy in the objective",
+        shrink_threshold="of the attention, times 1 / number of slots",
+        hippocampus_slots="slots of the first memory",
+        hippocampus_forgetting="share of them that is forgotten in a step of the training",
+        hippocampus_top_k="of them, how many a query reads",
+        cortex_slots="slots of the second memory",
+        cortex_forgetting="share of them that is forgotten in a step of the training",
+        cortex_top_k="of them, how many a query reads",
+        reintegration="what the decoder sees: the read of the cortex, or of both memories",
+        compactness_weight="weight in the objective of how near latents lie to their items",
+        separateness_weight="weight in the objective of how far they lie from their second items",
     )
     arguments = vars(parser.parse_args())
     paths = {

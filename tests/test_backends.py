@@ -16,14 +16,14 @@ def train_a_little(weights: Path, result: Path) -> None:
     """Trains a small network from given weights, on the backend that Keras is set to, and writes what comes out."""
     import keras
 
-    from amsl_tf.config import ModelConfig
     from amsl_tf.losses import losses_for, targets_for
-    from amsl_tf.models.amsl import build_amsl
+    from amsl_tf.model_config import AMSLConfig
+    from amsl_tf.models import build_network
     from amsl_tf.views import split_views
 
     keras.utils.set_random_seed(0)
-    config = ModelConfig(views=("raw", "noise", "permuted"), num_slots=10)
-    network = build_amsl(config, (20, 3))
+    config = AMSLConfig(views=("raw", "noise", "permuted"), num_slots=10)
+    network = build_network(config, (20, 3))
     if weights.exists():
         network.load_weights(weights)
     else:

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from amsl_tf.config import DetectorConfig, ModelConfig, TrainingConfig
+from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.errors import AMSLError
+from amsl_tf.model_config import AMSLConfig
 from amsl_tf.views import VIEW_NAMES
 
 
@@ -48,7 +49,7 @@ def test_json_round_trip():
 
 @pytest.mark.parametrize("count", range(1, 8))
 def test_first_views_are_a_subset(count):
-    assert ModelConfig(views=VIEW_NAMES[:count]).views == VIEW_NAMES[:count]
+    assert AMSLConfig(views=VIEW_NAMES[:count]).views == VIEW_NAMES[:count]
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from amsl_tf.config import ModelConfig
-from amsl_tf.losses import MemoryEntropyLoss, ReconstructionLoss, ViewClassificationLoss, losses_for
+from amsl_tf.losses import OutputLoss, ReconstructionLoss, ViewClassificationLoss, losses_for
+from amsl_tf.model_config import AMSLConfig
 
 
 def test_reconstruction_is_a_mean_over_cells_summed_over_views():
@@ -25,14 +25,14 @@ def test_a_probability_of_zero_is_safe():
 
 
 def test_entropy_is_its_own_loss():
-    assert float(MemoryEntropyLoss()(np.zeros(2), np.array([1.0, 4.0], np.float32))) == 2.5
+    assert float(OutputLoss()(np.zeros(2), np.array([1.0, 4.0], np.float32))) == 2.5
 
 
 def test_weights_are_the_papers_lambdas():
-    losses, weights = losses_for(ModelConfig())
+    losses, weights = losses_for(AMSLConfig())
     assert losses.keys() == weights.keys()
     assert weights == {"reconstruction": 1.0, "view_probabilities": 1.0, "memory_entropy": 0.0002}
 
 
 def test_ablations_drop_their_terms():
-    assert list(losses_for(ModelConfig(memory="none", self_supervision=False))[0]) == ["reconstruction"]
+    assert list(losses_for(AMSLConfig(memory="none", self_supervision=False))[0]) == ["reconstruction"]

@@ -11,9 +11,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from amsl_tf.config import ModelConfig
 from amsl_tf.data.windows import CHUNK
 from amsl_tf.losses import targets_for
+from amsl_tf.model_config import ModelConfig
 from amsl_tf.transforms import draw_for_windows, make_views, random_stream
 from amsl_tf.views import split_views
 

@@ -2,6 +2,19 @@
 
 from amsl_tf.layers.fusion import AdaptiveFusion
 from amsl_tf.layers.memory import Memory
+from amsl_tf.layers.prototype_memory import PrototypeMemory
 from amsl_tf.layers.scaling import MinMaxScaling
+from amsl_tf.layers.shrinkage_memory import ShrinkageMemory
+from amsl_tf.layers.softmax_memory import SoftmaxMemory
+from amsl_tf.layers.twin_memory import ForgettingMemory, TwinMemory
 
-__all__ = ["AdaptiveFusion", "Memory", "MinMaxScaling"]
+__all__ = [
+    "AdaptiveFusion",
+    "ForgettingMemory",
+    "Memory",
+    "MinMaxScaling",
+    "PrototypeMemory",
+    "ShrinkageMemory",
+    "SoftmaxMemory",
+    "TwinMemory",
+]

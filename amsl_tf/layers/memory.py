@@ -1,26 +1,20 @@
-"""A memory of normal patterns that is read by attention."""
+"""What the memories of the different networks have in common."""
 
-import math
+from abc import abstractmethod
 from typing import Any
 
 import keras
-from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="amsl_tf")
 class Memory(keras.layers.Layer):
-    """Replaces each query by a mixture of learned slots (section 3.3 of the AMSL paper).
-
-    For a query q and the slots M: w = softmax(q M^T), read = w M, entropy = -sum_k w_k log w_k. Products are computed in the
-    precision of the layer's dtype policy, softmax and entropy in float32; the entropy is finite for every finite query.
+    """Slots of normal patterns, mixtures of which take the place of queries.
 
     Args:
         num_slots: Number of slots K.
-        seed: Of the initial slots, which are uniform within +-1 / sqrt(K).
+        seed: Of the initial slots, which are uniform within `slot_limit` of 0.
 
-    Call:
-        queries: (..., F).
-        Returns the read (..., F) and the entropy (...), both float32.
+    Attributes:
+        slots: Variable (K, F), once the layer is built.
     """
 
     def __init__(self, num_slots: int, seed: int | None = None, **kwargs: Any) -> None:
@@ -31,62 +25,26 @@ class Memory(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        limit = 1.0 / math.sqrt(self.num_slots)
-        self.slots = self.add_weight(
-            name="slots",
-            shape=(self.num_slots, input_shape[-1]),
-            initializer=keras.initializers.RandomUniform(-limit, limit, seed=self.seed),
-        )
+        features = int(input_shape[-1] or 0)
+        limit = self.slot_limit(features)
+        initial = keras.initializers.RandomUniform(-limit, limit, seed=self.seed)
+        self.slots = self.add_weight(name="slots", shape=(self.num_slots, features), initializer=initial)
 
-    def call(self, queries: Any) -> tuple[Any, Any]:
-        shape = ops.shape(queries)
-        slots = ops.copy(self.slots)  # a tensor: TensorFlow's custom gradients are not for variables
-        made = _read(ops.reshape(queries, (-1, shape[-1])), slots)
-        read, entropy = ops.split(made, [shape[-1]], axis=-1)  # no slices: the gradient of each is padded to the whole
-        return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
+    def slot_limit(self, features: int) -> float:
+        """The largest absolute value of the initial slots of so many features: 1 / sqrt(F) if nothing else is said."""
+        return features**-0.5
 
+    @abstractmethod
     def attention(self, queries: Any) -> Any:
-        """How much of each slot queries (N, F) read: w of the equations above, float32 (N, K), which sums to 1 over slots."""
-        logits = ops.matmul(ops.cast(queries, "float32"), ops.transpose(ops.cast(self.slots, "float32")))
-        return ops.softmax(logits)
+        """How much of each slot queries (N, F) read outside of training: float32 (N, K), at least 0, sums to 1 over slots."""
 
-    def compute_output_spec(self, queries: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")
+    def stages(self) -> list["Memory"]:
+        """The memories that are read one after the other: here this one alone."""
+        return [self]
+
+    def asked(self, queries: Any) -> list[Any]:
+        """What each stage is asked outside of training, (N, F) each, where the first is asked queries (N, F)."""
+        return [queries]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_slots": self.num_slots, "seed": self.seed}
-
-
-@ops.custom_gradient
-def _read(queries: Any, slots: Any) -> tuple[Any, Any]:
-    """The reads of queries (N, F) from slots (K, F), and in a last column their entropies: float32 (N, F + 1).
-
-    With the logits l = q M^T the entropy is logsumexp(l) - sum_k w_k l_k, and the sum is q . read: nothing of the size N x K is
-    needed for it but two maxima. For the gradients R of the read and h of the entropy,
-
-        dl = w * (g M^T - g . read),  g = R - h q,
-
-    so that the entropy costs nothing in the backward pass either. Differentiating the forward pass operation by operation
-    gives the same and goes over N x K numbers more than twice as often.
-    """
-    dtype = queries.dtype
-    logits = ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32")
-    weights = ops.softmax(logits)
-    log_sum = ops.max(logits, axis=-1) - ops.log(ops.max(weights, axis=-1))  # a weight is at least 1 / K: the logarithm is safe
-    weights = ops.cast(weights, dtype)
-    read = ops.cast(ops.matmul(weights, slots), "float32")
-    wide_queries = ops.cast(queries, "float32")
-    entropy = log_sum - ops.sum(wide_queries * read, axis=-1)
-
-    def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
-        if upstream is None:  # TensorFlow and JAX pass it by position
-            (upstream,) = arguments
-        of_read, of_entropy = upstream[:, :-1], upstream[:, -1:]
-        combined = of_read - of_entropy * wide_queries
-        along = ops.matmul(ops.cast(combined, dtype), ops.transpose(slots))
-        across = ops.cast(ops.sum(combined * read, axis=-1, keepdims=True), dtype)
-        of_logits = weights * (along - across)
-        of_slots = ops.matmul(ops.transpose(of_logits), queries) + ops.matmul(ops.transpose(weights), ops.cast(of_read, dtype))
-        return ops.matmul(of_logits, slots), of_slots
-
-    return ops.concatenate([read, entropy[:, None]], axis=-1), gradient

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 REDUCTION = 4  # by which the encoder divides time steps and channels, and the decoders multiply them
-FILTERS = (32, 64)
+FILTERS = 32  # of the first convolution
 
 
 def padding(window_shape: tuple[int, int]) -> tuple[int, int]:
@@ -12,18 +12,19 @@ def padding(window_shape: tuple[int, int]) -> tuple[int, int]:
     return -window_shape[0] % REDUCTION, -window_shape[1] % REDUCTION
 
 
-def build_encoder(window_shape: tuple[int, int], *, dtype: str, seeds: list[int]) -> keras.Model:
-    """Maps a view (B, T, C, 1) to its latent (B, H, W, 64), H and W a quarter of the padded T and C (section 3.2 of the paper).
+def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, seeds: list[int]) -> keras.Model:
+    """Maps a view (B, T, C, 1) to its latent (B, H, W, F), H and W a quarter of the padded T and C (section 3.2 of the paper).
 
     Args:
         window_shape: (T, C).
+        features: F.
         dtype: Name of a Keras dtype policy.
         seeds: Of the initial weights, two.
     """
     rows, columns = padding(window_shape)
     view = keras.Input((*window_shape, 1), name="view")
     x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype)(view)
-    for filters, seed in zip(FILTERS, seeds, strict=True):
+    for filters, seed in zip((FILTERS, features), seeds, strict=True):
         x = layers.Conv2D(
             filters,
             4,

@@ -1,10 +1,15 @@
-"""How a memory is used: which of its slots queries read, and how many of them."""
+"""How memories are used: which of their slots queries read, and how many of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 from keras import ops
+
+from amsl_tf.layers import Memory, TwinMemory
+
+LOCAL = "local_"
 
 
 class Reads(NamedTuple):
@@ -60,3 +65,26 @@ class Reads(NamedTuple):
             "attention_entropy": float(self.entropy / self.first.sum()),
             "dead_slots": float(self.dead.sum()),
         }
+
+
+class Memories:
+    """The memories of a network, and what is read of them.
+
+    Attributes:
+        by_name: By short names: `global`, `local_raw` and so on (AMSL), `memory` (MemAE, MNAD), `hippocampus`, `cortex` (RFTM).
+    """
+
+    def __init__(self, network: keras.Model) -> None:
+        self._layers = [layer for layer in network.layers if isinstance(layer, (Memory, TwinMemory))]
+        self.by_name: dict[str, Memory] = {_short(memory): memory for layer in self._layers for memory in layer.stages()}
+
+    def reads(self, view: str, queries: Any) -> Iterator[tuple[str, Reads]]:
+        """What a view's latents (N, F) read of each memory that the view asks, with the memory's name."""
+        for layer in self._layers:
+            if not _short(layer).startswith(LOCAL) or _short(layer) == LOCAL + view:
+                for memory, asked in zip(layer.stages(), layer.asked(queries), strict=True):
+                    yield _short(memory), Reads.of(memory.attention(asked))
+
+
+def _short(layer: keras.layers.Layer) -> str:
+    return layer.name.replace("_memory", "")

@@ -19,10 +19,10 @@ from amsl_tf import figures
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import AMSLError
-from amsl_tf.layers import Memory
+from amsl_tf.layers import AdaptiveFusion
 from amsl_tf.losses import losses_for
 from amsl_tf.monitoring.event_files import forget_after, write_projector
-from amsl_tf.monitoring.memory_usage import Reads
+from amsl_tf.monitoring.memory_usage import Memories, Reads
 from amsl_tf.threshold import percentile_threshold
 from amsl_tf.views import split_views
 
@@ -68,8 +68,7 @@ class Monitor(keras.callbacks.Callback):
         self._folder, self._network, self._config, self._watched = folder, network, config, watched
         self._windows, self._batch = windows, config.training.batch_size
         self._steps = math.ceil(windows / self._batch)
-        layers = (layer for layer in network.layers if isinstance(layer, Memory))
-        self._memories = {layer.name.replace("_memory", ""): layer for layer in layers}  # global, local_raw, ...
+        self._memories = Memories(network)
         signature = tf.TensorSpec((None, *watched.normal.shape[1:]), tf.float32)
         self._look = tf.function(self._look_at, autograph=False, input_signature=[signature])
         _, weights = losses_for(config.model)
@@ -142,19 +141,18 @@ class Monitor(keras.callbacks.Callback):
         inputs = split_views(views, self._config.model.views)
         made = self._network(inputs, training=False)["reconstruction"]
         scores = ops.sum(ops.mean(ops.square(made - views), axis=(2, 3)), axis=1)
-        reads: dict[str, list[Reads]] = {name: [] for name in self._memories}
+        reads: dict[str, list[Reads]] = {name: [] for name in self._memories.by_name}
         encoder = self._network.get_layer("encoder")
         for view, values in inputs.items() if reads else ():
             latent = encoder(values[..., None], training=False)
-            queries = ops.reshape(latent, (-1, latent.shape[-1]))
-            for name in {"global", f"local_{view}"} & reads.keys():
-                reads[name].append(Reads.of(self._memories[name].attention(queries)))
+            for name, of_view in self._memories.reads(view, ops.reshape(latent, (-1, latent.shape[-1]))):
+                reads[name].append(of_view)
         return scores, made, reads
 
     def _look_at_normal(self) -> tuple[np.ndarray, dict[str, Reads]]:
         """The paper's scores of the watched normal windows, and what they read of each memory."""
         scores: list[np.ndarray] = []
-        parts: dict[str, list[Reads]] = {name: [] for name in self._memories}
+        parts: dict[str, list[Reads]] = {name: [] for name in self._memories.by_name}
         for _, views in chunks(self._watched.normal, BATCH):
             of_views, _, reads = self._look(tf.convert_to_tensor(views))
             scores.append(of_views.numpy())
@@ -164,10 +162,9 @@ class Monitor(keras.callbacks.Callback):
 
     def _measure(self, reads: Mapping[str, Reads]) -> dict[str, float]:
         values = {f"memory_{measure}/{name}": value for name, of in reads.items() for measure, value in of.usage().items()}
-        if reads:
-            gates = ops.convert_to_numpy(ops.sigmoid(self._network.get_layer("fusion").gates))
-            kinds = [kind for kind in ("local", "global") if self._config.model.memory in (kind, "both")]
-            for kind, of_kind in zip(kinds, gates, strict=True):
+        for layer in (layer for layer in self._network.layers if isinstance(layer, AdaptiveFusion)):
+            kinds = [kind for kind in ("local", "global") if any(name.startswith(kind) for name in reads)]
+            for kind, of_kind in zip(kinds, ops.convert_to_numpy(ops.sigmoid(layer.gates)), strict=True):
                 values |= {
                     f"fusion_gate/{kind}_{view}": float(gate)
                     for view, gate in zip(self._config.model.views, of_kind, strict=True)
@@ -211,7 +208,7 @@ class Monitor(keras.callbacks.Callback):
         tf.summary.scalar("score/threshold", percentile_threshold(scores, self._config.percentile, None))
 
     def _write_histograms(self, reads: Mapping[str, Reads]) -> None:
-        for name, memory in self._memories.items():
+        for name, memory in self._memories.by_name.items():
             tf.summary.histogram(f"attention_share/{name}", reads[name].share * memory.num_slots)  # 1 is a slot's fair share
             tf.summary.histogram(f"slots/{name}", memory.slots)
 
@@ -235,7 +232,7 @@ class Monitor(keras.callbacks.Callback):
             for slot, (share, dead) in enumerate(zip(of_memory.share * len(of_memory.share), of_memory.dead, strict=True)):
                 for column, word in zip(about, (name, str(slot), f"{share:.3g}", "dead" if dead else "alive"), strict=True):
                     about[column].append(word)
-        points = np.concatenate([ops.convert_to_numpy(memory.slots) for memory in self._memories.values()])
+        points = np.concatenate([ops.convert_to_numpy(memory.slots) for memory in self._memories.by_name.values()])
         write_projector(self._folder, "memory_slots", points, about)
 
     @contextmanager

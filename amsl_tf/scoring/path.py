@@ -45,7 +45,7 @@ class ScoringPath:
     Each window is computed alone: what stands beside it in a batch changes nothing but the last digits.
 
     Args:
-        network: As `build_amsl` makes it.
+        network: As `build_network` makes it.
         scaling: Fitted.
         draw: The fixed draw, with B = 1.
         config: Of the detector.

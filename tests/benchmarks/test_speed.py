@@ -6,25 +6,25 @@ import sys
 
 import pytest
 
-from amsl_tf.config import ModelConfig
+from amsl_tf.model_config import AMSLConfig
 from benchmarks.speed import SHAPE, forward_flops, table, training_flops
 from tests.conftest import ROOT
 
 
 def test_operations_by_hand():
     """A view of 4 x 4 cells has one position. Without memories a decoder sees 64 channels."""
-    alone = ModelConfig(views=("raw",), memory="none", self_supervision=False)
+    alone = AMSLConfig(views=("raw",), memory="none", self_supervision=False)
     encoder = 16 * (16 * 1 * 32 + 4 * 32 * 64)
     decoder = 16 * (64 * 128 + 128 * 64 + 4 * 64 * 32 + 16 * 32)
     assert forward_flops(alone, (4, 4)) == 2 * (encoder + decoder)
     assert training_flops(alone, (4, 4)) == 3 * forward_flops(alone, (4, 4)) - 2 * 16 * 16 * 32
-    both = ModelConfig(views=("raw",), self_supervision=False)
+    both = AMSLConfig(views=("raw",), self_supervision=False)
     reads = 2 * 2 * 500 * 64
     assert forward_flops(both, (4, 4)) == 2 * (encoder + decoder + reads + 16 * 64 * 128)
 
 
 def test_the_papers_network_has_4_3_gflop():
-    assert forward_flops(ModelConfig(), SHAPE) == pytest.approx(4.3e9, rel=0.02)
+    assert forward_flops(AMSLConfig(), SHAPE) == pytest.approx(4.3e9, rel=0.02)
 
 
 @pytest.mark.slow

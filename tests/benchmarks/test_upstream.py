@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from amsl_tf.config import ModelConfig
 from amsl_tf.losses import losses_for
-from amsl_tf.models.amsl import build_amsl
+from amsl_tf.model_config import AMSLConfig
+from amsl_tf.models import build_network
 from amsl_tf.views import VIEW_NAMES, split_views
 from benchmarks import upstream
 
@@ -20,7 +20,7 @@ def views():
 @pytest.fixture(scope="module")
 def product():
     """With memories so uneven that it matters whose are read."""
-    network = build_amsl(ModelConfig(), SHAPE)
+    network = build_network(AMSLConfig(), SHAPE)
     for layer in network.layers:
         if "memory" in layer.name and layer.weights:
             layer.set_weights([40 * layer.get_weights()[0]])
@@ -57,7 +57,7 @@ def test_without_faults_it_is_the_products_network(product, right, views):
 
 
 def test_without_faults_it_has_the_products_objective(product, right, views):
-    of_product, weights = losses_for(ModelConfig())
+    of_product, weights = losses_for(AMSLConfig())
     product.compile(loss=of_product, loss_weights=weights)
     targets = {
         "reconstruction": views,

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amsl_tf.config import ModelConfig
 from amsl_tf.data.pipeline import MaterialisedViews, RawWindows, training_batches, validation_batches, view_batches
+from amsl_tf.model_config import AMSLConfig
 from amsl_tf.transforms import draw_for_windows, make_views
 from amsl_tf.views import VIEW_NAMES
 
-MODEL = ModelConfig()
+MODEL = AMSLConfig()
 
 
 @pytest.fixture
@@ -69,6 +69,6 @@ def test_targets(source):
 
 
 def test_ablations_have_no_targets_for_what_they_lack(source):
-    model = ModelConfig(memory="none", self_supervision=False)
+    model = AMSLConfig(memory="none", self_supervision=False)
     _, targets = next(iter(validation_batches(source, tf.identity, model, np.arange(4), batch_size=4)))
     assert list(targets) == ["reconstruction"]

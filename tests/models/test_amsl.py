@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 
-from amsl_tf.config import ModelConfig
-from amsl_tf.layers import Memory
-from amsl_tf.models.amsl import build_amsl
+from amsl_tf.layers import SoftmaxMemory
+from amsl_tf.model_config import AMSLConfig
+from amsl_tf.models import build_network
 from amsl_tf.views import VIEW_NAMES, split_views
 
 # as the original counts, with the dense and batch-norm weights behind its gates: 10 for each view more than 2R scalars
@@ -15,7 +15,7 @@ PUBLISHED = {7: 3_327_715, 6: 2_868_853, 5: 2_409_991, 4: 1_951_129, 3: 1_492_26
 
 @pytest.mark.parametrize(("count", "parameters"), PUBLISHED.items())
 def test_parameters_are_the_papers(count, parameters):
-    network = build_amsl(ModelConfig(views=VIEW_NAMES[:count]), (125, 45))
+    network = build_network(AMSLConfig(views=VIEW_NAMES[:count]), (125, 45))
     assert network.count_params() == parameters - 10 * count
 
 
@@ -30,8 +30,8 @@ def views_for(config, shape, count=3):
 
 @pytest.mark.parametrize("shape", [(125, 45), (16, 1), (17, 2), (128, 48), (30, 7)])
 def test_any_window(shape):
-    config = ModelConfig(num_slots=5)
-    outputs = run(build_amsl(config, shape), config, views_for(config, shape))
+    config = AMSLConfig(num_slots=5)
+    outputs = run(build_network(config, shape), config, views_for(config, shape))
     assert {name: value.shape for name, value in outputs.items()} == {
         "reconstruction": (3, 7, *shape),
         "view_probabilities": (3, 7, 7),
@@ -49,12 +49,12 @@ def test_any_window(shape):
 def test_ablations(memory, self_supervision, skip):
     if memory == "none" and not skip:
         return
-    config = ModelConfig(views=("raw", "negated"), memory=memory, self_supervision=self_supervision, skip=skip, num_slots=5)
-    network = build_amsl(config, (20, 3))
+    config = AMSLConfig(views=("raw", "negated"), memory=memory, self_supervision=self_supervision, skip=skip, num_slots=5)
+    network = build_network(config, (20, 3))
     outputs = run(network, config, views_for(config, (20, 3)))
     assert ("view_probabilities" in outputs) == self_supervision
     assert ("memory_entropy" in outputs) == (memory != "none")
-    memories = [layer for layer in network.layers if isinstance(layer, Memory)]
+    memories = [layer for layer in network.layers if isinstance(layer, SoftmaxMemory)]
     assert len(memories) == {"none": 0, "global": 1, "local": 2, "both": 3}[memory]
     gates = network.get_layer("fusion").count_params() if memory != "none" else 0
     assert gates == {"none": 0, "global": 2, "local": 2, "both": 4}[memory]
@@ -64,18 +64,18 @@ def test_ablations(memory, self_supervision, skip):
 
 def test_entropy_is_the_sum_over_reads_of_the_mean_over_positions():
     """With slots that are all equal every read of every position has entropy log K."""
-    config = ModelConfig(views=("raw", "noise", "negated"), num_slots=10)
-    network = build_amsl(config, (20, 3))
+    config = AMSLConfig(views=("raw", "noise", "negated"), num_slots=10)
+    network = build_network(config, (20, 3))
     for layer in network.layers:
-        if isinstance(layer, Memory):
+        if isinstance(layer, SoftmaxMemory):
             layer.slots.assign(np.ones(layer.slots.shape))
     np.testing.assert_allclose(run(network, config, views_for(config, (20, 3)))["memory_entropy"], 6 * np.log(10), rtol=1e-5)
 
 
 def test_each_view_has_its_own_memory_and_decoder():
     """The original feeds two of its decoders another view's memory; here each view's path is its own."""
-    config = ModelConfig(num_slots=5)
-    network, views = build_amsl(config, (20, 3)), views_for(config, (20, 3))
+    config = AMSLConfig(num_slots=5)
+    network, views = build_network(config, (20, 3)), views_for(config, (20, 3))
     before = run(network, config, views)["reconstruction"]
     for index, name in enumerate(VIEW_NAMES):
         memory = network.get_layer(f"local_memory_{name}")
@@ -87,8 +87,8 @@ def test_each_view_has_its_own_memory_and_decoder():
 
 
 def test_a_view_does_not_see_the_others():
-    config = ModelConfig(num_slots=5)
-    network, views = build_amsl(config, (20, 3)), views_for(config, (20, 3))
+    config = AMSLConfig(num_slots=5)
+    network, views = build_network(config, (20, 3)), views_for(config, (20, 3))
     before = run(network, config, views)["reconstruction"]
     views[:, 4] += 0.5
     changed = np.abs(run(network, config, views)["reconstruction"] - before).max(axis=(0, 2, 3)) > 1e-6
@@ -96,16 +96,16 @@ def test_a_view_does_not_see_the_others():
 
 
 def test_the_seed_fixes_the_weights_and_nothing_else_does():
-    config = ModelConfig(num_slots=5)
-    one, same, other = (build_amsl(config, (20, 3), seed=seed).get_weights() for seed in (1, 1, 2))
+    config = AMSLConfig(num_slots=5)
+    one, same, other = (build_network(config, (20, 3), seed=seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_keeps_weights_and_outputs_in_float32(policy):
-    config = ModelConfig(num_slots=5)
-    network, plain = (build_amsl(config, (20, 3), dtype=dtype) for dtype in (policy, "float32"))
+    config = AMSLConfig(num_slots=5)
+    network, plain = (build_network(config, (20, 3), dtype=dtype) for dtype in (policy, "float32"))
     assert {weight.dtype for weight in network.weights} == {"float32"}
     views = views_for(config, (20, 3))
     mixed, full = run(network, config, views), run(plain, config, views)
@@ -115,8 +115,8 @@ def test_mixed_precision_keeps_weights_and_outputs_in_float32(policy):
 
 
 def test_it_is_saved_and_loaded_without_custom_objects(tmp_path):
-    config = ModelConfig(num_slots=5)
-    network, views = build_amsl(config, (20, 3)), views_for(config, (20, 3))
+    config = AMSLConfig(num_slots=5)
+    network, views = build_network(config, (20, 3)), views_for(config, (20, 3))
     network.save(tmp_path / "network.keras")
     again = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
     for name, value in run(again, config, views).items():

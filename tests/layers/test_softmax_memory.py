@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from amsl_tf.layers import Memory
+from amsl_tf.layers import SoftmaxMemory
 
 
 def memory_of(slots):
-    layer = Memory(len(slots))
+    layer = SoftmaxMemory(len(slots))
     layer.build((None, len(slots[0])))
     layer.slots.assign(slots)
     return layer
@@ -61,7 +61,7 @@ def test_equal_slots_give_the_largest_entropy():
 
 
 def test_slots_start_uniform_within_one_over_the_root_of_their_number():
-    layer = Memory(500, seed=1)
+    layer = SoftmaxMemory(500, seed=1)
     layer.build((None, 64))
     slots = ops.convert_to_numpy(layer.slots)
     assert abs(slots).max() <= 1 / np.sqrt(500)
@@ -94,7 +94,7 @@ def test_gradients_are_those_of_the_plain_formula(rng):
 @pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 3e-3)])
 def test_mixed_precision_stays_near_float32_and_returns_it(policy, tolerance, rng):
     slots, queries = rng.uniform(-0.05, 0.05, (500, 64)), rng.uniform(0, 2, (9, 64)).astype(np.float32)
-    layer = Memory(500, dtype=policy)
+    layer = SoftmaxMemory(500, dtype=policy)
     layer.build((None, 64))
     layer.slots.assign(slots)
     for found, wanted in zip(layer(queries), memory_of(slots)(queries), strict=True):
@@ -103,11 +103,11 @@ def test_mixed_precision_stays_near_float32_and_returns_it(policy, tolerance, rn
 
 
 def test_config_round_trip():
-    layer = Memory(12, seed=4, name="global_memory")
+    layer = SoftmaxMemory(12, seed=4, name="global_memory")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
     assert (again.num_slots, again.seed, again.name, again.dtype_policy.name) == (12, 4, "global_memory", "float32")
 
 
 def test_no_slots_are_refused():
     with pytest.raises(ValueError, match=r"num_slots must be at least 1. Received: 0"):
-        Memory(0)
+        SoftmaxMemory(0)
