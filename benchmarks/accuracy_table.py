@@ -6,8 +6,8 @@ from typing import Any
 
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.splits import PROTOCOLS, Protocol
-from amsl_tf.errors import AMSLError
 from benchmarks.experiments import Experiment, read_experiments, read_results
+from benchmarks.pages import put_between
 
 METRICS = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision"}
 ABOUT = {
@@ -23,7 +23,7 @@ Mean and standard deviation over runs. "Published" is the paper's F1, whose offi
 row. What the experiments are is said in `benchmarks/accuracy.toml`, how the nearest-normal score was chosen in
 `benchmarks/NOTES.md`: without the abnormal windows but for one look at them.
 """
-START, END = "<!-- results: made by scripts/benchmark.py accuracy -->\n", "<!-- end of results -->"
+START, END = "<!-- results: made by scripts/benchmark.py accuracy -->", "<!-- end of results -->"
 
 Found = dict[tuple[str, str, int], dict[str, Any]]
 
@@ -37,18 +37,9 @@ def write(results: Path, folder: Path) -> None:
     experiments, _ = read_experiments()
     found = read_results(results)
     summary = _tables([item for item in experiments if item.headline], found)
-    readme = folder / "README.md"
-    before, start, rest = readme.read_text().partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise AMSLError(f"{readme}: expected the lines {START.strip()} and {END}, and found not both. Put them back.")
-    texts = {
-        readme: before + start + summary + end + after,
-        folder / "RESULTS.md": f"{HEAD}\n## Summary\n\n{summary}\n## All\n\n{_tables(experiments, found)}",
-    }
-    for file, text in texts.items():
-        with atomic_file(file) as temporary:
-            temporary.write_text(text)
+    put_between(folder / "README.md", START, END, summary)
+    with atomic_file(folder / "RESULTS.md") as temporary:
+        temporary.write_text(f"{HEAD}\n## Summary\n\n{summary}\n## All\n\n{_tables(experiments, found)}")
 
 
 def _tables(experiments: list[Experiment], found: Found) -> str:

@@ -1,7 +1,7 @@
 """Measures: accuracy, robustness and pseudo-anomalies of detectors; speed and losses beside a plain port; preparation of data.
 
 Which command makes which page: accuracy RESULTS.md and the tables in README.md, robustness docs/robustness.md, pseudo
-benchmarks/PSEUDO.md; the others a JSON file each in benchmarks/results.
+benchmarks/PSEUDO.md, overgeneralisation a part of docs/method.md; the others a JSON file each in benchmarks/results.
 """
 
 import sys
@@ -48,12 +48,24 @@ def main() -> None:
     serving.add_argument("--clients", type=int, default=64, help="at the same time")
     serving.add_argument("--seconds", type=float, default=60, help="of load")
     serving.add_argument("--output", type=Path, default=RESULTS / "serving.json", help="file for the report")
+    study = kinds.add_parser("overgeneralisation", description="What autoencoders rebuild, by bottleneck and memory.")
+    _add_input(study)
+    study.add_argument("--sets", nargs="+", choices=("digits", "dsads"), default=("digits", "dsads"), help="data sets")
+    study.add_argument("--results", type=Path, default=RESULTS / "overgeneralisation", help="folder of what is finished")
+    study.add_argument("--tables", type=Path, default=Path("docs"), help="folder of method.md and overgeneralisation.png")
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('kind')}").run(**arguments)
 
 
 def _add_runs(parser: cli.Parser, results: Path) -> None:
     """Adds what the benchmarks that train or use detectors have in common."""
+    _add_input(parser)
+    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
+    parser.add_argument("--results", type=Path, default=results, help="folder of what is finished")
+    parser.add_argument("--work", type=Path, default=Path("benchmarks/runs"), help="folder for detectors and interrupted runs")
+
+
+def _add_input(parser: cli.Parser) -> None:
     parser.add_argument(
         "--input",
         dest="source",
@@ -62,9 +74,6 @@ def _add_runs(parser: cli.Parser, results: Path) -> None:
         default=Path("data/generate_dataset"),
         help="preprocessing's folder",
     )
-    parser.add_argument("--protocols", nargs="+", choices=PROTOCOLS, default=PROTOCOLS, help="which protocols to run")
-    parser.add_argument("--results", type=Path, default=results, help="folder of what is finished")
-    parser.add_argument("--work", type=Path, default=Path("benchmarks/runs"), help="folder for detectors and interrupted runs")
 
 
 if __name__ == "__main__":
