@@ -130,7 +130,7 @@ class MemAEConfig(CAEConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         settle_count(self, "num_slots")
-        settle_number(self, "shrink_threshold", minimum=0.0)
+        settle_number(self, "shrink_threshold", minimum=0.0, maximum=float(self.num_slots))
         settle_number(self, "entropy_weight", minimum=0.0)
 
     @property

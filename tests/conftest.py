@@ -76,6 +76,22 @@ def evaluated(detector, waves, tmp_path_factory):
     return folder
 
 
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, kept: int) -> None:
+    """Interrupts a training after so many steps, of which some have been kept."""
+    from amsl_tf import training
+
+    count, save = iter(range(1, steps + 1)), training._State._save
+    monkeypatch.setattr(training._State, "_save", lambda state: save(state) if int(state._done) <= kept else None)
+    step = training._State.on_train_batch_end
+
+    def stop(state, batch, logs=None):
+        step(state, batch, logs)
+        if next(count) == steps:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._State, "on_train_batch_end", stop)
+
+
 def close(found: np.ndarray, expected: np.ndarray) -> None:
     """Fails where scores differ by more than float32's rounding."""
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).mean()

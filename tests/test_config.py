@@ -14,7 +14,9 @@ from amsl_tf.views import VIEW_NAMES
 def test_defaults_are_the_papers():
     assert DetectorConfig().to_dict() == {
         "model": {
+            "name": "amsl",
             "views": ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed"),
+            "latent_features": 64,
             "memory": "both",
             "self_supervision": True,
             "skip": True,
@@ -37,6 +39,33 @@ def test_defaults_are_the_papers():
         "axes": 1,
         "channel_names": (),
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("cae", {}),
+        ("memae", {"num_slots": 500, "shrink_threshold": 1.0, "entropy_weight": 0.0002}),
+        (
+            "rftm",
+            {
+                "hippocampus_slots": 50,
+                "hippocampus_forgetting": 0.1,
+                "hippocampus_top_k": 15,
+                "cortex_slots": 1000,
+                "cortex_forgetting": 0.5,
+                "cortex_top_k": 5,
+                "reintegration": "cortex",
+            },
+        ),
+        ("mnad", {"num_slots": 10, "compactness_weight": 0.01, "separateness_weight": 0.01}),
+    ],
+)
+def test_defaults_of_the_networks_of_other_papers(name, settings):
+    config = DetectorConfig.from_settings(name)
+    assert config.to_dict()["model"] == {"name": name, "views": ("raw",), "latent_features": 64, **settings}
+    assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    assert config.flat()["model"] == name
 
 
 def test_json_round_trip():
@@ -79,7 +108,21 @@ def test_first_views_are_a_subset(count):
         ({"percentile": 100.0}, "below 100"),
         ({"channel_names": "xyz"}, "must be a list of names"),
         ({"channel_names": [1, 2]}, "must be a list of names"),
-        ({"epoch": 3}, "there is no setting 'epoch'"),
+        ({"epoch": 3}, "there is no setting 'epoch' of amsl; the settings are axes,"),
+        ({"latent_features": 0}, "latent_features"),
+        ({"model": "vae"}, "model must be one of amsl, memae, rftm, mnad, cae. Received: 'vae'"),
+        ({"model": ["amsl"]}, "model must be one of"),
+        ({"model": "memae", "skip": True}, "there is no setting 'skip' of memae"),
+        ({"model": "cae", "views": ["raw", "noise"]}, "the model cae takes one view"),
+        ({"model": "memae", "shrink_threshold": -1.0}, "shrink_threshold"),
+        ({"model": "memae", "num_slots": 2, "shrink_threshold": 2.0}, "shrink_threshold"),
+        (
+            {"model": "rftm", "hippocampus_top_k": 51},
+            "hippocampus_top_k must be at most hippocampus_slots. Received: 51 and 50",
+        ),
+        ({"model": "rftm", "cortex_forgetting": 1.0}, "cortex_forgetting"),
+        ({"model": "rftm", "reintegration": "hippocampus"}, "cortex, both"),
+        ({"model": "mnad", "num_slots": 1}, "at least 2"),
     ],
 )
 def test_what_cannot_be_used_is_refused(settings, said):
@@ -88,7 +131,17 @@ def test_what_cannot_be_used_is_refused(settings, said):
 
 
 @pytest.mark.parametrize(
-    "values", [None, [], {}, {"model": {}}, {"model": {}, "training": 3}, {"model": {"a": 1}, "training": {}}]
+    "values",
+    [
+        None,
+        [],
+        {},
+        {"model": {}},
+        {"model": {}, "training": {}},
+        {"model": {"name": "amsl"}, "training": 3},
+        {"model": {"name": "amsl", "a": 1}, "training": {}},
+        {"model": {"name": "vae"}, "training": {}},
+    ],
 )
 def test_broken_settings_are_refused(values):
     with pytest.raises(AMSLError):

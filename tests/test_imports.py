@@ -12,6 +12,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # Which modules a module may import, from left to right along the way of the data; a folder stands for its modules.
 ORDER = [
     ("errors", "views", "progress", "threshold"),
+    ("checks",),
+    ("model_config",),
     ("config",),
     ("data.files", "data.windows", "data.splits"),
     ("data.dsads", "data.store"),
@@ -19,6 +21,8 @@ ORDER = [
     ("transforms", "losses", "figures"),
     ("data.pipeline",),
     ("transformation", "layers", "precision"),
+    ("models.encoder", "models.decoder", "models.view_classifier", "models.seeds"),
+    ("models.amsl", "models.autoencoder"),
     ("models", "monitoring"),
     ("training",),
     ("scoring", "saved", "fingerprint"),

@@ -108,7 +108,8 @@ class TwinMemory(layers.Layer):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         for part in (self.hippocampus, self.cortex, *self._norms):
-            part.build((None, input_shape[-1]))
+            if not part.built:  # those of a layer that is read from a file are
+                part.build((None, input_shape[-1]))
 
     def call(self, queries: Any, training: bool = False) -> Any:
         shape = ops.shape(queries)

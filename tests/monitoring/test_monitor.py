@@ -5,10 +5,11 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util import tensor_util
 
-from amsl_tf import AMSLDetector, training
+from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.monitoring import monitor
 from amsl_tf.monitoring.monitor import _Interval
+from tests.conftest import stop_after
 
 SETTINGS = {"views": ["raw", "noise"], "num_slots": 6, "mixed_precision": "off", "seed": 1, "batch_size": 4}
 TERMS = {"reconstruction": 1.0, "view_probabilities": 1.0, "memory_entropy": 0.0002}
@@ -79,20 +80,6 @@ def test_points_within_an_epoch_and_after_an_interruption(waves, tmp_path, monke
         assert [step for step, _ in found[tag]] == [3, 6, 7, 10, 13, 14]
         np.testing.assert_allclose(*([value for _, value in points[tag]][4:] for points in (found, expected)), rtol=1e-4)
     assert whole.history_["val_loss"] == pytest.approx(interrupted.history_["val_loss"], rel=1e-5)
-
-
-def stop_after(monkeypatch, steps, kept):
-    """Interrupts a training after so many steps, of which some have been kept."""
-    count, save = iter(range(1, steps + 1)), training._State._save
-    monkeypatch.setattr(training._State, "_save", lambda state: save(state) if int(state._done) <= kept else None)
-    step = training._State.on_train_batch_end
-
-    def stop(state, batch, logs=None):
-        step(state, batch, logs)
-        if next(count) == steps:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(training._State, "on_train_batch_end", stop)
 
 
 @pytest.mark.slow
