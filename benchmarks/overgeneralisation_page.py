@@ -97,6 +97,7 @@ def _draw(found: dict[str, Means], target: Path) -> None:
             row[0].plot(widths, lines["normal_error"], **network.style, label=network.title)
             row[0].plot(widths, lines["abnormal_error"], **network.style, linestyle="--", markerfacecolor="none")
             row[1].plot(widths, lines["auroc"], **network.style)
+        row[0].set_title("full: normal windows, dashed: abnormal ones", fontsize="small")
         row[0].set_yscale("log")
         row[0].set_ylabel(f"{data}: mean squared error")
         row[1].set_ylabel("AUROC")
@@ -106,5 +107,4 @@ def _draw(found: dict[str, Means], target: Path) -> None:
             panel.set_xlabel("features at each position of the latent")
             panel.grid(alpha=0.3)
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
-    figure.suptitle("full: normal windows, dashed: abnormal ones", fontsize="small")
     figure.savefig(target, format="png", dpi=110)

@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 @pytest.fixture
 def generated(generated):
     """With a README that has a place for the tables."""
-    (generated / "README.md").write_text(f"before\n{accuracy_table.START}old\n{accuracy_table.END}\nafter\n")
+    (generated / "README.md").write_text(f"before\n{accuracy_table.START}\nold\n{accuracy_table.END}\nafter\n")
     return generated
 
 
@@ -70,7 +70,7 @@ def test_the_table_has_a_row_for_what_has_not_run(generated):
 def test_the_summary_stands_in_the_readme(generated):
     run(generated, only=["nearest_spectra"])
     readme = (generated / "README.md").read_text()
-    summary = readme.removeprefix(f"before\n{accuracy_table.START}").removesuffix(f"{accuracy_table.END}\nafter\n")
+    summary = readme.removeprefix(f"before\n{accuracy_table.START}\n").removesuffix(f"{accuracy_table.END}\nafter\n")
     assert summary in (generated / "RESULTS.md").read_text()
     assert "| nearest neighbour, log spectra | distance |" in summary
     (generated / "README.md").write_text("nothing")
