@@ -60,15 +60,17 @@ def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
     return {**about, **tested, "settings": one.experiment.settings}
 
 
-def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, float]]:
-    """Metrics by name of the score."""
+def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, Any]]:
+    """Metrics by name of the score; under `whole` those of the test windows that do not end in zeros."""
     scored = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control}[one.experiment.kind](
         one, parts, work
     )
-    return {
-        name: evaluate(tested, parts.is_abnormal, percentile_threshold(trained_on, DetectorConfig().percentile, parts.groups))
-        for name, (trained_on, tested) in scored.items()
-    }
+    metrics: dict[str, dict[str, Any]] = {}
+    for name, (trained_on, tested) in scored.items():
+        threshold = percentile_threshold(trained_on, DetectorConfig().percentile, parts.groups)
+        whole = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
+        metrics[name] = {**evaluate(tested, parts.is_abnormal, threshold), "whole": whole}
+    return metrics
 
 
 Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # scores of training and of test windows, by name of the score

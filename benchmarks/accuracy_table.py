@@ -10,6 +10,7 @@ from benchmarks.experiments import Experiment, read_experiments, read_results
 from benchmarks.pages import put_between
 
 METRICS = {"f1": "F1", "auroc": "AUROC", "average_precision": "average precision"}
+WHOLE = {"f1": "F1, whole windows", "auroc": "AUROC, whole windows"}
 ABOUT = {
     "window": "60 % of the normal windows train, the rest and all abnormal ones test; each run with a seed of its own.",
     "subject": "Tested on people who were never seen in training; each run with other people.",
@@ -20,8 +21,9 @@ Made by `python scripts/benchmark.py accuracy` from the files in `benchmarks/res
 windows, every one scored alone but where a row says otherwise. Thresholds are the 98th percentile of normal training scores,
 in the protocol subject the median of the training people's.
 Mean and standard deviation over runs. "Published" is the paper's F1, whose official code averages scores over 16 windows in a
-row. What the experiments are is said in `benchmarks/accuracy.toml`, how the nearest-normal score was chosen in
-`benchmarks/NOTES.md`: without the abnormal windows but for one look at them.
+row. "Whole windows": without the abnormal ones that end in a second of zeros, as no normal one does (data/README.md), which may
+give them away; empty where a run is older than these columns. What the experiments are is said in `benchmarks/accuracy.toml`,
+how the nearest-normal score was chosen in `benchmarks/NOTES.md`: without the abnormal windows but for one look at them.
 """
 START, END = "<!-- results: made by scripts/benchmark.py accuracy -->", "<!-- end of results -->"
 
@@ -46,7 +48,8 @@ def _tables(experiments: list[Experiment], found: Found) -> str:
     parts = []
     for protocol in PROTOCOLS:
         lines = [f"### Protocol {protocol}", "", ABOUT[protocol], ""]
-        lines += ["| method | score | " + " | ".join(METRICS.values()) + " | runs | published |", "|---|---|" + "---|" * 5]
+        columns = (*METRICS.values(), *WHOLE.values(), "runs", "published")
+        lines += [f"| method | score | {' | '.join(columns)} |", "|---|---|" + "---|" * len(columns)]
         for experiment in experiments:
             if protocol in experiment.runs:
                 lines += _rows(experiment, protocol, found)
@@ -60,15 +63,19 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[str]
     # the paper tests on people that it has trained on
     published = f"{experiment.published:.4f}" if experiment.published and protocol == "window" else ""
     if not runs:
-        return [f"| {experiment.title} | | not run | | | 0 of {asked} | {published} |"]
+        return [f"| {experiment.title} | | not run | | | | | 0 of {asked} | {published} |"]
     return [
         f"| {experiment.title} | {name.replace('_', ' ')} | "
         + " | ".join(_mean([scores[name][metric] for scores in runs]) for metric in METRICS)
+        + " | "
+        + " | ".join(_mean([scores[name].get("whole", {}).get(metric) for scores in runs]) for metric in WHOLE)
         + f" | {len(runs)} of {asked} | {published} |"
         for name in runs[0]
     ]
 
 
-def _mean(values: list[float]) -> str:
+def _mean(values: list[Any]) -> str:
+    if None in values:
+        return ""
     mean = f"{statistics.mean(values):.3f}"
     return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean

@@ -19,6 +19,7 @@ from benchmarks.experiments import Run, read_experiments
 if TYPE_CHECKING:
     from amsl_tf.detector import AMSLDetector
 
+SECOND = 25  # steps
 ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
 
 
@@ -53,6 +54,11 @@ class Parts:
     def is_abnormal(self) -> np.ndarray:
         """bool (M,), of the test windows."""
         return np.repeat([False, True], [len(self.split.test_normal), len(self.split.test_abnormal)])
+
+    @property
+    def is_whole(self) -> np.ndarray:
+        """bool (M,): the test windows but for those that end in a second of zeros in all channels (data/README.md)."""
+        return np.any(self.test[:, -SECOND:] != 0, axis=(1, 2))
 
 
 def read_parts(source: Path, one: Run, people: list[list[str]]) -> Parts:

@@ -62,8 +62,8 @@ def test_what_is_finished_is_not_run_again(generated):
 def test_the_table_has_a_row_for_what_has_not_run(generated):
     accuracy_table.write(generated / "results", generated)
     text = (generated / "RESULTS.md").read_text()
-    assert "| AMSL | | not run | | | 0 of 3 | 0.9352 |" in text  # in the protocol of the paper
-    assert "| AMSL | | not run | | | 0 of 3 |  |" in text  # with new people
+    assert "| AMSL | | not run | | | | | 0 of 3 | 0.9352 |" in text  # in the protocol of the paper
+    assert "| AMSL | | not run | | | | | 0 of 3 |  |" in text  # with new people
     assert text.count("not run") == sum(len(item.runs) * (1 + item.headline) for item in read_experiments()[0])
 
 
@@ -93,6 +93,22 @@ def test_people_who_are_tested_on_are_not_trained_on(generated):
     assert parts.axes == 1  # there is no sensors.json
     assert len(parts.train) == 34
     assert parts.is_abnormal.tolist() == [False] * 16 + [True] * 5
+
+
+def test_windows_that_end_in_zeros_are_told(generated):
+    x = np.load(generated / "abnormal.npy")
+    x[:4, -25:] = 0
+    x[4, -24:] = 0
+    x[5, -25:, 1:] = 0
+    np.save(generated / "abnormal.npy", x)
+    one = Run(Experiment("x", "x", "control", {"window": 1}), "window", 0)
+    parts = read_parts(generated, one, [])
+    assert parts.is_whole.tolist() == [True] * 20 + [False] * 4 + [True] * 11
+    run(generated)
+    metrics = json.loads((generated / "results/nearest_raw.window.0.json").read_text())["scores"]["distance"]
+    assert metrics["whole"].keys() == metrics.keys() - {"whole"}
+    table = (generated / "RESULTS.md").read_text()
+    assert "AUROC, whole windows" in table
 
 
 def test_norms_do_not_depend_on_how_a_sensor_is_turned(rng):
