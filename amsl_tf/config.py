@@ -26,7 +26,7 @@ class TrainingConfig:
         learning_rate: Of Adam.
         validation_share: Share of the windows held back to choose the best epoch; with groups, one whole group is held back.
         mixed_precision: `auto` takes what the device computes fast.
-        seed: Fixes the initial weights, the order, the dropout and the views.
+        seed: Fixes the initial weights, the order, the views, the dropout and what a memory forgets.
     """
 
     epochs: int = 100
@@ -75,7 +75,7 @@ class DetectorConfig:
     channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.model, ModelConfig):
+        if type(self.model) not in MODELS.values():
             raise AMSLError(f"model must be a configuration such as AMSLConfig(). Received: {self.model!r}.")
         check_choice("score", self.score, Score)
         check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)

@@ -11,7 +11,7 @@ from amsl_tf.checks import check_choice, check_flag, settle_count, settle_number
 from amsl_tf.errors import AMSLError
 from amsl_tf.views import VIEW_NAMES
 
-Memory = Literal["none", "global", "local", "both"]
+WhichMemories = Literal["none", "global", "local", "both"]
 Reintegration = Literal["cortex", "both"]
 
 
@@ -64,7 +64,7 @@ class AMSLConfig(ModelConfig):
 
     name = "amsl"
 
-    memory: Memory = "both"
+    memory: WhichMemories = "both"
     self_supervision: bool = True
     skip: bool = True
     num_slots: int = 500
@@ -73,7 +73,7 @@ class AMSLConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("memory", self.memory, Memory)
+        check_choice("memory", self.memory, WhichMemories)
         check_flag("self_supervision", self.self_supervision)
         check_flag("skip", self.skip)
         settle_count(self, "num_slots")
@@ -116,8 +116,9 @@ class MemAEConfig(CAEConfig):
 
     Attributes:
         num_slots: Slots of the memory, N; the paper has 100 for MNIST, 500 for CIFAR-10, 2,000 for video.
-        shrink_threshold: Of the attention, in units of 1 / `num_slots`; the paper recommends 1 to 3. Above 1 queries that are
-            like all slots alike read nothing, and nothing is learned from them: which is how a training begins.
+        shrink_threshold: Of the attention, in units of 1 / `num_slots`, at most 1. The paper recommends 1 to 3; but above 1 a
+            query that is nearly as much like any slot as like any other reads nothing, and teaches nothing, and when this
+            encoder begins to be trained all queries are.
         entropy_weight: Alpha of the objective, the weight of the attention's entropy.
     """
 
@@ -130,7 +131,12 @@ class MemAEConfig(CAEConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         settle_count(self, "num_slots")
-        settle_number(self, "shrink_threshold", minimum=0.0, maximum=float(self.num_slots))
+        settle_number(self, "shrink_threshold", minimum=0.0)
+        if self.shrink_threshold > 1 or (self.num_slots == 1 and self.shrink_threshold == 1):
+            raise AMSLError(
+                "shrink_threshold must be at most 1, and below 1 where there is one slot: no query would read anything when a "
+                f"training begins, and nothing would be learned. Received: {self.shrink_threshold}."
+            )
         settle_number(self, "entropy_weight", minimum=0.0)
 
     @property

@@ -54,8 +54,8 @@ def train(
     """Trains a network, or goes on where it was interrupted, and leaves it with the weights of the best epoch.
 
     An interrupted training that is called again with the same arguments ends with the weights of one that was not: the folder
-    holds weights, optimizer, loss scale, the state of the dropout and the place in the epoch, and the order of the windows
-    depends on the seed and the epoch only.
+    holds weights, optimizer, loss scale, the state of dropout and forgetting and the place in the epoch, and the order of the
+    windows depends on the seed and the epoch only.
 
     Args:
         network: As `build_network` makes it.
@@ -153,7 +153,7 @@ class _State(keras.callbacks.Callback):
         self.history: dict[str, list[float]] = {}
         self._steps, self._epochs, self._folder, self._seconds, self._measured = steps, epochs, folder, seconds, measured
         self._done = tf.Variable(0, dtype=tf.int64)  # steps since the training began
-        # every variable of the model, the dropout's seed among them, and of the optimizer
+        # every variable of the model, the seeds of dropout and forgetting among them, and of the optimizer
         variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
         self._checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amsl_tf.data.files import atomic_file, read_json
+from amsl_tf.errors import AMSLError
 from benchmarks.pages import put_between
 
 
@@ -26,9 +27,9 @@ NETWORKS = {
     "rftm": Network("RFTM, as read here", {"model": "rftm"}, {"color": "#009e73", "marker": "v"}),
     "mnad": Network("MNAD", {"model": "mnad"}, {"color": "#cc79a7", "marker": "P"}),
 }
-WIDTHS = (1, 4, 16, 64)
+WIDTHS = (2, 4, 16, 64)  # with 1 a direction, which two of the memories go by, says nothing
 TITLES = {
-    "digits": "Digits: nine digits are normal, the tenth is the anomaly; means over the ten choices of it",
+    "digits": "Digits: nine are normal, the tenth is the anomaly",
     "dsads": "DSADS, protocol window, the raw view",
 }
 PAGE, FIGURE = "method.md", "overgeneralisation.png"
@@ -47,9 +48,11 @@ def write(results: Path, folder: Path) -> tuple[Path, Path]:
     """Writes the tables and their figure; what has not been run is not shown.
 
     Raises:
-        AMSLError: The page has no place for the tables.
+        AMSLError: Nothing has been run, or the page has no place for the tables.
     """
     found = {data: means for data in TITLES if (means := _read(results, data))}
+    if not found:
+        raise AMSLError(f"{results}: holds no result of {', '.join(TITLES)}. Run the study first.")
     page, figure = folder / PAGE, folder / FIGURE
     put_between(page, START, END, "".join(_table(data, means) for data, means in found.items()))
     with atomic_file(figure) as temporary:
@@ -64,7 +67,10 @@ def _read(results: Path, data: str) -> Means:
             source = file(results, data, network, width)
             if source.exists():
                 tasks = read_json(source, f"Remove {source} and run the benchmark again.", ("tasks",))["tasks"]
-                found[network, width] = {name: statistics.mean(task[name] for task in tasks) for name in tasks[0]}
+                columns = {name: [task[name] for task in tasks] for name in tasks[0]}
+                means = {name: statistics.mean(values) for name, values in columns.items()}
+                spread = {"spread": statistics.stdev(columns["auroc"])} if len(tasks) > 1 else {}
+                found[network, width] = {**means, **spread}
     return found
 
 
@@ -75,13 +81,16 @@ def _table(data: str, means: Means) -> str:
         "|---|" + "---|" * len(WIDTHS),
     ]
     for name, network in NETWORKS.items():
-        cells = []
-        for width in WIDTHS:
-            of = means.get((name, width))
-            said = f"**{of['auroc']:.3f}**, {of['normal_error']:.4f} to {of['abnormal_error']:.4f}" if of else "not run"
-            cells.append(said)
+        cells = (_cell(means.get((name, width))) for width in WIDTHS)
         lines.append(f"| {network.title} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _cell(of: dict[str, float] | None) -> str:
+    if of is None:
+        return "not run"
+    spread = f" ± {of['spread']:.3f}" if "spread" in of else ""
+    return f"**{of['auroc']:.3f}**{spread}; {of['normal_error']:.4f}, {of['abnormal_error']:.4f}"
 
 
 def _draw(found: dict[str, Means], target: Path) -> None:

@@ -26,11 +26,11 @@ PRECISIONS = ("float32", "bfloat16")
 def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     """Floating-point operations of the network's products for one window, forward; a multiplication and an addition are two.
 
-    For each view, H x W being a quarter of the padded T x C, K slots, F = 64, m memories, and an input of I channels to the
+    For each view, H x W being a quarter of the padded T x C, K slots, F features, m memories, and an input of I channels to the
     decoder (F for the latent with skip, F more for the reads):
 
-        encoder     16 (16 HW * 1 * 32 + 4 HW * 32 * 64)
-        classifier  16 HW * 64 + 128 HW + 128 R
+        encoder     16 (16 HW * 1 * 32 + 4 HW * 32 * F)
+        classifier  16 HW * F + 128 HW + 128 R
         memories    2 m HW K F
         decoder     16 (HW * I * 128 + HW * 128 * 64 + 4 HW * 64 * 32 + 16 HW * 32)
 
@@ -39,10 +39,10 @@ def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     positions = -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
     num_views = len(config.views)
     memories = {"none": 0, "global": 1, "local": 1, "both": 2}[config.memory]
-    inputs = 64 * (config.skip + config.has_memory)
-    encoder = 16 * positions * (16 * 32 + 4 * 32 * 64)
-    classifier = (16 * 64 + 128) * positions + 128 * num_views if config.self_supervision else 0
-    reads = 2 * memories * positions * config.num_slots * 64
+    inputs = config.latent_features * (config.skip + config.has_memory)
+    encoder = 16 * positions * (16 * 32 + 4 * 32 * config.latent_features)
+    classifier = (16 * config.latent_features + 128) * positions + 128 * num_views if config.self_supervision else 0
+    reads = 2 * memories * positions * config.num_slots * config.latent_features
     decoder = 16 * positions * (inputs * 128 + 128 * 64 + 4 * 64 * 32 + 16 * 32)
     return 2.0 * num_views * (encoder + classifier + reads + decoder)
 

@@ -16,7 +16,7 @@ from amsl_tf.model_config import MODELS, AMSLConfig
 def main() -> None:
     parser = cli.Parser(__doc__)
     cli.add_transformed(parser)
-    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder to save the detector in")
+    parser.add_argument("--detector", type=Path, help="folder to save the detector in, saved_models/MODEL if not given")
     parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the scores")
     parser.add_argument("--log-dir", type=Path, help="folder for TensorBoard, RESULTS/tensorboard if not given")
     parser.add_argument(
@@ -31,7 +31,7 @@ def main() -> None:
         learning_rate="step size of the optimizer, Adam",
         validation_share="of the windows held back to choose the best epoch (protocol subject: one whole person)",
         mixed_precision="precision of the training; auto takes the one that the device is fast at",
-        seed="fixes the initial weights, the order and the dropout",
+        seed="fixes the initial weights, the order, the dropout and what a memory forgets",
     )
     cli.add_settings(
         parser,
@@ -68,6 +68,7 @@ def main() -> None:
     paths = {
         name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds", "weights")
     }
+    paths["detector"] = paths["detector"] or Path("saved_models") / arguments["model"]
     paths["log_dir"] = paths["log_dir"] or paths["results"] / "tensorboard"
     config = DetectorConfig.from_settings(**arguments)
     from amsl_tf.experiment import train_detector  # late: it starts TensorFlow, which takes seconds

@@ -3,19 +3,22 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from amsl_tf.model_config import MODELS
 from tests.conftest import run_python
 
 STEPS = 5
 # the backends draw different dropout and forgetting from the same seed: there is none
-MODELS = {
+SETTINGS = {
     "amsl": {"views": ["raw", "noise", "permuted"], "num_slots": 10},
     "memae": {"num_slots": 10},
     "rftm": {"hippocampus_forgetting": 0.0, "cortex_forgetting": 0.0, "cortex_slots": 20, "reintegration": "both"},
     "mnad": {},
+    "cae": {},
 }
 
 
@@ -23,11 +26,16 @@ def train_a_little(folder: Path) -> None:
     """Trains small networks from the same weights, on the backend that Keras is set to, and writes what comes out."""
     import keras
 
-    result = {name: _train_one(name, folder / f"{name}.weights.h5") for name in MODELS}
+    from amsl_tf.layers import ForgettingMemory
+
+    result = {name: _train_one(name, folder / f"{name}.weights.h5") for name in SETTINGS}
+    layer, queries = ForgettingMemory(20, 0.5, 3, seed=1), np.random.default_rng(0).normal(size=(9, 4)).astype(np.float32)
+    drawn = [np.asarray(layer(queries, training=True)).tolist() for _ in range(2)]
+    result["forgets anew"] = drawn[0] != drawn[1]
     (folder / f"{keras.backend.backend()}.json").write_text(json.dumps(result))
 
 
-def _train_one(name: str, weights: Path) -> dict[str, object]:
+def _train_one(name: str, weights: Path) -> Any:
     import keras
 
     from amsl_tf.config import DetectorConfig
@@ -35,7 +43,7 @@ def _train_one(name: str, weights: Path) -> dict[str, object]:
     from amsl_tf.models import build_network
     from amsl_tf.views import split_views
 
-    config = DetectorConfig.from_settings(name, **MODELS[name]).model
+    config = DetectorConfig.from_settings(name, **SETTINGS[name]).model
     network = build_network(config, (20, 3))
     if weights.exists():
         network.load_weights(weights)
@@ -62,6 +70,7 @@ def test_jax_computes_what_tensorflow_does(tmp_path):
         finished = run_python(__file__, tmp_path, KERAS_BACKEND=backend)
         assert finished.returncode == 0, finished.stderr
         made[backend] = json.loads((tmp_path / f"{backend}.json").read_text())
+    assert made["jax"].pop("forgets anew")
     for name in MODELS:
         found, wanted = (made[backend][name] for backend in ("jax", "tensorflow"))
         for output, value in wanted["outputs"].items():

@@ -7,7 +7,7 @@ import pytest
 
 from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.errors import AMSLError
-from amsl_tf.model_config import AMSLConfig
+from amsl_tf.model_config import MODELS, AMSLConfig, ModelConfig
 from amsl_tf.views import VIEW_NAMES
 
 
@@ -115,7 +115,8 @@ def test_first_views_are_a_subset(count):
         ({"model": "memae", "skip": True}, "there is no setting 'skip' of memae"),
         ({"model": "cae", "views": ["raw", "noise"]}, "the model cae takes one view"),
         ({"model": "memae", "shrink_threshold": -1.0}, "shrink_threshold"),
-        ({"model": "memae", "num_slots": 2, "shrink_threshold": 2.0}, "shrink_threshold"),
+        ({"model": "memae", "shrink_threshold": 1.5}, "shrink_threshold must be at most 1"),
+        ({"model": "memae", "num_slots": 1}, "below 1 where there is one slot"),
         (
             {"model": "rftm", "hippocampus_top_k": 51},
             "hippocampus_top_k must be at most hippocampus_slots. Received: 51 and 50",
@@ -152,6 +153,13 @@ def test_numbers_of_any_type_become_those_of_json():
     config = DetectorConfig.from_settings(epochs=np.int64(3), percentile=np.float32(95), learning_rate=1, channel_names=["x"])
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert (config.training.epochs, config.percentile, config.training.learning_rate) == (3, 95.0, 1.0)
+
+
+def test_a_model_is_one_of_those_there_are():
+    assert DetectorConfig(model=MODELS["mnad"]()).model.name == "mnad"
+    for model in ("mnad", ModelConfig(), MODELS["mnad"]):
+        with pytest.raises(AMSLError, match="model must be a configuration"):
+            DetectorConfig(model=model)
 
 
 def test_configs_do_not_change():

@@ -71,12 +71,18 @@ def test_save_and_load(fitted, waves, tmp_path):
         np.testing.assert_array_equal(loaded.score_components(waves)[name], values)
 
 
+def memories_of(detector):
+    return [memory for layer in detector.scoring_path.network.layers if hasattr(layer, "stages") for memory in layer.stages()]
+
+
 def test_the_memories_use_is_in_the_history(fitted):
     model, detector = fitted
     measured = {name.partition("/")[2] for name in detector.history_ if name.startswith("memory_effective_slots/")}
     assert measured == MEMORIES[model]
     for name in measured:
-        assert all(slots >= 1 - 1e-5 for slots in detector.history_[f"memory_effective_slots/{name}"])
+        count = next(memory.num_slots for memory in memories_of(detector) if memory.name.replace("_memory", "") == name)
+        assert all(1 - 1e-5 <= slots <= count * 1.001 for slots in detector.history_[f"memory_effective_slots/{name}"])
+        assert all(value > 0 for value in detector.history_[f"memory_used_share/{name}"])
 
 
 def test_the_terms_of_the_objective_add_up(fitted):
@@ -95,6 +101,16 @@ def test_bad_input_is_refused(fitted, waves):
             detector.decision_function(bad)
     with pytest.raises(AMSLError, match="there is no setting 'slots'"):
         make(detector.config.model.name, slots=3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", SMALL)
+def test_it_is_trained_in_float16(model, waves):
+    detector = make(model, mixed_precision="float16").fit(waves)
+    assert all(np.isfinite(values).all() for values in detector.history_.values())
+    assert all(np.isfinite(weights).all() for weights in detector.scoring_path.network.get_weights())
+    losses = detector.history_.get("reconstruction_loss", detector.history_["loss"])  # the one term has no name
+    assert losses[-1] < losses[0]
 
 
 @pytest.mark.slow
@@ -117,5 +133,6 @@ def test_interrupted_and_resumed_it_ends_with_the_same_weights(model, waves, tmp
         with pytest.raises(KeyboardInterrupt):
             make(model).fit(waves, work_dir=tmp_path, checkpoint_seconds=0.0)
     resumed, whole = make(model).fit(waves, work_dir=tmp_path), make(model).fit(waves)
+    assert np.argmin(whole.history_["val_loss"]) == 1, "the best weights are older than the interruption"
     for one, other in zip(resumed.scoring_path.network.get_weights(), whole.scoring_path.network.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)

@@ -23,6 +23,7 @@ ORDER = [
     ("transformation", "layers", "precision"),
     ("models.encoder", "models.decoder", "models.view_classifier", "models.seeds"),
     ("models.amsl", "models.autoencoder"),
+    ("models.network",),
     ("models", "monitoring"),
     ("training",),
     ("scoring", "saved", "fingerprint"),

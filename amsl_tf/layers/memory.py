@@ -1,9 +1,11 @@
 """What the memories of the different networks have in common."""
 
-from abc import abstractmethod
 from typing import Any
 
 import keras
+from keras import ops
+
+TINY = 1e-6  # beside squared lengths: small, and large enough for the gradient of a vector of zeros to be finite in float16
 
 
 class Memory(keras.layers.Layer):
@@ -11,10 +13,10 @@ class Memory(keras.layers.Layer):
 
     Args:
         num_slots: Number of slots K.
-        seed: Of the initial slots, which are uniform within `slot_limit` of 0.
+        seed: Of the initial slots.
 
     Attributes:
-        slots: Variable (K, F), once the layer is built.
+        slots: Variable (K, F), once the layer is built; uniform within +-1 / sqrt(F) if a subclass says nothing else.
     """
 
     def __init__(self, num_slots: int, seed: int | None = None, **kwargs: Any) -> None:
@@ -25,18 +27,20 @@ class Memory(keras.layers.Layer):
         self.seed = seed
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        features = int(input_shape[-1] or 0)
-        limit = self.slot_limit(features)
-        initial = keras.initializers.RandomUniform(-limit, limit, seed=self.seed)
-        self.slots = self.add_weight(name="slots", shape=(self.num_slots, features), initializer=initial)
+        limit = int(input_shape[-1] or 0) ** -0.5
+        self.add_slots(input_shape, -limit, limit)
 
-    def slot_limit(self, features: int) -> float:
-        """The largest absolute value of the initial slots of so many features: 1 / sqrt(F) if nothing else is said."""
-        return features**-0.5
+    def add_slots(self, input_shape: tuple[int | None, ...], low: float, high: float, **settings: Any) -> None:
+        """Makes the slots, uniform from low to high; `settings` are others of `add_weight`."""
+        initial = keras.initializers.RandomUniform(low, high, seed=self.seed)
+        self.slots = self.add_weight(name="slots", shape=(self.num_slots, input_shape[-1]), initializer=initial, **settings)
 
-    @abstractmethod
     def attention(self, queries: Any) -> Any:
-        """How much of each slot queries (N, F) read outside of training: float32 (N, K), at least 0, sums to 1 over slots."""
+        """How much of each slot queries (N, F) read outside of training.
+
+        Float32 (N, K), at least 0; sums to 1 over slots, or to 0 where a query reads nothing.
+        """
+        raise NotImplementedError
 
     def stages(self) -> list["Memory"]:
         """The memories that are read one after the other: here this one alone."""
@@ -48,3 +52,9 @@ class Memory(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "num_slots": self.num_slots, "seed": self.seed}
+
+
+def unit(vectors: Any) -> Any:
+    """Vectors (..., F) of length 1, float32; those of zeros left so."""
+    vectors = ops.cast(vectors, "float32")
+    return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + TINY)

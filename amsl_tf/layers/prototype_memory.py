@@ -5,10 +5,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from amsl_tf.layers.memory import Memory
+from amsl_tf.layers.memory import TINY, Memory, unit
 
 MARGIN = 1.0  # by which the second item should be farther from a query than the first
-TINY = 1e-12
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -45,13 +44,12 @@ class PrototypeMemory(Memory):
             raise ValueError(f"num_slots must be at least 2. Received: {num_slots}.")
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        initial = keras.random.uniform((self.num_slots, int(input_shape[-1] or 0)), seed=self.seed)
         # no autocast: in mixed precision an update would round the items
-        self.slots = self.add_weight(name="slots", shape=initial.shape, initializer="zeros", trainable=False, autocast=False)
-        self.slots.assign(_unit(initial))
+        self.add_slots(input_shape, 0.0, 1.0, trainable=False, autocast=False)
+        self.slots.assign(unit(self.slots))
 
     def call(self, queries: Any, training: bool = False) -> tuple[Any, Any, Any]:
-        queries, slots = _unit(queries), ops.cast(self.slots, "float32")
+        queries, slots = unit(queries), ops.convert_to_tensor(self.slots)
         products = ops.matmul(queries, ops.transpose(slots))
         read = ops.matmul(ops.softmax(products), slots)
         nearest, second = (ops.take(slots, place, axis=0) for place in ops.unstack(ops.top_k(products, 2)[1], 2, axis=-1))
@@ -66,15 +64,10 @@ class PrototypeMemory(Memory):
         queries, products = ops.stop_gradient(queries), ops.stop_gradient(products)
         nearest = ops.one_hot(ops.argmax(products, axis=1), self.num_slots)
         weights = nearest * ops.exp(products - ops.max(products, axis=0))  # v / max v
-        self.slots.assign(_unit(ops.cast(self.slots, "float32") + ops.matmul(ops.transpose(weights), queries)))
+        self.slots.assign(unit(self.slots + ops.matmul(ops.transpose(weights), queries)))
 
     def attention(self, queries: Any) -> Any:
-        return ops.softmax(ops.matmul(_unit(queries), ops.transpose(ops.cast(self.slots, "float32"))))
-
-
-def _unit(vectors: Any) -> Any:
-    """Vectors (..., F) of length 1, float32; those of zeros left so."""
-    return ops.normalize(ops.cast(vectors, "float32"), axis=-1, epsilon=TINY)
+        return ops.softmax(ops.matmul(unit(queries), ops.transpose(self.slots)))
 
 
 def _length(vectors: Any) -> Any:

@@ -7,7 +7,7 @@ from keras import ops
 
 from amsl_tf.layers.memory import Memory
 
-TINY = 1e-12
+EPSILON = 1e-12  # of the paper
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -43,7 +43,7 @@ class ShrinkageMemory(Memory):
     def call(self, queries: Any) -> tuple[Any, Any]:
         weights = self._address(queries)
         read = ops.matmul(ops.cast(weights, self.compute_dtype), ops.cast(self.slots, self.compute_dtype))
-        entropy = -ops.sum(weights * ops.log(weights + TINY), axis=-1)
+        entropy = -ops.sum(weights * ops.log(weights + EPSILON), axis=-1)
         return ops.cast(read, "float32"), entropy
 
     def attention(self, queries: Any) -> Any:
@@ -53,8 +53,8 @@ class ShrinkageMemory(Memory):
         logits = ops.matmul(queries, ops.transpose(ops.cast(self.slots, self.compute_dtype)))
         weights = ops.softmax(ops.cast(logits, "float32"))
         above = weights - self.shrink_threshold / self.num_slots
-        shrunk = ops.relu(above) * weights / (ops.abs(above) + TINY)
-        return shrunk / ops.maximum(ops.sum(shrunk, axis=-1, keepdims=True), TINY)
+        shrunk = ops.relu(above) * weights / (ops.abs(above) + EPSILON)
+        return shrunk / ops.maximum(ops.sum(shrunk, axis=-1, keepdims=True), EPSILON)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "shrink_threshold": self.shrink_threshold}

@@ -24,8 +24,9 @@ class SoftmaxMemory(Memory):
         Returns the read (..., F) and the entropy (...), both float32.
     """
 
-    def slot_limit(self, features: int) -> float:
-        return self.num_slots**-0.5
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        limit = self.num_slots**-0.5
+        self.add_slots(input_shape, -limit, limit)
 
     def call(self, queries: Any) -> tuple[Any, Any]:
         shape = ops.shape(queries)

@@ -5,72 +5,11 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from amsl_tf.layers.forgetting_memory import ForgettingMemory
 from amsl_tf.layers.memory import Memory
 
-TINY = 1e-12
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the batch normalization; with Keras' 1e-3 reads, which vary by less, would stay small
 SLOPE = 0.01  # of the leaky rectifier below 0
-
-
-@keras.saving.register_keras_serializable(package="amsl_tf")
-class ForgettingMemory(Memory):
-    """A memory that forgets some of its slots in every step of a training, so that no query can rely on one of them.
-
-    For a query q and the slots M (a unit of the Cascade-Memory, ECAI 2024; see `TwinMemory`):
-
-        s_k = cos(q, m_k); in training 0 for floor(forgetting K) slots, drawn anew for every batch
-        w = softmax of max(s, 0) over the top_k largest s, 0 for the others,    read = w M
-
-    Products are computed in the precision of the layer's dtype policy, all else in float32.
-
-    Args:
-        num_slots: Number of slots K.
-        forgetting: Share of the slots that are forgotten, at least 0 and below 1.
-        top_k: Slots that are read, 1 to K.
-        seed: Of the initial slots, which are uniform within +-1 / sqrt(F), and of what is forgotten.
-
-    Call:
-        queries: (..., F).
-        training: Whether slots are forgotten.
-        Returns the read, float32 (..., F).
-    """
-
-    def __init__(self, num_slots: int, forgetting: float, top_k: int, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(num_slots, seed, **kwargs)
-        if not 0 <= forgetting < 1:
-            raise ValueError(f"forgetting must be at least 0 and below 1. Received: {forgetting}.")
-        if not 1 <= top_k <= num_slots:
-            raise ValueError(f"top_k must be 1 to num_slots. Received: {top_k}, with {num_slots} slots.")
-        self.forgetting = forgetting
-        self.top_k = top_k
-        self._draws = keras.random.SeedGenerator(seed)
-
-    def call(self, queries: Any, training: bool = False) -> Any:
-        similarity = self._similarity(queries)
-        forgotten = int(self.forgetting * self.num_slots)
-        if training and forgotten:
-            kept = ops.cast(ops.arange(self.num_slots) >= forgotten, "float32")
-            similarity = similarity * keras.random.shuffle(kept, seed=self._draws)
-        weights, chosen = self._address(similarity)
-        read = ops.take(ops.cast(self.slots, "float32"), chosen, axis=0)
-        return ops.sum(weights[..., None] * read, axis=-2)
-
-    def attention(self, queries: Any) -> Any:
-        weights, chosen = self._address(self._similarity(ops.cast(queries, self.compute_dtype)))
-        return ops.sum(weights[..., None] * ops.one_hot(chosen, self.num_slots), axis=-2)
-
-    def _similarity(self, queries: Any) -> Any:
-        """Cosines of the angles between queries (..., F) and slots, float32 (..., K); 0 for a query of zeros."""
-        products = ops.matmul(_unit(queries, self.compute_dtype), ops.transpose(_unit(self.slots, self.compute_dtype)))
-        return ops.cast(products, "float32")
-
-    def _address(self, similarity: Any) -> tuple[Any, Any]:
-        """The weights of the slots that are read (..., top_k), and which they are."""
-        highest, chosen = ops.top_k(similarity, self.top_k)
-        return ops.softmax(ops.relu(highest)), chosen
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "forgetting": self.forgetting, "top_k": self.top_k}
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -135,10 +74,4 @@ class TwinMemory(layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TwinMemory":
-        parts = {part: layers.deserialize(config.pop(part)) for part in ("hippocampus", "cortex")}
-        return cls(**parts, **config)
-
-
-def _unit(vectors: Any, dtype: str) -> Any:
-    """Vectors (..., F) of length 1, those of zeros left so."""
-    return ops.cast(ops.normalize(ops.cast(vectors, "float32"), axis=-1, epsilon=TINY), dtype)
+        return cls(**{**config, **{part: layers.deserialize(config[part]) for part in ("hippocampus", "cortex")}})

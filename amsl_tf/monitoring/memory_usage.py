@@ -30,7 +30,8 @@ class Reads(NamedTuple):
     @classmethod
     def of(cls, attention: Any) -> "Reads":
         """From the attention of queries, float32 (N, K)."""
-        first = ops.sum(ops.one_hot(ops.argmax(attention, axis=1), attention.shape[1]), axis=0)
+        reads = ops.cast(ops.max(attention, axis=1, keepdims=True) > 0, "float32")  # MemAE's queries may read nothing
+        first = ops.sum(reads * ops.one_hot(ops.argmax(attention, axis=1), attention.shape[1]), axis=0)
         safe = ops.maximum(attention, 1e-30)  # 0 log 0 is 0
         entropy = -ops.sum(attention * ops.log(safe))
         return cls(ops.sum(attention, axis=0), ops.max(attention, axis=0), first, entropy)
@@ -43,8 +44,8 @@ class Reads(NamedTuple):
 
     @property
     def share(self) -> np.ndarray:
-        """(K,), of the attention that each slot gets; sums to 1."""
-        return self.attention / self.attention.sum()
+        """(K,), of the attention that each slot gets; sums to 1, or to 0 where nothing is read."""
+        return self.attention / max(self.attention.sum(), 1.0)
 
     @property
     def dead(self) -> np.ndarray:
@@ -52,7 +53,7 @@ class Reads(NamedTuple):
         return self.peak < 1 / len(self.peak)
 
     def usage(self) -> dict[str, float]:
-        """The use of the memory in four numbers.
+        """The use of the memory in four numbers, of the queries that read anything.
 
         `used_share`: Of the slots, those that are some query's first choice. `effective_slots`: The perplexity of the mean
         attention, from 1 (all queries read one slot) to K (all slots are read alike). `attention_entropy`: Of a query's
@@ -62,7 +63,7 @@ class Reads(NamedTuple):
         return {
             "used_share": float(np.mean(self.first > 0)),
             "effective_slots": float(np.exp(-np.sum(share * np.log(share)))),
-            "attention_entropy": float(self.entropy / self.first.sum()),
+            "attention_entropy": float(self.entropy / max(self.first.sum(), 1.0)),
             "dead_slots": float(self.dead.sum()),
         }
 

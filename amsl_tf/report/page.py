@@ -130,11 +130,11 @@ def _mistakes(kinds: Mapping[str, Mapping[str, float]]) -> float:
 
 def _views(tested: Tested, summary: Summary) -> Drawn:
     errors = {"normal": tested.view_error[~tested.abnormal], "abnormal": tested.view_error[tested.abnormal]}
-    caption = (
-        "Every window is rebuilt in several versions of it. Where the two kinds lie apart, that version tells them apart; "
-        "the reconstruction score is the sum of all."
-    )
-    return Drawn("view_errors", caption, figures.by_view(errors, summary.config.model.views))
+    views = summary.config.model.views
+    caption = "Where the two kinds lie apart, that version of the windows tells them apart."
+    if len(views) > 1:
+        caption = f"Every window is rebuilt in several versions of it. {caption} The reconstruction score is the sum of all."
+    return Drawn("view_errors", caption, figures.by_view(errors, views))
 
 
 def _training(history: Mapping[str, list[float]]) -> Iterator[Drawn]:

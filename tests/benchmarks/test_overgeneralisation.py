@@ -47,11 +47,11 @@ def test_what_is_finished_is_not_run_again(page, monkeypatch):
     for _ in range(2):
         overgeneralisation.run(page, page / "results", ["digits"], page)
     assert len(calls) == 2 * 4 * len(overgeneralisation_page.NETWORKS)
-    assert calls[0] == ("cae", 1, 20)
+    assert calls[0] == ("cae", 2, 20)
     text = (page / "method.md").read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert text.count("**1.000**, 2.0000 to 3.0000") == len(calls) / 2  # the means over both tasks
+    assert text.count("| **1.000** ± 0.707; 2.0000, 3.0000 ") == len(calls) / 2  # over both tasks
     assert "DSADS" not in text
 
 
@@ -64,12 +64,19 @@ def test_what_has_not_run_is_told(page):
     results.mkdir()
     overgeneralisation_page.file(results, "dsads", "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
     written, figure = overgeneralisation_page.write(results, page)
-    assert "| MemAE | not run | **0.750**, 2.0000 to 3.0000 | not run | not run |" in written.read_text()
+    assert "| MemAE | not run | **0.750**; 2.0000, 3.0000 | not run | not run |" in written.read_text()
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_nothing_run_is_told(page):
+    with pytest.raises(AMSLError, match="Run the study first"):
+        overgeneralisation_page.write(page / "results", page)
 
 
 def test_a_page_without_a_place_is_left_alone(page):
     (page / "method.md").write_text("nothing")
+    (page / "results").mkdir()
+    overgeneralisation_page.file(page / "results", "dsads", "cae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
     with pytest.raises(AMSLError, match="Put them back"):
         overgeneralisation_page.write(page / "results", page)
     assert (page / "method.md").read_text() == "nothing"

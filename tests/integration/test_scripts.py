@@ -141,6 +141,28 @@ def test_a_typo_in_a_path_is_one_line(name, option, said, tmp_path):
 def test_a_typo_in_an_option_is_one_line():
     assert_refused(script("train", "--epoch", 3), "unrecognized arguments", "see --help")
     assert_refused(script("train", "--epochs", 0), "epochs must be an integer of at least 1. Received: 0.")
+    assert_refused(script("train", "--model", "memae", "--memory", "none"), "there is no setting 'memory' of memae")
+
+
+def test_help_says_which_default_is_whose():
+    said = " ".join(script("train", "--help").stdout.split())
+    assert "passes over the training windows (default: 100)" in said
+    assert "slots of each memory (amsl, memae: 500; mnad: 10)" in said
+
+
+@pytest.mark.slow
+def test_another_network_is_trained_evaluated_and_explained(made, tmp_path):
+    shutil.copytree(made / "transform", tmp_path / "transform")
+    options = ("--model", "rftm", "--epochs", 1, "--cortex-slots", 20, "--mixed-precision", "off")
+    finished = script("train", *train_arguments(tmp_path), *options)
+    assert finished.returncode == 0, finished.stderr
+    arguments = ("--detector", tmp_path / "models/amsl", "--results", tmp_path / "results")
+    finished = script("evaluate", *arguments)
+    assert finished.returncode == 0, finished.stderr
+    assert "hippocampus" in (tmp_path / "results/report.html").read_text()
+    windows = tmp_path / "transform/test_dataset/abnormal data/data_raw_abnormal.npy"
+    finished = script("explain", "--detector", tmp_path / "models/amsl", "--input", windows, "--output", tmp_path / "one.png")
+    assert finished.returncode == 0, finished.stderr
 
 
 def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path):

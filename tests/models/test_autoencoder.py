@@ -82,11 +82,12 @@ def test_the_seed_fixes_the_weights_and_encoders_and_decoders_are_the_same_for_a
 @pytest.mark.parametrize("model", TERMS)
 def test_mixed_precision_keeps_weights_and_outputs_in_float32(model, policy):
     network = build(model, dtype=policy)
-    assert {weight.dtype for weight in network.weights} <= {"float32", "uint32", "int64"}
+    assert {weight.dtype for weight in network.weights} == {"float32"}
     outputs, plain = run(network, views_for()), run(build(model), views_for())
     for name, value in outputs.items():
         assert value.dtype == np.float32
-        np.testing.assert_allclose(value, plain[name], atol=0.1 * np.abs(plain[name]).max())
+        # what a new network rebuilds hardly differs from cell to cell: the differences count
+        np.testing.assert_allclose(value - value.mean(), plain[name] - plain[name].mean(), atol=0.1 * np.ptp(plain[name]))
 
 
 @pytest.mark.parametrize("model", TERMS)

@@ -36,6 +36,16 @@ def test_the_two_ends():
     assert blind["dead_slots"] == 0
 
 
+def test_queries_that_read_nothing_use_nothing():
+    """MemAE's may; the others count as if they were alone."""
+    alone, beside = usage_of([0.0, 1.0]), usage_of([0.0, 1.0], [0.0, 0.0])
+    assert beside.usage() == alone.usage()
+    nothing = usage_of([0.0, 0.0])
+    np.testing.assert_array_equal(nothing.share, 0)
+    assert nothing.usage()["used_share"] == 0
+    assert nothing.usage()["attention_entropy"] == 0
+
+
 def test_parts_add_up_to_the_whole(rng):
     attention = rng.dirichlet(np.full(6, 0.3), size=50).astype(np.float32)
     whole = Reads.joined([Reads.of(attention)])
