@@ -64,6 +64,7 @@ def _train_one(name: str, weights: Path) -> Any:
     return {"outputs": outputs, "losses": curve}
 
 
+@pytest.mark.slow
 def test_jax_computes_what_tensorflow_does(tmp_path):
     made = {}
     for backend in ("tensorflow", "jax"):

@@ -87,11 +87,14 @@ def test_the_memories_use_is_in_the_history(fitted):
 
 def test_the_terms_of_the_objective_add_up(fitted):
     _, detector = fitted
-    total = detector.history_["val_loss"][0]
-    weights = detector.config.model.loss_weights
-    # where there is one term only Keras does not name it
-    terms = [weight * detector.history_.get(f"val_{name}_loss", [total])[0] for name, weight in weights.items()]
-    assert total == pytest.approx(sum(terms), rel=1e-3)
+    for prefix in ("", "val_"):
+        total = detector.history_[f"{prefix}loss"][0]
+        # where there is one term only Keras does not name it
+        terms = (
+            weight * detector.history_.get(f"{prefix}{name}_loss", [total])[0]
+            for name, weight in detector.config.model.loss_weights.items()
+        )
+        assert total == pytest.approx(sum(terms), rel=1e-3)
 
 
 def test_bad_input_is_refused(fitted, waves):

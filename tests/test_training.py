@@ -71,6 +71,7 @@ def test_a_place_where_no_state_can_be_found_again_is_refused(waves, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_float16_stays_finite_with_loss_scaling(waves, monkeypatch):
     """20 steps in float16 on the CPU."""
     wrapped = []
@@ -88,15 +89,6 @@ def test_float16_stays_finite_with_loss_scaling(waves, monkeypatch):
 def test_divergence_is_one_clear_error(waves):
     with pytest.raises(AMSLError, match=r"training diverged: .* Lower the learning rate"):
         AMSLDetector(**SETTINGS, epochs=3, learning_rate=1e30).fit(waves)
-
-
-def test_losses_by_name_reach_the_history(waves):
-    detector = AMSLDetector(**SETTINGS, epochs=1).fit(waves)
-    names = {"loss", "reconstruction_loss", "view_probabilities_loss", "memory_entropy_loss"}
-    assert detector.history_.keys() == names | {f"val_{name}" for name in names}
-    weighted = {"reconstruction_loss": 1.0, "view_probabilities_loss": 1.0, "memory_entropy_loss": 0.0002}
-    total = sum(weight * detector.history_[name][0] for name, weight in weighted.items())
-    assert detector.history_["loss"][0] == pytest.approx(total, rel=1e-3)
 
 
 if __name__ == "__main__":
