@@ -77,6 +77,8 @@ class DetectorConfig:
     def __post_init__(self) -> None:
         if type(self.model) not in MODELS.values():
             raise AMSLError(f"model must be a configuration such as AMSLConfig(). Received: {self.model!r}.")
+        if not isinstance(self.training, TrainingConfig):
+            raise AMSLError(f"training must be a TrainingConfig. Received: {self.training!r}.")
         check_choice("score", self.score, Score)
         check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)
         settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)

@@ -51,12 +51,16 @@ class AMSLDetector:
             real ones.
 
     Raises:
-        AMSLError: A setting is unknown or cannot be used, or both `config` and settings are given.
+        AMSLError: A setting is unknown or cannot be used, `config` is none, or both `config` and settings are given.
     """
 
     def __init__(self, config: DetectorConfig | None = None, **settings: Any) -> None:
         if config is not None and settings:
             raise AMSLError(f"give either config or single settings. Received both: config and {', '.join(settings)}.")
+        if config is not None and not isinstance(config, DetectorConfig):
+            raise AMSLError(
+                f'config must be a DetectorConfig; a network goes by name: AMSLDetector(model="memae"). Received: {config!r}.'
+            )
         self.config = config or DetectorConfig.from_settings(**settings)
         self._path: ScoringPath | None = None
         self._work: Path | None = None

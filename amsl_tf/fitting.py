@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import h5py
 import keras
 import numpy as np
 
@@ -125,8 +126,27 @@ def _load_weights(network: keras.Model, file: Path) -> None:
     """Reads weights that another process has trained. Raises AMSLError where there are none for this network."""
     try:
         network.load_weights(file)
+        surplus = _arrays(file) - _own_arrays(network)  # Keras leaves them unread
+        if surplus:
+            raise ValueError(f"it also holds {min(surplus)}")
     except (OSError, KeyError, ValueError) as error:
         raise AMSLError(
             f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
             "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."
         ) from error
+
+
+def _own_arrays(network: keras.Model) -> set[str]:
+    """The names of the arrays in a file of the network's weights."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "own.weights.h5"
+        network.save_weights(file)
+        return _arrays(file)
+
+
+def _arrays(file: Path) -> set[str]:
+    """The names of the arrays in an HDF5 file."""
+    names: set[str] = set()
+    with h5py.File(file) as stored:
+        stored.visititems(lambda name, item: names.add(name) if isinstance(item, h5py.Dataset) else None)
+    return names

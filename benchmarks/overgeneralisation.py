@@ -16,7 +16,8 @@ from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import random_split
 from benchmarks import overgeneralisation_page
 from benchmarks.experiments import Run, read_experiments
-from benchmarks.overgeneralisation_page import NETWORKS, WIDTHS
+from benchmarks.overgeneralisation_page import END, NETWORKS, PAGE, START, WIDTHS
+from benchmarks.pages import parts_of
 from benchmarks.parts import read_parts
 
 EPOCHS = {"digits": 20, "dsads": 4}
@@ -61,8 +62,10 @@ def run(source: Path, results: Path, sets: list[str], tables: Path) -> None:
         tables: The folder of method.md and overgeneralisation.png.
 
     Raises:
-        AMSLError: The input is missing.
+        AMSLError: The input is missing, or the page that gets the tables.
     """
+    parts_of(tables / PAGE, START, END)  # what is wrong is told before hours of training
+    tasks = {name: list(TASKS[name](source)) for name in sets}
     for name in sets:
         for network in NETWORKS:
             for width in WIDTHS:
@@ -70,7 +73,7 @@ def run(source: Path, results: Path, sets: list[str], tables: Path) -> None:
                 if file.exists():
                     continue
                 print(f"{name}: {network}, {width} features", file=sys.stderr, flush=True)
-                measured = [measure(task, network, width, EPOCHS[name]) for task in TASKS[name](source)]
+                measured = [measure(task, network, width, EPOCHS[name]) for task in tasks[name]]
                 write_json(file, {"data": name, "network": network, "width": width, "epochs": EPOCHS[name], "tasks": measured})
     for written in overgeneralisation_page.write(results, tables):
         print(written)

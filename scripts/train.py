@@ -17,7 +17,7 @@ def main() -> None:
     parser = cli.Parser(__doc__)
     cli.add_transformed(parser)
     parser.add_argument("--detector", type=Path, help="folder to save the detector in, saved_models/MODEL if not given")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder for the scores")
+    parser.add_argument("--results", type=Path, help="folder for the scores, results (amsl) or results/MODEL if not given")
     parser.add_argument("--log-dir", type=Path, help="folder for TensorBoard, RESULTS/tensorboard if not given")
     parser.add_argument(
         "--checkpoint-seconds", type=float, default=60.0, help="shortest time between two saved states of the training"
@@ -68,7 +68,9 @@ def main() -> None:
     paths = {
         name: arguments.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds", "weights")
     }
-    paths["detector"] = paths["detector"] or Path("saved_models") / arguments["model"]
+    model = arguments["model"]
+    paths["detector"] = paths["detector"] or Path("saved_models") / model
+    paths["results"] = paths["results"] or (Path("results") if model == AMSLConfig.name else Path("results") / model)
     paths["log_dir"] = paths["log_dir"] or paths["results"] / "tensorboard"
     config = DetectorConfig.from_settings(**arguments)
     from amsl_tf.experiment import train_detector  # late: it starts TensorFlow, which takes seconds

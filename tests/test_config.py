@@ -162,6 +162,11 @@ def test_a_model_is_one_of_those_there_are():
             DetectorConfig(model=model)
 
 
+def test_training_is_a_config():
+    with pytest.raises(AMSLError, match="must be a TrainingConfig"):
+        DetectorConfig(training={"epochs": 2})
+
+
 def test_configs_do_not_change():
     with pytest.raises(AttributeError):
         TrainingConfig().epochs = 3

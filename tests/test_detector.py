@@ -8,7 +8,9 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 from amsl_tf import AMSLDetector, Windows
+from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.models import build_network
 from amsl_tf.saved import FORMAT, hash_files
 
 SETTINGS = {"epochs": 2, "num_slots": 5, "mixed_precision": "off", "seed": 1}
@@ -40,6 +42,13 @@ def test_it_takes_a_network_that_was_trained_elsewhere(detector, new, waves, tmp
     assert again.thresholds_ == detector.thresholds_
     assert again.history_ == {}
     np.testing.assert_array_equal(again.decision_function(new), detector.decision_function(new))
+
+
+def test_weights_of_a_network_with_more_parts_are_refused(waves, tmp_path):
+    """Keras would leave the memory of MemAE unread."""
+    build_network(DetectorConfig.from_settings("memae").model, (24, 3)).save_weights(tmp_path / "memae.weights.h5")
+    with pytest.raises(AMSLError, match=r"not the weights of this network.*it also holds"):
+        AMSLDetector(model="cae").fit(waves, weights=tmp_path / "memae.weights.h5")
 
 
 @pytest.mark.parametrize(("settings", "name"), [({"num_slots": 6}, "saved/weights.weights.h5"), ({}, "typo.weights.h5")])
@@ -232,6 +241,9 @@ def test_before_fit(tmp_path):
             use()
     with pytest.raises(AMSLError, match="either config or single settings"):
         AMSLDetector(detector.config, epochs=3)
+    for config in ("memae", {}, detector.config.model):
+        with pytest.raises(AMSLError, match='AMSLDetector\\(model="memae"\\)'):
+            AMSLDetector(config)
 
 
 def test_saving_replaces_a_detector_and_nothing_else(detector, tmp_path):

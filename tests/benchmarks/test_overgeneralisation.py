@@ -68,6 +68,14 @@ def test_what_has_not_run_is_told(page):
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
+def test_what_is_wrong_is_told_before_anything_runs(page, monkeypatch):
+    monkeypatch.setattr(overgeneralisation, "measure", lambda *_: pytest.fail("it ran"))
+    with pytest.raises(AMSLError, match="not found"):
+        overgeneralisation.run(page / "typo", page / "results", ["digits", "dsads"], page)
+    with pytest.raises(AMSLError, match="typo"):
+        overgeneralisation.run(page, page / "results", ["digits"], page / "typo")
+
+
 def test_nothing_run_is_told(page):
     with pytest.raises(AMSLError, match="Run the study first"):
         overgeneralisation_page.write(page / "results", page)
