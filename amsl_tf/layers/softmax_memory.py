@@ -24,6 +24,8 @@ class SoftmaxMemory(Memory):
         Returns the read (..., F) and the entropy (...), both float32.
     """
 
+    least = 0.0  # attention to a slot, up to which it is not read
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         limit = self.num_slots**-0.5
         self.add_slots(input_shape, -limit, limit)
@@ -31,48 +33,68 @@ class SoftmaxMemory(Memory):
     def call(self, queries: Any) -> tuple[Any, Any]:
         shape = ops.shape(queries)
         slots = ops.copy(self.slots)  # a tensor: TensorFlow's custom gradients are not for variables
-        made = _read(ops.reshape(queries, (-1, shape[-1])), slots)
+        made = _read(ops.reshape(queries, (-1, shape[-1])), slots, self.least)
         read, entropy = ops.split(made, [shape[-1]], axis=-1)  # no slices: the gradient of each is padded to the whole
         return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
 
     def attention(self, queries: Any) -> Any:
         logits = ops.matmul(ops.cast(queries, "float32"), ops.transpose(ops.cast(self.slots, "float32")))
-        return ops.softmax(logits)
+        return _weights(logits, self.least)[0]
 
     def compute_output_spec(self, queries: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")
 
 
-@ops.custom_gradient
-def _read(queries: Any, slots: Any) -> tuple[Any, Any]:
+def _read(queries: Any, slots: Any, least: float) -> Any:
     """The reads of queries (N, F) from slots (K, F), and in a last column their entropies: float32 (N, F + 1).
 
-    With the logits l = q M^T the entropy is logsumexp(l) - sum_k w_k l_k, and the sum is q . read: nothing of the size N x K is
-    needed for it but two maxima. For the gradients R of the read and h of the entropy,
+    With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum is
+    q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h of
+    the entropy,
 
         dl = w * (g M^T - g . read),  g = R - h q,
 
     so that the entropy costs nothing in the backward pass either. Differentiating the forward pass operation by operation
     gives the same and goes over N x K numbers more than twice as often.
     """
-    dtype = queries.dtype
-    logits = ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32")
+
+    @ops.custom_gradient
+    def read(queries: Any, slots: Any) -> tuple[Any, Any]:
+        dtype = queries.dtype
+        weights, log_sum = _weights(ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32"), least)
+        weights = ops.cast(weights, dtype)
+        made = ops.cast(ops.matmul(weights, slots), "float32")
+        wide_queries = ops.cast(queries, "float32")
+        entropy = log_sum - ops.sum(wide_queries * made, axis=-1)
+
+        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
+            if upstream is None:  # TensorFlow and JAX pass it by position
+                (upstream,) = arguments
+            of_read, of_entropy = upstream[:, :-1], upstream[:, -1:]
+            combined = of_read - of_entropy * wide_queries
+            along = ops.matmul(ops.cast(combined, dtype), ops.transpose(slots))
+            across = ops.cast(ops.sum(combined * made, axis=-1, keepdims=True), dtype)
+            of_logits = weights * (along - across)
+            of_slots = ops.matmul(ops.transpose(of_logits), queries) + ops.matmul(
+                ops.transpose(weights), ops.cast(of_read, dtype)
+            )
+            return ops.matmul(of_logits, slots), of_slots
+
+        return ops.concatenate([made, entropy[:, None]], axis=-1), gradient
+
+    return read(queries, slots)
+
+
+def _weights(logits: Any, least: float) -> tuple[Any, Any]:
+    """The attention of queries to the slots that they read (N, K), and the logarithm of the sum of exp l over these (N,).
+
+    Slots that get no more than `least` of a softmax over all are not read; if all are such, both are 0.
+    """
     weights = ops.softmax(logits)
     log_sum = ops.max(logits, axis=-1) - ops.log(ops.max(weights, axis=-1))  # a weight is at least 1 / K: the logarithm is safe
-    weights = ops.cast(weights, dtype)
-    read = ops.cast(ops.matmul(weights, slots), "float32")
-    wide_queries = ops.cast(queries, "float32")
-    entropy = log_sum - ops.sum(wide_queries * read, axis=-1)
-
-    def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
-        if upstream is None:  # TensorFlow and JAX pass it by position
-            (upstream,) = arguments
-        of_read, of_entropy = upstream[:, :-1], upstream[:, -1:]
-        combined = of_read - of_entropy * wide_queries
-        along = ops.matmul(ops.cast(combined, dtype), ops.transpose(slots))
-        across = ops.cast(ops.sum(combined * read, axis=-1, keepdims=True), dtype)
-        of_logits = weights * (along - across)
-        of_slots = ops.matmul(ops.transpose(of_logits), queries) + ops.matmul(ops.transpose(weights), ops.cast(of_read, dtype))
-        return ops.matmul(of_logits, slots), of_slots
-
-    return ops.concatenate([read, entropy[:, None]], axis=-1), gradient
+    if not least:
+        return weights, log_sum
+    kept = ops.where(weights > least, weights, 0.0)
+    total = ops.sum(kept, axis=-1)
+    safe = ops.where(total > 0, total, 1.0)
+    return kept / safe[:, None], ops.where(total > 0, log_sum + ops.log(safe), 0.0)

@@ -45,12 +45,42 @@ def test_up_to_one_some_slot_is_always_read(rng):
     """However little queries tell slots apart, as when a training begins; above 1 nothing may be left."""
     slots, queries = rng.normal(size=(50, 4)), (1e-3 * rng.normal(size=(100, 4))).astype(np.float32)
     np.testing.assert_allclose(np.sum(memory_of(slots).attention(queries), axis=1), 1, rtol=1e-5)
-    assert not np.any(memory_of(slots, 2.0).attention(queries))
+    read, entropy = memory_of(slots, 2.0)(queries)
+    assert not np.any(read)
+    assert not np.any(entropy)
 
 
 def test_the_attention_is_what_is_read_with(rng):
     layer, queries = memory_of(rng.normal(size=(20, 4))), rng.normal(size=(9, 4)).astype(np.float32)
     np.testing.assert_allclose(layer.attention(queries) @ layer.slots.numpy(), layer(queries)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [0.3, 3.0])
+def test_reads_entropies_and_gradients_are_those_of_the_papers_formula(size, rng):
+    """Its equation 7, differentiated operation by operation in float64."""
+    import tensorflow as tf
+
+    slots, queries = rng.normal(size=(20, 4)), size * rng.normal(size=(9, 4))
+    of_read, of_entropy = rng.normal(size=(9, 4)), rng.normal(size=9)
+    plain_slots, plain_queries = tf.constant(slots), tf.constant(queries)
+    with tf.GradientTape() as tape:
+        tape.watch([plain_queries, plain_slots])
+        weights = tf.nn.softmax(plain_queries @ tf.transpose(plain_slots))
+        above = weights - 1 / 20
+        weights = tf.nn.relu(above) * weights / (tf.abs(above) + 1e-12)
+        weights /= tf.reduce_sum(weights, axis=-1, keepdims=True)
+        made = [weights @ plain_slots, -tf.reduce_sum(weights * tf.math.log(weights + 1e-12), axis=-1)]
+        total = tf.reduce_sum(of_read * made[0]) + tf.reduce_sum(of_entropy * made[1])
+    expected = [*made, *tape.gradient(total, [plain_queries, plain_slots])]
+    layer, inputs = memory_of(slots), tf.constant(queries, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        read, entropy = layer(inputs)
+        total = tf.reduce_sum(of_read.astype(np.float32) * read) + tf.reduce_sum(of_entropy.astype(np.float32) * entropy)
+    found = [read, entropy, *tape.gradient(total, [inputs, layer.slots.value])]
+    assert (np.asarray(layer.attention(inputs)) == 0).any()
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("size", [0.0, 1.0, 1e4])
