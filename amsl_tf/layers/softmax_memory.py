@@ -48,9 +48,9 @@ class SoftmaxMemory(Memory):
 def _read(queries: Any, slots: Any, least: float) -> Any:
     """The reads of queries (N, F) from slots (K, F), and in a last column their entropies: float32 (N, F + 1).
 
-    With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum is
-    q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h of
-    the entropy,
+    With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum
+    is q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h
+    of the entropy,
 
         dl = w * (g M^T - g . read),  g = R - h q,
 
@@ -75,9 +75,8 @@ def _read(queries: Any, slots: Any, least: float) -> Any:
             along = ops.matmul(ops.cast(combined, dtype), ops.transpose(slots))
             across = ops.cast(ops.sum(combined * made, axis=-1, keepdims=True), dtype)
             of_logits = weights * (along - across)
-            of_slots = ops.matmul(ops.transpose(of_logits), queries) + ops.matmul(
-                ops.transpose(weights), ops.cast(of_read, dtype)
-            )
+            of_slots = ops.matmul(ops.transpose(of_logits), queries)
+            of_slots += ops.matmul(ops.transpose(weights), ops.cast(of_read, dtype))
             return ops.matmul(of_logits, slots), of_slots
 
         return ops.concatenate([made, entropy[:, None]], axis=-1), gradient

@@ -86,8 +86,10 @@ def test_mixed_precision_keeps_weights_and_outputs_in_float32(model, policy):
     outputs, plain = run(network, views_for()), run(build(model), views_for())
     for name, value in outputs.items():
         assert value.dtype == np.float32
-        # what a new network rebuilds hardly differs from cell to cell: the differences count
-        np.testing.assert_allclose(value - value.mean(), plain[name] - plain[name].mean(), atol=0.1 * np.ptp(plain[name]))
+        np.testing.assert_allclose(value, plain[name], atol=0.02 * np.abs(plain[name]).max())
+    # what a new network rebuilds hardly differs from cell to cell, and RFTM may choose other slots where two are alike
+    found, wanted = (made["reconstruction"] - made["reconstruction"].mean() for made in (outputs, plain))
+    assert np.abs(found - wanted).mean() <= 0.05 * np.ptp(wanted)
 
 
 @pytest.mark.parametrize("model", TERMS)
