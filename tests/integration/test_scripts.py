@@ -161,7 +161,8 @@ def test_another_network_is_trained_evaluated_and_explained(made, tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "hippocampus" in (tmp_path / "results/report.html").read_text()
     windows = tmp_path / "transform/test_dataset/abnormal data/data_raw_abnormal.npy"
-    finished = script("explain", "--detector", tmp_path / "models/amsl", "--input", windows, "--output", tmp_path / "one.png")
+    arguments = ("--detector", tmp_path / "models/amsl", "--input", windows, "--window", 0, "--output", tmp_path / "one.png")
+    finished = script("explain", *arguments)
     assert finished.returncode == 0, finished.stderr
 
 
