@@ -73,7 +73,7 @@ clean:
 	@$(PIP) -r requirements-serving.txt
 	@cp $< $@
 
-.venv/test.txt: requirements-test.txt requirements-serving.txt .venv/demo.txt
+.venv/test.txt: requirements-test.txt requirements-baselines.txt requirements-serving.txt .venv/demo.txt
 	@echo "installing what the tests need into .venv"
 	@$(PIP) -r requirements-test.txt
 	@cp $< $@

@@ -5,8 +5,11 @@ A run that is finished is never run again; an interrupted training of the detect
 
 import sys
 import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from time import perf_counter
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,7 +21,9 @@ from amsl_tf.saved import WEIGHTS
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
-from benchmarks.parts import Parts, holds, read_parts
+from benchmarks.parts import Parts, holds, labels, read_parts
+
+WARM_UP = 64  # windows that are scored before the time is taken: graphs are compiled
 
 
 def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], tables: Path) -> None:
@@ -48,7 +53,8 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
             continue
         print(f"{one.experiment.name}, protocol {one.protocol}, run {one.number + 1}", file=sys.stderr, flush=True)
         parts = read_parts(source, one, people)
-        write_json(one.file(results), {**_about(one, people), "scores": _scores(one, parts, work)})
+        scored = SCORED[one.experiment.kind](one, parts, work)
+        write_json(one.file(results), {**_about(one, people), "cost": scored.cost, "scores": _metrics(scored, parts)})
         accuracy_table.write(results, tables)
     accuracy_table.write(results, tables)
     print(f"results: {results}\ntables:  {tables / 'RESULTS.md'}, {tables / 'README.md'}")
@@ -60,20 +66,29 @@ def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
     return {**about, **tested, "settings": one.experiment.settings}
 
 
-def _scores(one: Run, parts: Parts, work: Path) -> dict[str, dict[str, Any]]:
+@dataclass(frozen=True)
+class Scored:
+    """What a run has scored.
+
+    Attributes:
+        scores: Scores of normal windows, which the threshold is set by, and of test windows, by name of the score.
+        groups: The person of each of these normal windows, in the protocol `subject`.
+        cost: Seconds of one fit, test windows scored in a second, parameters; and what was chosen on the way.
+    """
+
+    scores: dict[str, tuple[np.ndarray, np.ndarray]]
+    groups: np.ndarray | None
+    cost: dict[str, Any]
+
+
+def _metrics(scored: Scored, parts: Parts) -> dict[str, dict[str, Any]]:
     """Metrics by name of the score; under `whole` those of the test windows that do not end in zeros."""
-    scored = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control}[one.experiment.kind](
-        one, parts, work
-    )
     metrics: dict[str, dict[str, Any]] = {}
-    for name, (trained_on, tested) in scored.items():
-        threshold = percentile_threshold(trained_on, DetectorConfig().percentile, parts.groups)
+    for name, (normal, tested) in scored.scores.items():
+        threshold = percentile_threshold(normal, DetectorConfig().percentile, scored.groups)
         whole = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
         metrics[name] = {**evaluate(tested, parts.is_abnormal, threshold), "whole": whole}
     return metrics
-
-
-Scored = dict[str, tuple[np.ndarray, np.ndarray]]  # scores of training and of test windows, by name of the score
 
 
 def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
@@ -83,6 +98,7 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
 
     detector = AMSLDetector(**one.experiment.settings, seed=one.seed, axes=parts.axes)
     folder, train = one.detector(work), parts.train
+    seconds, start = None, perf_counter()
     if not one.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "random.weights.h5"
@@ -91,21 +107,51 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     elif holds(folder, detector.config, train):
         detector.fit(train, parts.groups, weights=folder / WEIGHTS)
     else:
-        detector.fit(train, parts.groups, work_dir=folder.with_name(f".{folder.name}.training"))
+        state = folder.with_name(f".{folder.name}.training")
+        resumed = state.exists()
+        detector.fit(train, parts.groups, work_dir=state)
+        seconds = None if resumed else perf_counter() - start
         detector.save(folder)
         detector.discard_work()
-    tested = detector.score_components(parts.test)
-    return {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
+    tested, rate = _timed(detector.score_components, parts.test)
+    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.scoring_path.network.count_params()}
+    return Scored({name: (detector.training_scores_[name], tested[name]) for name in SCORERS}, parts.groups, cost)
 
 
 def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
     from benchmarks.upstream import train_and_score
 
-    return train_and_score(parts.train, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
+    scores = train_and_score(parts.train, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
+    return Scored(scores, parts.groups, {})
 
 
 def _run_control(one: Run, parts: Parts, work: Path) -> Scored:
     from benchmarks import controls
 
-    own, score = controls.fit(one.experiment.name, parts.train, parts.groups)
-    return {"distance": (own, score(parts.test))}
+    own, score, seconds = controls.fit(one.experiment.name, parts.train, parts.groups)
+    tested, rate = _timed(score, parts.test)
+    return Scored({"distance": (own, tested)}, parts.groups, {"seconds": seconds, "windows_per_second": rate})
+
+
+def _run_baseline(one: Run, parts: Parts, work: Path) -> Scored:
+    from benchmarks.baselines.interface import Normal, load
+
+    activity, subject = (labels(parts.normal, name)[parts.split.train] for name in ("activity", "subject"))
+    fitted = load(one.experiment.name)(Normal(parts.train, activity, subject, one.protocol, one.seed))
+    tested, rate = _timed(fitted.score, parts.test)
+    cost = {"seconds": fitted.seconds, "windows_per_second": rate, "parameters": fitted.parameters, **fitted.about}
+    return Scored({"own": (fitted.own, tested)}, fitted.groups, cost)
+
+
+SCORED = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control, "baseline": _run_baseline}
+
+
+T = TypeVar("T")
+
+
+def _timed(score: Callable[[np.ndarray], T], windows: np.ndarray) -> tuple[T, float]:
+    """What `score` gives, and windows scored in a second, all at once and for the second time."""
+    score(windows[:WARM_UP])
+    start = perf_counter()
+    scores = score(windows)
+    return scores, len(windows) / (perf_counter() - start)

@@ -1,4 +1,4 @@
-"""What `benchmarks/accuracy.toml` and the JSON files of finished runs say."""
+"""What `benchmarks/accuracy.toml`, `benchmarks/baselines.toml` and the JSON files of finished runs say."""
 
 import sys
 from collections.abc import Iterable
@@ -16,13 +16,14 @@ else:
     import tomli as tomllib
 
 EXPERIMENTS = Path(__file__).with_name("accuracy.toml")
+BASELINES = Path(__file__).with_name("baselines.toml")
 
-Kind = Literal["detector", "upstream", "control"]
+Kind = Literal["detector", "upstream", "control", "baseline"]
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """One of the experiments in accuracy.toml.
+    """One of the experiments in accuracy.toml or baselines.toml.
 
     Attributes:
         name: Of its files.
@@ -69,23 +70,33 @@ class Run:
 
 
 def read_experiments(names: Iterable[str] = ()) -> tuple[list[Experiment], list[list[str]]]:
-    """The experiments of these names, all if there are none, and the groups of people to test on.
+    """The experiments of these names, all but the baselines if there are none, and the groups of people to test on.
 
     Raises:
         AMSLError: There is no experiment of a name.
     """
     values = tomllib.loads(EXPERIMENTS.read_text())
     experiments = {item["name"]: Experiment(**item) for item in values["experiment"]}
-    unknown = [name for name in names if name not in experiments]
+    known = experiments | {item.name: item for item in read_baselines()}
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise AMSLError(f"there is no experiment {unknown[0]!r}; there are {', '.join(experiments)}.")
-    return [experiments[name] for name in names or experiments], values["test_people"]
+        raise AMSLError(f"there is no experiment {unknown[0]!r}; there are {', '.join(known)}.")
+    return [known[name] for name in names or experiments], values["test_people"]
 
 
-def read_results(results: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """The scores of all finished runs by experiment, protocol and number."""
+def read_baselines() -> list[Experiment]:
+    """The detectors that AMSL is compared with."""
+    defaults: dict[str, Any] = {"kind": "baseline"}
+    return [Experiment(**defaults, **item) for item in tomllib.loads(BASELINES.read_text())["experiment"]]
+
+
+Found = dict[tuple[str, str, int], dict[str, Any]]
+
+
+def read_results(results: Path) -> Found:
+    """What the JSON files of all finished runs say, by experiment, protocol and number."""
     found = {}
     for file in sorted(results.glob("*.json")):
         values = read_json(file, f"Remove {file} and run the experiment again.", ("experiment", "protocol", "run", "scores"))
-        found[values["experiment"], values["protocol"], values["run"]] = values["scores"]
+        found[values["experiment"], values["protocol"], values["run"]] = values
     return found

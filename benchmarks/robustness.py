@@ -98,7 +98,7 @@ def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tabl
         if not todo:
             continue
         detector, parts = trained_detector(source, work, protocol)
-        own, score = controls.fit(CONTROL, parts.train, parts.groups)
+        own, score, _ = controls.fit(CONTROL, parts.train, parts.groups)
         thresholds = {**detector.thresholds_, "control": percentile_threshold(own, detector.config.percentile, parts.groups)}
         sample = draw_sample(parts)
         for name, file in todo.items():

@@ -1,7 +1,7 @@
 """Measures: accuracy, robustness and pseudo-anomalies of detectors; speed and losses beside a plain port; preparation of data.
 
-Which command makes which page: accuracy RESULTS.md and the tables in README.md, robustness docs/robustness.md, pseudo
-benchmarks/PSEUDO.md, overgeneralisation a part of docs/method.md; the others a JSON file each in benchmarks/results.
+Which command makes which page: accuracy and table3 RESULTS.md and the tables in README.md, robustness docs/robustness.md,
+pseudo benchmarks/PSEUDO.md, overgeneralisation a part of docs/method.md; the others a JSON file each in benchmarks/results.
 """
 
 import sys
@@ -37,12 +37,16 @@ def main() -> None:
         "--only", nargs="+", default=(), metavar="NAME", help="experiments of benchmarks/accuracy.toml; else all"
     )
     accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
+    table3 = kinds.add_parser("table3", description="The detectors of the paper's Table 3 and others, beside AMSL.")
+    table3.add_argument("--only", nargs="+", default=(), metavar="NAME", help="experiments of benchmarks/baselines.toml")
+    table3.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
     robustness = kinds.add_parser("robustness", description="AMSL where sensors are noisy, silent or late.")
     robustness.add_argument("--tables", type=Path, default=Path("docs"), help="folder of robustness.md and robustness.png")
     pseudo = kinds.add_parser("pseudo", description="Normal activities taken for abnormal: what settings are chosen by.")
     pseudo.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of PSEUDO.md")
     for name, parser_of in (("accuracy", accuracy), ("robustness", robustness), ("pseudo", pseudo)):
         _add_runs(parser_of, RESULTS / name)
+    _add_runs(table3, RESULTS / "accuracy")
     serving = kinds.add_parser("serving", description="The embedded server under load, beside the bare SavedModel.")
     serving.add_argument("--model", type=Path, default=Path("saved_models/serving/amsl"), help="folder that export.py wrote")
     serving.add_argument("--clients", type=int, default=64, help="at the same time")

@@ -1,0 +1,10 @@
+"""Angle-based outlier detection among the nearest neighbours (Kriegel et al., KDD 2008), with pyod."""
+
+from functools import partial
+
+from pyod.models.abod import ABOD
+
+from benchmarks.baselines.from_pyod import method
+from benchmarks.baselines.on_features import fit_best
+
+fit = partial(fit_best, {f"{count} neighbours": method(partial(ABOD, n_neighbors=count)) for count in (10,)})

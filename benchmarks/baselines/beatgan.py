@@ -1,0 +1,72 @@
+"""BeatGAN (Zhou et al., IJCAI 2019): an autoencoder that a discriminator keeps close to what windows look like.
+
+Three convolutions over time with stride 2 (64, 128 and 128 features) and the way back; the discriminator is an encoder like
+it, with a dense layer. The autoencoder lowers the squared error and, with weight 1, the distance of the discriminator's
+features of a window from those of what is given back; a window's score is the squared error.
+"""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import layers, ops
+
+from benchmarks.baselines.networks import LEARNING_RATE, network
+
+FEATURES = (64, 128, 128)
+KERNEL = 5
+MATCHING_WEIGHT = 1.0  # lambda
+
+
+def build(shape: tuple[int, int]) -> keras.Model:
+    model = BeatGAN(shape)
+    model.compile(keras.optimizers.Adam(LEARNING_RATE, beta_1=0.5), "mse")
+    return model
+
+
+class BeatGAN(keras.Model):
+    """For windows (T, C)."""
+
+    def __init__(self, shape: tuple[int, int]) -> None:
+        super().__init__()
+        window = keras.Input(shape)
+        self.generator = keras.Model(window, _decode(_encode(window), shape))
+        features = _encode(window)
+        self.discriminator = keras.Model(window, [features, layers.Dense(1)(layers.Flatten()(features))])
+        self.discriminator_optimizer = keras.optimizers.Adam(LEARNING_RATE, beta_1=0.5)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        return self.generator(x, training=training)
+
+    def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
+        x, _ = data
+        with tf.GradientTape() as tape, tf.GradientTape() as tape_of_discriminator:
+            given = self.generator(x, training=True)
+            features, real = self.discriminator(x, training=True)
+            features_given, fake = self.discriminator(given, training=True)
+            matching = ops.mean(ops.square(features - features_given))
+            loss = ops.mean(ops.square(x - given)) + MATCHING_WEIGHT * matching
+            told = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))  # cross-entropies
+        variables = self.generator.trainable_variables
+        self.optimizer.apply(tape.gradient(loss, variables), variables)
+        variables = self.discriminator.trainable_variables
+        self.discriminator_optimizer.apply(tape_of_discriminator.gradient(told, variables), variables)
+        return {"loss": loss, "discriminator_loss": told}
+
+
+def _encode(x: Any) -> Any:
+    for features in FEATURES:
+        x = layers.Conv1D(features, KERNEL, 2, padding="same")(x)
+        x = layers.LeakyReLU(0.2)(layers.BatchNormalization()(x))
+    return x
+
+
+def _decode(x: Any, shape: tuple[int, int]) -> Any:
+    for features in FEATURES[-2::-1]:
+        x = layers.Conv1DTranspose(features, KERNEL, 2, padding="same")(x)
+        x = layers.ReLU()(layers.BatchNormalization()(x))
+    # what was rounded up on the way down is cut off
+    return layers.Conv1DTranspose(shape[1], KERNEL, 2, padding="same")(x)[:, : shape[0]]
+
+
+fit = network(build)

@@ -1,0 +1,10 @@
+"""Isolation forest (Liu et al., ICDM 2008), with pyod."""
+
+from functools import partial
+
+from pyod.models.iforest import IForest
+
+from benchmarks.baselines.from_pyod import method
+from benchmarks.baselines.on_features import fit_best
+
+fit = partial(fit_best, {f"{count} trees": method(partial(IForest, n_estimators=count, random_state=0)) for count in (100,)})

@@ -1,0 +1,10 @@
+"""Local outlier factor (Breunig et al., SIGMOD 2000), with pyod."""
+
+from functools import partial
+
+from pyod.models.lof import LOF
+
+from benchmarks.baselines.from_pyod import method
+from benchmarks.baselines.on_features import fit_best
+
+fit = partial(fit_best, {f"{count} neighbours": method(partial(LOF, n_neighbors=count)) for count in (5, 20)})

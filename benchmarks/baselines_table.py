@@ -1,0 +1,87 @@
+"""The part of RESULTS.md that shows AMSL beside other detectors: the paper's Table 3 and what users pick instead."""
+
+import statistics
+from typing import Any
+
+from amsl_tf.data.splits import PROTOCOLS, Protocol
+from benchmarks.experiments import Experiment, Found, read_baselines, read_experiments
+
+OURS = ("amsl", "mnad")  # of accuracy.toml
+HEAD = """## Table 3, and other detectors
+
+Made by `python scripts/benchmark.py table3`. "Published" is the F1 of the paper's Table 3. Each detector is a file of
+[benchmarks/baselines](benchmarks/baselines), which names its paper and its settings. Detectors of features were given raw
+windows and log spectra, with each of their settings; the pair is used that tells pseudo-anomalies best (normal activities,
+left out in turn). Their threshold is set by scores of normal windows left out in turn. Networks were trained until the loss of
+normal windows that are held back stopped to fall; these, in the protocol subject one person's, set the threshold. Seconds are
+of one fit, on two cores; windows/s of scoring all test windows at once.
+"""
+COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
+
+
+def tables(found: Found) -> str:
+    """The part, of finished runs and those that are not."""
+    ours, _ = read_experiments(OURS)
+    return "\n".join([HEAD, *(_table(protocol, [*ours, *read_baselines()], found) for protocol in PROTOCOLS)])
+
+
+def _table(protocol: Protocol, experiments: list[Experiment], found: Found) -> str:
+    lines = [f"### Table 3, protocol {protocol}", "", f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
+    rows = [row for item in experiments for row in _rows(item, protocol, found)]
+    lines += [line for _, line in sorted(rows, key=lambda row: -row[0])]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tuple[float, str]]:
+    """F1 and the line of each score."""
+    asked = experiment.runs.get(protocol, 0)
+    runs = [one for number in range(asked) if (one := found.get((experiment.name, protocol, number)))]
+    published = f"{experiment.published:.4f}" if experiment.published else ""
+    if not runs:
+        return [(-1.0, f"| {experiment.title} | {published} | not run | | | | | | | 0 of {asked} |")]
+    costs = [one.get("cost", {}) for one in runs]
+    rows = []
+    for name in runs[0]["scores"]:
+        scores = [one["scores"][name] for one in runs]
+        title = experiment.title if name == "own" else f"{experiment.title}, {name.replace('_', ' ')}"
+        cells = [
+            published,
+            mean([one["f1"] for one in scores]),
+            mean([one["auroc"] for one in scores]),
+            mean([one.get("whole", {}).get("f1") for one in scores]),
+            *(mean([cost.get(key) for cost in costs], "{:,.0f}") for key in ("seconds", "windows_per_second", "parameters")),
+            "; ".join(str(costs[0][key]) for key in ("features", "settings", "states", "epochs") if key in costs[0]),
+            f"{len(runs)} of {asked}",
+        ]
+        rows.append((statistics.mean(one["f1"] for one in scores), f"| {title} | {' | '.join(cells)} |"))
+    return rows
+
+
+def mean(values: list[Any], form: str = "{:.3f}") -> str:
+    """Mean, and deviation where there are several; empty where a value is missing."""
+    if None in values:
+        return ""
+    text = form.format(statistics.mean(values))
+    return f"{text} ± {form.format(statistics.stdev(values))}" if len(values) > 1 else text
+
+
+def first_lines(found: Found) -> str:
+    """Which detector has the highest F1 in each protocol, and where AMSL stands if that is another."""
+    experiments, _ = read_experiments()
+    sentences = []
+    for protocol in PROTOCOLS:
+        rated: dict[tuple[str, str], list[float]] = {}
+        for item in [*experiments, *read_baselines()]:
+            for number in range(item.runs.get(protocol, 0)):
+                for name, metrics in found.get((item.name, protocol, number), {"scores": {}})["scores"].items():
+                    rated.setdefault((item.title, name.replace("_", " ")), []).append(metrics["f1"])
+        if not rated:
+            continue
+        means = {key: statistics.mean(values) for key, values in rated.items()}
+        best, amsl = max(means, key=lambda key: means[key]), ("AMSL", "nearest normal")
+        sentence = f"Protocol {protocol}: the highest F1, {means[best]:.3f}, is that of {best[0]}, {best[1]} score"
+        if best != amsl and amsl in means:
+            place = sorted(means.values(), reverse=True).index(means[amsl]) + 1
+            sentence += f"; AMSL, nearest normal score, has {means[amsl]:.3f}, place {place} of {len(means)}"
+        sentences.append(f"{sentence}.")
+    return "\n".join(sentences)

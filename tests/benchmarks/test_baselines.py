@@ -1,0 +1,180 @@
+"""The detectors that AMSL is compared with: each keeps to one interface, and computes what its paper says."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import mahalanobis
+from sklearn.metrics import roc_auc_score
+from sklearn.metrics.pairwise import rbf_kernel
+
+from amsl_tf.data.splits import PROTOCOLS
+from amsl_tf.errors import AMSLError
+from benchmarks import accuracy, accuracy_table, baselines_table
+from benchmarks.baselines import (
+    copod,
+    ecod,
+    gdn,
+    hmm,
+    interface,
+    kernel_pca,
+    knn,
+    lstm_ae,
+    mscred,
+    networks,
+    on_features,
+    tails,
+)
+from benchmarks.baselines.interface import Normal, load
+from benchmarks.experiments import read_baselines
+
+FOLDER = Path(interface.__file__).parent
+SHARED = {"__init__", "interface", "on_features", "held_back", "networks", "from_pyod", "tails"}
+NAMES = [item.name for item in read_baselines()]
+NETWORKS = {"cnn_lstm", "lstm_ae", "mscred", "convlstm_ae", "convlstm_comp", "beatgan", "mnad_p", "gdn", "uoda"}
+
+
+@pytest.fixture
+def normal():
+    """48 windows (75, 4) of six activities and four people: sines of a frequency for each activity, at any phase."""
+    generator = np.random.default_rng(0)
+    activity = np.array(["a09", "a10", "a11", "a13", "a14", "a17"])[np.arange(48) % 6]
+    subject = np.array(["p1", "p2", "p3", "p4"])[np.arange(48) // 6 % 4]
+    frequency = (1 + np.arange(48) % 6)[:, None, None]
+    phase = generator.uniform(0, 2 * np.pi, (48, 1, 1))
+    x = np.sin(2 * np.pi * frequency * np.arange(75)[:, None] / 75 + phase + np.arange(4)) + generator.normal(
+        0, 0.05, (48, 75, 4)
+    )
+    return Normal(x.astype(np.float32), activity, subject, "window", 0)
+
+
+def test_every_file_is_an_experiment():
+    assert {file.stem for file in FOLDER.glob("*.py")} - SHARED == set(NAMES)
+    assert set(NAMES) > NETWORKS
+
+
+# what trains on all but a part holds the part back alike whatever it is: one of them is enough in the protocol subject
+CASES = [(name, protocol) for name in NAMES for protocol in PROTOCOLS if protocol == "window" or name not in NETWORKS - {"gdn"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "protocol"), [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] in NETWORKS)) for case in CASES]
+)
+def test_every_baseline_keeps_to_the_interface(name, protocol, normal, monkeypatch):
+    monkeypatch.setattr(networks, "MAX_EPOCHS", 2)
+    monkeypatch.setattr(hmm, "STATES", (2,))
+    monkeypatch.setattr(on_features, "ACTIVITIES", ("a09",))
+    fitted = load(name)(replace(normal, protocol=protocol))
+    assert np.isfinite(fitted.own).all()
+    assert (fitted.groups is None) == (protocol == "window")
+    assert fitted.groups is None or len(fitted.groups) == len(fitted.own)
+    scores = fitted.score(5 * normal.x)
+    assert scores.shape == (48,)
+    assert roc_auc_score([False] * len(fitted.own) + [True] * 48, [*fitted.own, *scores]) > 0.9
+    alone = np.concatenate([fitted.score(5 * normal.x[row : row + 1]) for row in range(5)])
+    np.testing.assert_allclose(alone, scores[:5], rtol=1e-4)
+    assert (fitted.parameters is not None) == (name in NETWORKS)
+    json.dumps(fitted.about)
+
+
+def test_the_features_are_chosen_by_pseudo_anomalies(normal, rng):
+    """An activity that is more quiet than the others is near to them, but for the logarithm of its spectrum."""
+    loudness = 2.0 ** np.unique(normal.activity, return_inverse=True)[1]
+    fitted = knn.fit(replace(normal, x=rng.normal(size=normal.x.shape) * loudness[:, None, None]))
+    ratings = fitted.about["pseudo-anomalies"]
+    assert fitted.about["features"] == "log spectra"
+    assert max(ratings, key=ratings.get).startswith("log spectra")
+    assert len(ratings) == 4
+
+
+@pytest.mark.parametrize("name", ["ecod", "copod"])
+def test_a_windows_tails_are_those_of_pyod_where_it_is_scored_alone(name, rng):
+    pyod = pytest.importorskip(f"pyod.models.{name}")
+    train, others = rng.exponential(size=(200, 5)) * [1, -1, 1, -1, 1], rng.normal(size=(20, 5))
+    theirs = getattr(pyod, name.upper())().fit(train)
+    scores = tails.by_tails({"ecod": ecod.join, "copod": copod.join}[name], train)(others)
+    np.testing.assert_allclose(scores, [theirs.decision_function(row[None])[0] for row in others])
+
+
+def test_kernel_pca_leaves_what_the_components_do_not_hold(rng):
+    x = rng.normal(size=(30, 4))
+    errors = kernel_pca.method(5)(x)(x)
+    gamma = 1 / np.median(np.linalg.norm(x[:, None] - x[None], axis=2)) ** 2
+    centre = np.eye(30) - 1 / 30
+    values, vectors = np.linalg.eigh(centre @ rbf_kernel(x, gamma=gamma) @ centre)
+    np.testing.assert_allclose(errors, (values[:-5] * vectors[:, :-5] ** 2).sum(axis=1), atol=1e-6)
+
+
+def test_the_number_of_states_is_that_of_the_data(rng):
+    """Steps that jump between three places."""
+    places = rng.integers(0, 3, (40, 50))
+    x = 5 * np.eye(3)[places] + rng.normal(0, 0.3, (40, 50, 3))
+    model = hmm._fit(x[:30], 3, seed=0)
+    assert hmm.score(model, x[30:]).mean() < hmm.score(hmm._fit(x[:30], 1, seed=0), x[30:]).mean() - 50
+
+
+def test_mahalanobis(rng):
+    errors = rng.normal(size=(50, 6, 3)) * [1, 2, 3] + 1
+    steps = errors.reshape(-1, 3)
+    inverse = np.linalg.inv(np.cov(steps.T))
+    expected = [np.mean([mahalanobis(step, steps.mean(axis=0), inverse) ** 2 for step in window]) for window in errors]
+    np.testing.assert_allclose(lstm_ae.mahalanobis(errors)(errors), expected, rtol=1e-4)
+
+
+def test_signatures():
+    """Of a channel of ones and one of twos: products 1, 2 and 4, whatever the length."""
+    x = np.ones((2, 75, 2)) * [1, 2]
+    x[:, :-10] = 0
+    found = mscred.signatures(x)
+    assert found.shape == (2, 5, 2, 2, 3)
+    np.testing.assert_allclose(found[0, -1, :, :, 0], [[1, 2], [2, 4]])
+    np.testing.assert_allclose(found[0, -1, :, :, 1], np.array([[1, 2], [2, 4]]) / 3)
+    assert not found[:, :-1].any()  # the steps before the last ten are still
+
+
+def test_the_deviation_of_a_graph_is_its_largest(rng):
+    normal = rng.normal(size=(500, 4, 3)) * [1, 10, 100]
+    score = gdn.deviation(normal)
+    low, median, high = np.percentile(np.abs(normal), (25, 50, 75), axis=(0, 1))
+    found = score(np.array([[[0, 0, 500.0]] * 4]))
+    np.testing.assert_allclose(found, [(500 - median[2]) / (high[2] - low[2])], rtol=1e-5)
+
+
+def test_a_channel_is_told_of_itself_and_its_neighbours():
+    layer = gdn.GraphAttention()
+    layer.build((None, 3, 40, gdn.PAST))
+    neighbours = np.asarray(layer._neighbours())
+    assert neighbours.diagonal().all()
+    assert (neighbours.sum(axis=1) == gdn.NEIGHBOURS + 1).all()
+
+
+def test_a_missing_package_is_one_line(monkeypatch):
+    def refuse(name):
+        raise ModuleNotFoundError(f"No module named {name}", name="pyod.models")
+
+    monkeypatch.setattr(interface, "import_module", refuse)
+    with pytest.raises(AMSLError, match=r"knn needs pyod\.models, which is not installed\. Run: pip install -r"):
+        load("knn")
+
+
+def test_the_table_is_ordered_and_its_page_says_who_is_on_top(generated):
+    (generated / "README.md").write_text(f"{accuracy_table.START}\n{accuracy_table.END}\n")
+    accuracy.run(generated, generated / "results", generated / "work", ["knn"], ["window"], generated)
+    about = json.loads((generated / "results/knn.window.0.json").read_text())
+    assert about["cost"]["windows_per_second"] > 0
+    text = (generated / "RESULTS.md").read_text()
+    assert "is that of k nearest neighbours, own score." in text.split("Made by")[0]
+    rows = [line for line in text.partition("### Table 3, protocol window")[2].splitlines() if line.startswith("| ")][1:]
+    assert rows[0].startswith("| k nearest neighbours |  | ")
+    assert "| GDN | 0.8419 | not run |" in text
+
+
+def test_where_another_is_on_top_the_place_of_amsl_is_said():
+    found = {
+        ("amsl", "window", 0): {"scores": {"nearest_normal": {"f1": 0.9}, "reconstruction": {"f1": 0.7}}},
+        ("knn", "window", 0): {"scores": {"own": {"f1": 0.95}}},
+    }
+    expected = "is that of k nearest neighbours, own score; AMSL, nearest normal score, has 0.900, place 2 of 3."
+    assert baselines_table.first_lines(found) == f"Protocol window: the highest F1, 0.950, {expected}"
