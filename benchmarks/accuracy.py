@@ -1,6 +1,6 @@
 """How well abnormal windows are told from normal ones: named experiments, each run a small JSON file, and a table of all.
 
-A run that is finished is never run again; an interrupted training of the detector goes on where it was.
+A run that is finished is never run again; an interrupted training of AMSLDetector goes on where it was, others start anew.
 """
 
 import sys
@@ -150,7 +150,7 @@ T = TypeVar("T")
 
 
 def _timed(score: Callable[[np.ndarray], T], windows: np.ndarray) -> tuple[T, float]:
-    """What `score` gives, and windows scored in a second, all at once and for the second time."""
+    """What `score` gives, and windows scored in a second, all at once, after a few others."""
     score(windows[:WARM_UP])
     start = perf_counter()
     scores = score(windows)

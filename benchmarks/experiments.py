@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amsl_tf.data.files import read_json
-from amsl_tf.data.splits import Protocol
+from amsl_tf.data.splits import PROTOCOLS, Protocol
 from amsl_tf.errors import AMSLError
 
 if sys.version_info >= (3, 11):
@@ -86,7 +86,7 @@ def read_experiments(names: Iterable[str] = ()) -> tuple[list[Experiment], list[
 
 def read_baselines() -> list[Experiment]:
     """The detectors that AMSL is compared with."""
-    defaults: dict[str, Any] = {"kind": "baseline"}
+    defaults: dict[str, Any] = {"kind": "baseline", "runs": dict.fromkeys(PROTOCOLS, 1)}
     return [Experiment(**defaults, **item) for item in tomllib.loads(BASELINES.read_text())["experiment"]]
 
 

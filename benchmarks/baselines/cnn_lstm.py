@@ -1,4 +1,7 @@
-"""CNN-LSTM, which predicts the next step (after Kim and Cho, Expert Systems with Applications 2018).
+"""CNN-LSTM, which predicts the next step.
+
+Layers after C-LSTM (Kim and Cho, Expert Systems with Applications 2018), which is a classifier and needs abnormal windows to
+learn from; as none may be used, the error of a prediction takes its place.
 
 Two causal convolutions of 64 features, an LSTM of 64, and a dense layer predict each time step from all before it. The first
 steps, which have little before them, do not count.

@@ -1,4 +1,4 @@
-"""Empirical cumulative distributions (ECOD: Li et al., TKDE 2022): the farthest tail of each feature."""
+"""Empirical cumulative distributions (ECOD: Li et al., TKDE 2022), as pyod has them: the farther tail of each feature."""
 
 from functools import partial
 
@@ -8,8 +8,9 @@ from benchmarks.baselines.on_features import fit_best
 from benchmarks.baselines.tails import by_tails
 
 
-def join(left: np.ndarray, right: np.ndarray, picked: np.ndarray) -> np.ndarray:
-    return np.maximum(np.maximum(left, right), picked)
+def join(left: np.ndarray, right: np.ndarray, lean: float) -> np.ndarray:
+    farther: np.ndarray = np.maximum(left, right)  # the tail that skewness picks is one of them
+    return farther
 
 
 fit = partial(fit_best, {"no settings": partial(by_tails, join)})

@@ -2,18 +2,17 @@
 
 Every channel has a vector of 64; its neighbours are the 15 channels with the most similar vectors. From the 15 steps before a
 moment attention over the neighbours predicts the channel's value; moments lie 5 steps apart. An error's distance from the
-median of normal errors is divided by their interquartile range; the largest of a moment's channels count, and of a window the
+median of training errors is divided by their interquartile range; the largest of a moment's channels count, and of a window the
 mean over moments.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-from benchmarks.baselines.networks import network
+from benchmarks.baselines.networks import Rate, network
 
 VECTOR = 64
 NEIGHBOURS = 15
@@ -61,10 +60,10 @@ class GraphAttention(layers.Layer):
         return similar >= least
 
 
-def deviation(normal: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Fitted to errors (V, S, C), equation 11."""
+def deviation(normal: np.ndarray) -> Rate:
+    """Fitted to errors (V, S, C), equations 11 to 13."""
     low, median, high = np.percentile(np.abs(normal), (25, 50, 75), axis=(0, 1))
     return lambda errors: ((np.abs(errors) - median) / (high - low + 1e-6)).max(axis=2).mean(axis=1)
 
 
-fit = network(build, targets=lambda x: x[:, moments(x.shape[1])], rate=deviation)
+fit = network(build, targets=lambda x: x[:, moments(x.shape[1])], fit_rate=deviation)

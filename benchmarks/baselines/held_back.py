@@ -4,6 +4,7 @@ from time import perf_counter
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from sklearn.preprocessing import StandardScaler
 
 from amsl_tf.config import TrainingConfig
 from amsl_tf.data.splits import validation_split
@@ -25,22 +26,30 @@ class Train(Protocol):
 
 
 def fit_held_back(train: Train, normal: Normal) -> Fitted:
-    """Trains; own scores are those of the windows that are held back, in the protocol `subject` one person's."""
-    groups = normal.groups
-    kept, held_back = validation_split(len(normal.x), TrainingConfig().validation_share, normal.seed, groups)
-    mean, deviation = (getattr(normal.x[kept], name)(axis=(0, 1)) for name in ("mean", "std"))
+    """Trains; own scores are those of the windows that are held back, in the protocol `subject` one person's.
+
+    These windows have chosen the epoch, or another setting, too.
+    """
+    kept, held_back = validation_split(len(normal.x), TrainingConfig().validation_share, normal.seed, normal.groups)
+    scaler = StandardScaler().fit(_steps(normal.x[kept]))
 
     def scaled(x: np.ndarray) -> np.ndarray:
-        return (x - mean) / np.maximum(deviation, 1e-6)
+        values: np.ndarray = scaler.transform(_steps(x)).reshape(x.shape).astype(np.float32)
+        return values
 
     start = perf_counter()
     trained = train(scaled(normal.x[kept]), scaled(normal.x[held_back]), normal.seed)
     seconds = perf_counter() - start
     return Fitted(
         trained.score(scaled(normal.x[held_back])),
-        None if groups is None else groups[held_back],
+        None if normal.groups is None else normal.groups[held_back],
         lambda windows: trained.score(scaled(windows)),
         seconds,
         trained.parameters,
         trained.about,
     )
+
+
+def _steps(x: np.ndarray) -> np.ndarray:
+    """All time steps of windows: (N, T, C) to (N T, C), in float64, as sums over so many are not exact in float32."""
+    return x.reshape(-1, x.shape[2]).astype(np.float64)

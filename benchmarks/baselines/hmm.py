@@ -1,7 +1,7 @@
 """Hidden Markov model with Gaussian emissions (Rabiner, Proceedings of the IEEE 1989), with hmmlearn.
 
-A window's score is its negative log-likelihood. The number of states is the one with the best likelihood of the normal windows
-that are held back; each has a diagonal covariance.
+"Seconds" are those of all that are tried. A window's score is its negative log-likelihood. The number of states is the one
+with the best likelihood of the normal windows that are held back; each has a diagonal covariance.
 """
 
 from functools import partial

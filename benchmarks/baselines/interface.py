@@ -44,7 +44,7 @@ class Fitted:
     """A fitted baseline.
 
     Attributes:
-        own: Scores of normal windows that the baseline, or one fitted like it, has not seen: what the threshold is set by.
+        own: Scores of normal windows that the baseline, or one like it, was not fitted to: what the threshold is set by.
         groups: The person of each of these, in the protocol `subject`.
         score: Scores windows (M, T, C), each for itself.
         seconds: That one fit took, with the settings that were chosen.

@@ -8,31 +8,35 @@ from functools import partial
 import numpy as np
 from sklearn.decomposition import KernelPCA
 from sklearn.metrics import pairwise_distances
-from sklearn.metrics.pairwise import rbf_kernel
 
 from benchmarks.baselines.interface import Score
 from benchmarks.baselines.on_features import Method, fit_best
-
-SAMPLE = 1000  # windows that the median distance is taken of
 
 
 def method(components: int) -> Method:
     """By the number of components."""
 
     def fit(normal: np.ndarray) -> Score:
-        few = normal[np.random.default_rng(0).permutation(len(normal))[:SAMPLE]]
-        gamma = float(1 / np.median(pairwise_distances(few)) ** 2)
-        model = KernelPCA(components, kernel="rbf", gamma=gamma, eigen_solver="randomized", random_state=0).fit(normal)
-        mean = rbf_kernel(normal, gamma=gamma).mean()
+        distances = pairwise_distances(normal)
+        width = np.median(distances[np.triu_indices_from(distances, 1)])
+        kernel = _gauss(distances / width)
+        model = KernelPCA(components, kernel="precomputed", eigen_solver="randomized", random_state=0).fit(kernel)
+        mean = kernel.mean()
 
         def score(described: np.ndarray) -> np.ndarray:
+            near = _gauss(pairwise_distances(described, normal) / width)
             # |phi(x) - mean of phi|^2, less what the components hold of it
-            length = 1 - 2 * rbf_kernel(described, normal, gamma=gamma).mean(axis=1) + mean
-            return length - np.square(model.transform(described)).sum(axis=1)
+            errors: np.ndarray = 1 - 2 * near.mean(axis=1) + mean - np.square(model.transform(near)).sum(axis=1)
+            return errors
 
         return score
 
     return fit
+
+
+def _gauss(distances: np.ndarray) -> np.ndarray:
+    kernel: np.ndarray = np.exp(-np.square(distances))
+    return kernel
 
 
 fit = partial(fit_best, {f"{count} components": method(count) for count in (50, 200)})

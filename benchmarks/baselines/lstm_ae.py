@@ -1,15 +1,13 @@
 """LSTM encoder and decoder (Malhotra et al., ICML workshop 2016, EncDec-AD).
 
 The last state of an LSTM of 128 is given to a second one at every step, which gives the window back, the last step first. A
-window's score is the mean squared Mahalanobis distance of its steps' errors from those of the windows that are held back.
+window's score is the mean squared Mahalanobis distance of its steps' errors from those of the training windows.
 """
-
-from collections.abc import Callable
 
 import keras
 import numpy as np
 
-from benchmarks.baselines.networks import network
+from benchmarks.baselines.networks import Rate, network
 
 UNITS = 128
 RIDGE = 1e-6  # on the diagonal of the covariance
@@ -28,7 +26,7 @@ def build(shape: tuple[int, int]) -> keras.Model:
     )
 
 
-def mahalanobis(normal: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def mahalanobis(normal: np.ndarray) -> Rate:
     """Fitted to errors (V, T, C)."""
     steps = normal.reshape(-1, normal.shape[2])
     mean = steps.mean(axis=0)
@@ -36,4 +34,4 @@ def mahalanobis(normal: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     return lambda errors: np.einsum("ntc,cd,ntd->n", errors - mean, inverse, errors - mean, optimize=True) / errors.shape[1]
 
 
-fit = network(build, targets=lambda x: x[:, ::-1], rate=mahalanobis)
+fit = network(build, targets=lambda x: x[:, ::-1], fit_rate=mahalanobis)

@@ -2,7 +2,8 @@
 
 Four frames, as channels of one picture, go through two convolutions with stride 2 (32 and 64 features), the memory of MNAD
 (`amsl_tf.layers.PrototypeMemory`, 10 items; weights 0.1 of compactness and separateness, as in the paper) and two transposed
-convolutions, the second of which also sees the first convolution. (MNAD-R, which gives a window back, is the model `mnad`.)
+convolutions, the second of which also sees the first convolution. The score is the error of the prediction; the paper's adds
+the distance to the items, and goes on updating them while it tests. (MNAD-R, which gives a window back, is the model `mnad`.)
 """
 
 from typing import Any

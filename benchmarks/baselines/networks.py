@@ -16,12 +16,13 @@ PATIENCE = 5  # epochs without a better validation loss
 MAX_EPOCHS = 100
 
 Make = Callable[[np.ndarray], np.ndarray]  # of windows (N, T, C): what the network gets, or what it should give
-Rate = Callable[[np.ndarray], Callable[[np.ndarray], np.ndarray]]  # fitted to normal errors (V, ...), gives scores of others
+Rate = Callable[[np.ndarray], np.ndarray]  # of errors (N, ...): scores (N,)
 
 
-def mean_square(normal: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The mean of a window's squared errors; nothing is fitted."""
-    return lambda errors: np.square(errors).mean(axis=tuple(range(1, errors.ndim)))
+def mean_square(errors: np.ndarray) -> np.ndarray:
+    """The mean of each window's squared errors."""
+    squares: np.ndarray = np.square(errors).mean(axis=tuple(range(1, errors.ndim)))
+    return squares
 
 
 def whole(x: np.ndarray) -> np.ndarray:
@@ -30,7 +31,10 @@ def whole(x: np.ndarray) -> np.ndarray:
 
 
 def network(
-    build: Callable[[tuple[int, int]], keras.Model], inputs: Make = whole, targets: Make = whole, rate: Rate = mean_square
+    build: Callable[[tuple[int, int]], keras.Model],
+    inputs: Make = whole,
+    targets: Make = whole,
+    fit_rate: Callable[[np.ndarray], Rate] | None = None,
 ) -> Fit:
     """A baseline.
 
@@ -38,7 +42,8 @@ def network(
         build: Makes the network for windows (T, C); one that is compiled keeps its way of training.
         inputs: What of a window the network gets.
         targets: What it should give.
-        rate: Makes scores of the differences between targets and what was given.
+        fit_rate: Fitted to the differences between targets and what was given, of training windows, makes scores of those of
+            others; if None, scores are their mean squares.
     """
 
     def train(train: np.ndarray, held_back: np.ndarray, seed: int) -> Trained:
@@ -56,9 +61,9 @@ def network(
             callbacks=[stopping],
             verbose=2,
         )
-        score_errors = rate(errors(model, held_back))
+        rate = mean_square if fit_rate is None else fit_rate(errors(model, train))
         about = {"epochs": len(history.history["loss"]), "validation loss": float(min(history.history["val_loss"]))}
-        return Trained(lambda x: score_errors(errors(model, x)), model.count_params(), about)
+        return Trained(lambda x: rate(errors(model, x)), model.count_params(), about)
 
     def errors(model: Any, x: np.ndarray) -> np.ndarray:
         given: np.ndarray = model.predict(inputs(x), batch_size=BATCH_SIZE, verbose=0)

@@ -26,8 +26,8 @@ def fit_best(methods: Mapping[str, Method], normal: Normal, kinds: Mapping[str, 
     for kind, describe in kinds.items():
         described = describe(normal.x).astype(np.float32)
         for name, method in methods.items():
-            ratings[kind, name] = _rate(method, described, normal) if len(kinds) * len(methods) > 1 else None
-    kind, name = max(ratings, key=lambda pair: ratings[pair] or 0.0)
+            ratings[kind, name] = _rate(method, described, normal)
+    kind, name = max(ratings, key=lambda pair: ratings[pair])
     own, score, seconds = fit(kinds[kind], methods[name], normal.x, normal.groups)
     about = {
         "features": kind,
@@ -43,14 +43,15 @@ def fit(describe: Describe, method: Method, x: np.ndarray, groups: np.ndarray | 
     With groups (N,), the person of each window, each person's scores come from a fit without that person; without, they come
     from a fit without a tenth of the windows.
     """
+    start = perf_counter()
     described = describe(x).astype(np.float32)
+    score = standardised(method, described)
+    seconds = perf_counter() - start
     folds = KFold(FOLDS, shuffle=True, random_state=0) if groups is None else LeaveOneGroupOut()
     own = np.empty(len(x))
     for kept, left_out in folds.split(described, groups=groups):
         own[left_out] = standardised(method, described[kept])(described[left_out])
-    start = perf_counter()
-    score = standardised(method, described)
-    return own, lambda windows: score(describe(windows).astype(np.float32)), perf_counter() - start
+    return own, lambda windows: score(describe(windows).astype(np.float32)), seconds
 
 
 def standardised(method: Method, described: np.ndarray) -> Score:

@@ -2,18 +2,21 @@
 
 import json
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.distance import mahalanobis
+from scipy.spatial.distance import mahalanobis, pdist
 from sklearn.metrics import roc_auc_score
 from sklearn.metrics.pairwise import rbf_kernel
 
 from amsl_tf.data.splits import PROTOCOLS
 from amsl_tf.errors import AMSLError
-from benchmarks import accuracy, accuracy_table, baselines_table
+from benchmarks import accuracy, accuracy_table, baselines_table, features
 from benchmarks.baselines import (
+    cnn_lstm,
+    convlstm_comp,
     copod,
     ecod,
     gdn,
@@ -27,7 +30,9 @@ from benchmarks.baselines import (
     on_features,
     tails,
 )
+from benchmarks.baselines.held_back import Trained, fit_held_back
 from benchmarks.baselines.interface import Normal, load
+from benchmarks.controls import nearest
 from benchmarks.experiments import read_baselines
 
 FOLDER = Path(interface.__file__).parent
@@ -101,18 +106,20 @@ def test_a_windows_tails_are_those_of_pyod_where_it_is_scored_alone(name, rng):
 def test_kernel_pca_leaves_what_the_components_do_not_hold(rng):
     x = rng.normal(size=(30, 4))
     errors = kernel_pca.method(5)(x)(x)
-    gamma = 1 / np.median(np.linalg.norm(x[:, None] - x[None], axis=2)) ** 2
+    gamma = 1 / np.median(pdist(x)) ** 2
     centre = np.eye(30) - 1 / 30
     values, vectors = np.linalg.eigh(centre @ rbf_kernel(x, gamma=gamma) @ centre)
     np.testing.assert_allclose(errors, (values[:-5] * vectors[:, :-5] ** 2).sum(axis=1), atol=1e-6)
 
 
-def test_the_number_of_states_is_that_of_the_data(rng):
+def test_the_number_of_states_is_that_of_the_data(rng, monkeypatch):
     """Steps that jump between three places."""
     places = rng.integers(0, 3, (40, 50))
     x = 5 * np.eye(3)[places] + rng.normal(0, 0.3, (40, 50, 3))
-    model = hmm._fit(x[:30], 3, seed=0)
-    assert hmm.score(model, x[30:]).mean() < hmm.score(hmm._fit(x[:30], 1, seed=0), x[30:]).mean() - 50
+    monkeypatch.setattr(hmm, "STATES", (1, 3))
+    trained = hmm.train(x[:30], x[30:], seed=0)
+    assert trained.about == {"states": 3}
+    assert trained.score(x[30:]).mean() < hmm.score(hmm._fit(x[:30], 1, seed=0), x[30:]).mean() - 50
 
 
 def test_mahalanobis(rng):
@@ -124,7 +131,7 @@ def test_mahalanobis(rng):
 
 
 def test_signatures():
-    """Of a channel of ones and one of twos: products 1, 2 and 4, whatever the length."""
+    """Of a channel of ones and one of twos in the last ten steps: products 1, 2 and 4, which the longer means thin out."""
     x = np.ones((2, 75, 2)) * [1, 2]
     x[:, :-10] = 0
     found = mscred.signatures(x)
@@ -132,14 +139,71 @@ def test_signatures():
     np.testing.assert_allclose(found[0, -1, :, :, 0], [[1, 2], [2, 4]])
     np.testing.assert_allclose(found[0, -1, :, :, 1], np.array([[1, 2], [2, 4]]) / 3)
     assert not found[:, :-1].any()  # the steps before the last ten are still
+    np.testing.assert_array_equal(mscred.signatures(x, 1), found[:, -1:])
+
+
+def test_attention_weighs_moments_by_their_likeness_to_the_last():
+    """Products with the last state 0, 5 and 1, divided by 5."""
+    states = np.zeros((1, 3, 1, 1, 2), "float32")
+    states[0, :, 0, 0] = [[0, 7], [5, 0], [1, 0]]
+    weights = np.exp([0, 1, 0.2])
+    expected = (weights / weights.sum()) @ states[0, :, 0, 0]
+    np.testing.assert_allclose(mscred.attend(states)[0, 0, 0], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["cnn_lstm", "gdn"])
+def test_a_prediction_does_not_see_what_it_predicts(name, rng):
+    """Changing the steps from 40 on changes nothing of what is predicted for those before, and for 40."""
+    module = import_module(f"benchmarks.baselines.{name}")
+    x = rng.normal(size=(2, 75, 4)).astype(np.float32)
+    changed = x.copy()
+    changed[:, 40:] += 1
+    model = module.build((75, 4))
+    shown, first, gap = (75, gdn.PAST, gdn.GAP) if name == "gdn" else (74, cnn_lstm.FIRST, 1)
+    one, other = (np.asarray(model(values[:, :shown])) for values in (x, changed))
+    count = (40 - first) // gap + 1
+    np.testing.assert_allclose(one[:, :count], other[:, :count], atol=1e-6)
+    assert np.abs(one[:, count:] - other[:, count:]).max(axis=(0, 2)).min() > 0
+
+
+def test_a_composite_gives_back_in_reverse_and_goes_on():
+    film = np.arange(75.0).reshape(1, 75, 1)
+    steps = convlstm_comp.targets(film)[0, :, 0, 0, 0]
+    assert steps.tolist() == [30, 15, 0, 45, 60]
+
+
+def test_what_is_held_back_is_not_trained_on(normal):
+    """In the protocol subject the last person; channels are scaled by the others."""
+    given = {}
+
+    def train(train, held_back, seed):
+        given.update(train=train, held_back=held_back)
+        return Trained(lambda x: x.mean(axis=(1, 2)), None, {})
+
+    loud = replace(normal, x=np.where(normal.subject[:, None, None] == "p4", 9, 1) * normal.x + 5, protocol="subject")
+    fitted = fit_held_back(train, loud)
+    assert set(fitted.groups) == {"p4"}
+    assert len(given["train"]) == 36
+    np.testing.assert_allclose(given["train"].mean(axis=(0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(given["train"].std(axis=(0, 1)), 1, atol=1e-5)
+    assert given["held_back"].std() > 5
+    np.testing.assert_allclose(fitted.own, fitted.score(loud.x[loud.subject == "p4"]))
+
+
+def test_own_scores_are_of_windows_left_out(normal):
+    """Each window is its own nearest neighbour where it is not left out."""
+    own, score, _ = on_features.fit(features.raw, nearest, normal.x, None)
+    assert own.min() > 1
+    np.testing.assert_allclose(score(normal.x), 0, atol=1e-3)
 
 
 def test_the_deviation_of_a_graph_is_its_largest(rng):
     normal = rng.normal(size=(500, 4, 3)) * [1, 10, 100]
     score = gdn.deviation(normal)
     low, median, high = np.percentile(np.abs(normal), (25, 50, 75), axis=(0, 1))
-    found = score(np.array([[[0, 0, 500.0]] * 4]))
-    np.testing.assert_allclose(found, [(500 - median[2]) / (high[2] - low[2])], rtol=1e-5)
+    moments = [[0, 0, 500], [0, 0, -700], [30, 0, 0], [0, 90, 0]]
+    worst = [(value - median[channel]) / (high - low)[channel] for value, channel in ((500, 2), (700, 2), (30, 0), (90, 1))]
+    np.testing.assert_allclose(score(np.array([moments], float)), [np.mean(worst)], rtol=1e-5)
 
 
 def test_a_channel_is_told_of_itself_and_its_neighbours():
@@ -177,4 +241,4 @@ def test_where_another_is_on_top_the_place_of_amsl_is_said():
         ("knn", "window", 0): {"scores": {"own": {"f1": 0.95}}},
     }
     expected = "is that of k nearest neighbours, own score; AMSL, nearest normal score, has 0.900, place 2 of 3."
-    assert baselines_table.first_lines(found) == f"Protocol window: the highest F1, 0.950, {expected}"
+    assert baselines_table.first_lines(found) == f"Protocol window, first run: the highest F1, 0.950, {expected}"
