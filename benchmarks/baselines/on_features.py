@@ -20,15 +20,15 @@ Method = Callable[[np.ndarray], Score]  # fitted to standardised features (N, D)
 KINDS: dict[str, Describe] = {"raw": features.raw, "log spectra": features.spectra}
 
 
-def fit_best(methods: Mapping[str, Method], normal: Normal, kinds: Mapping[str, Describe] = KINDS) -> Fitted:
-    """Fits the pair of features and method that tells pseudo-anomalies best from other normal windows."""
+def fit_best(methods: Mapping[str, Method], normal: Normal) -> Fitted:
+    """Fits the pair of `KINDS` of features and method that tells pseudo-anomalies best from other normal windows."""
     ratings = {}
-    for kind, describe in kinds.items():
+    for kind, describe in KINDS.items():
         described = describe(normal.x).astype(np.float32)
         for name, method in methods.items():
             ratings[kind, name] = _rate(method, described, normal)
     kind, name = max(ratings, key=lambda pair: ratings[pair])
-    own, score, seconds = fit(kinds[kind], methods[name], normal.x, normal.groups)
+    own, score, seconds = fit(KINDS[kind], methods[name], normal.x, normal.groups)
     about = {
         "features": kind,
         "settings": name,
