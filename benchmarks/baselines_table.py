@@ -14,8 +14,9 @@ Made by `python scripts/benchmark.py table3`. "Published" is the F1 of the paper
 windows and log spectra, with each of their settings; the pair is used that tells pseudo-anomalies best (normal activities,
 left out in turn). Their threshold is set by scores of normal windows left out in turn. Networks there were trained until the
 loss of normal windows that are held back stopped to fall; these, in the protocol subject one person's, set the threshold.
-Seconds are of one fit, on two cores; windows/s of scoring all test windows at once. AMSL and MNAD are AMSLDetector, trained for
-8 epochs.
+Seconds are of one fit, windows/s of scoring all test windows at once, both on one core (OMP_NUM_THREADS,
+TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS 1) of an AMD EPYC, Zen 5, while another core was at work too. AMSL and MNAD
+are AMSLDetector, trained for 8 epochs.
 """
 COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
 

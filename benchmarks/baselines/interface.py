@@ -10,7 +10,8 @@ import numpy as np
 from amsl_tf.data import splits
 from amsl_tf.errors import AMSLError
 
-EXTRA = {"aeon", "hmmlearn", "pyod"}  # packages of requirements-baselines.txt
+# packages that are not in requirements.txt, and what pip installs them by; torch, which is large, is for one baseline alone
+INSTALL = {**dict.fromkeys(("aeon", "hmmlearn", "pyod"), "-r requirements-baselines.txt"), "torch": "torch"}
 
 Score = Callable[[np.ndarray], np.ndarray]  # of windows (M, T, C), or features of them (M, D): (M,), higher = more abnormal
 
@@ -75,9 +76,8 @@ def load(name: str) -> Fit:
     try:
         fit: Fit = import_module(f"benchmarks.baselines.{name}").fit
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in EXTRA:
+        package = (error.name or "").partition(".")[0]
+        if package not in INSTALL:
             raise
-        raise AMSLError(
-            f"{name} needs {error.name}, which is not installed. Run: pip install -r requirements-baselines.txt"
-        ) from None
+        raise AMSLError(f"{name} needs {package}, which is not installed. Run: pip install {INSTALL[package]}") from None
     return fit

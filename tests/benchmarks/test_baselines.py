@@ -65,9 +65,11 @@ CASES = [(name, protocol) for name in NAMES for protocol in PROTOCOLS if protoco
 
 
 @pytest.mark.parametrize(
-    ("name", "protocol"), [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] in NETWORKS)) for case in CASES]
+    ("name", "protocol"), [pytest.param(*case, marks=[pytest.mark.slow] * (case[0] in NETWORKS | {"lunar"})) for case in CASES]
 )
 def test_every_baseline_keeps_to_the_interface(name, protocol, normal, monkeypatch):
+    if name == "lunar":
+        pytest.importorskip("torch")
     monkeypatch.setattr(networks, "MAX_EPOCHS", 2)
     monkeypatch.setattr(hmm, "STATES", (2,))
     monkeypatch.setattr(on_features, "ACTIVITIES", ("a09",))
@@ -214,12 +216,14 @@ def test_a_channel_is_told_of_itself_and_its_neighbours():
     assert (neighbours.sum(axis=1) == gdn.NEIGHBOURS + 1).all()
 
 
-def test_a_missing_package_is_one_line(monkeypatch):
+@pytest.mark.parametrize(("missing", "expected"), [("pyod.models", "-r requirements-baselines"), ("torch", "torch")])
+def test_a_missing_package_is_one_line(missing, expected, monkeypatch):
     def refuse(name):
-        raise ModuleNotFoundError(f"No module named {name}", name="pyod.models")
+        raise ModuleNotFoundError(f"No module named {name}", name=missing)
 
     monkeypatch.setattr(interface, "import_module", refuse)
-    with pytest.raises(AMSLError, match=r"knn needs pyod\.models, which is not installed\. Run: pip install -r"):
+    package = missing.partition(".")[0]
+    with pytest.raises(AMSLError, match=rf"knn needs {package}, which is not installed\. Run: pip install {expected}"):
         load("knn")
 
 
