@@ -13,11 +13,12 @@ Made by `python scripts/benchmark.py table3`. "Published" is the F1 of the paper
 [benchmarks/baselines](benchmarks/baselines), which names its paper and its settings. Detectors of features were given raw
 windows and log spectra, with each of their settings; the pair is used that tells pseudo-anomalies best (normal activities,
 left out in turn). Their threshold is set by scores of normal windows left out in turn. Networks there were trained until the
-loss of normal windows that are held back stopped to fall; these, in the protocol subject one person's, set the threshold.
-Seconds are of one fit, windows/s of scoring all test windows at once, both on one core (OMP_NUM_THREADS,
-TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS 1) of an AMD EPYC, Zen 5, while another core was at work too. AMSL and MNAD
-are AMSLDetector, trained for 8 epochs.
+loss of normal windows that are held back had not fallen for 5 epochs, or for 100 ("chosen" has how many); these windows, in the
+protocol subject one person's, set the threshold. Seconds are of one fit, windows/s of scoring all test windows at once, both on
+one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS 1) of an AMD EPYC, Zen 5, while another core was
+at work too. AMSL and MNAD are AMSLDetector, trained for 8 epochs.
 """
+CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
 COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
 
 
@@ -53,7 +54,7 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tupl
             mean([one["auroc"] for one in scores]),
             mean([one.get("whole", {}).get("f1") for one in scores]),
             *(mean([cost.get(key) for cost in costs], "{:,.0f}") for key in ("seconds", "windows_per_second", "parameters")),
-            "; ".join(str(costs[0][key]) for key in ("features", "settings", "states", "epochs") if key in costs[0]),
+            "; ".join(form.format(costs[0][key]) for key, form in CHOSEN.items() if key in costs[0]),
             f"{len(runs)} of {asked}",
         ]
         rows.append((statistics.mean(one["f1"] for one in scores), f"| {title} | {' | '.join(cells)} |"))

@@ -115,5 +115,6 @@ def _draw(found: dict[str, Means], target: Path) -> None:
             panel.set_xticks(WIDTHS, map(str, WIDTHS))
             panel.set_xlabel("features at each position of the latent")
             panel.grid(alpha=0.3)
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    named = figure.axes[0].get_legend_handles_labels()  # once: the other rows have the same lines
+    figure.legend(*named, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     figure.savefig(target, format="png", dpi=110)

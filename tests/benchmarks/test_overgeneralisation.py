@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError
@@ -66,6 +67,19 @@ def test_what_has_not_run_is_told(page):
     written, figure = overgeneralisation_page.write(results, page)
     assert "| MemAE | not run | **0.750**; 2.0000, 3.0000 | not run | not run |" in written.read_text()
     assert figure.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_line_is_named_once(page, monkeypatch):
+    legends, save = [], Figure.savefig
+    monkeypatch.setattr(
+        Figure, "savefig", lambda figure, *args, **more: legends.extend(figure.legends) or save(figure, *args, **more)
+    )
+    for data in ("digits", "dsads"):
+        overgeneralisation_page.file(page, data, "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
+    overgeneralisation_page.write(page, page)
+    (legend,) = legends
+    titles = [network.title for network in overgeneralisation_page.NETWORKS.values()]
+    assert [text.get_text() for text in legend.get_texts()] == titles
 
 
 def test_what_is_wrong_is_told_before_anything_runs(page, monkeypatch):
