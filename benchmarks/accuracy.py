@@ -21,12 +21,13 @@ from amsl_tf.saved import WEIGHTS
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
+from benchmarks.pages import parts_of
 from benchmarks.parts import Parts, holds, labels, read_parts
 
 WARM_UP = 64  # windows that are scored before the time is taken: graphs are compiled
 
 
-def run(source: Path, results: Path, work: Path, only: list[str], protocols: list[Protocol], tables: Path) -> None:
+def run(source: Path, results: Path, work: Path, only: list[str] | None, protocols: list[Protocol], tables: Path) -> None:
     """Runs what has no result yet, writes the table after every run.
 
     Args:
@@ -34,14 +35,15 @@ def run(source: Path, results: Path, work: Path, only: list[str], protocols: lis
         results: Folder of the JSON files.
         work: Keeps the state of an interrupted training, and the detectors: where only scores changed, the JSON file of a run
             can be removed and is made again without training.
-        only: Names of experiments; all if empty.
+        only: Names of experiments; else all.
         protocols: Which to run.
         tables: The folder of RESULTS.md and README.md, which get the tables.
 
     Raises:
-        AMSLError: The input is missing or broken, or a name is unknown.
+        AMSLError: The input is missing or broken, a name is unknown, or README.md has no place for the tables.
     """
-    experiments, people = read_experiments(only)
+    parts_of(tables / "README.md", accuracy_table.START, accuracy_table.END)  # what is wrong is told before hours of training
+    experiments, people = read_experiments(only or ())
     todo = [
         Run(experiment, protocol, number)
         for experiment in experiments

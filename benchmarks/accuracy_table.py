@@ -21,10 +21,10 @@ Made by `python scripts/benchmark.py accuracy` and `python scripts/benchmark.py 
 `benchmarks/results/accuracy`; not to be edited. All 9,120 windows, every one scored alone but where a row says otherwise.
 Thresholds are the 98th percentile of normal training scores, in the protocol subject the median of the training people's.
 Mean and standard deviation over runs. "Published" is the paper's F1, whose official code averages scores over 16 windows in a
-row. "Whole windows": without the abnormal ones that end in a second of zeros, as no normal one does (data/README.md), which may
-give them away; empty where a run is older than these columns. What the experiments are is said in `benchmarks/accuracy.toml`
-and `benchmarks/baselines.toml`, how the nearest-normal score was chosen in `benchmarks/NOTES.md`: without the abnormal windows
-but for one look at them.
+row. "Whole windows": without the abnormal ones that end in a second of zeros, as no normal one does (data/README.md): these are
+given away to some methods, to others not; empty where a run is older than these columns. What the experiments are is said in
+`benchmarks/accuracy.toml` and `benchmarks/baselines.toml`, how the nearest-normal score was chosen in `benchmarks/NOTES.md`:
+without the abnormal windows but for two looks at them.
 """
 START, END = "<!-- results: made by scripts/benchmark.py accuracy -->", "<!-- end of results -->"
 

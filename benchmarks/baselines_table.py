@@ -9,14 +9,19 @@ from benchmarks.experiments import Experiment, Found, read_baselines, read_exper
 OURS = ("amsl", "mnad")  # of accuracy.toml
 HEAD = """## Table 3, and other detectors
 
-Made by `python scripts/benchmark.py table3`. "Published" is the F1 of the paper's Table 3. Each detector is a file of
-[benchmarks/baselines](benchmarks/baselines), which names its paper and its settings. Detectors of features were given raw
-windows and log spectra, with each of their settings; the pair is used that tells pseudo-anomalies best (normal activities,
-left out in turn). Their threshold is set by scores of normal windows left out in turn. Networks there were trained until the
-loss of normal windows that are held back had not fallen for 5 epochs, or for 100 ("chosen" has how many); these windows, in the
-protocol subject one person's, set the threshold. Seconds are of one fit, windows/s of scoring all test windows at once, both on
-one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS and TF_NUM_INTEROP_THREADS 1) of an AMD EPYC, Zen 5, while another core was
-at work too. AMSL and MNAD are AMSLDetector, trained for 8 epochs.
+Made by `python scripts/benchmark.py table3`; `--only` and the name of a detector's file runs that one. Each file names its
+paper and its settings. "Published" is the F1 of the paper's Table 3.
+
+- Detectors of features were given raw windows and log spectra, with each of their settings; the pair is used that tells
+  pseudo-anomalies best (normal activities, left out in turn). MiniRocket has features of its own; the HMM has the number of
+  states by which windows that are held back are likeliest. Thresholds are set by scores of normal windows left out in turn.
+- Networks were trained until the loss of normal windows that are held back had not fallen for 5 epochs, or for 100 epochs
+  ("chosen" has how many, these 5 included). These windows, in the protocol subject one person's, set the threshold, the HMM's
+  too.
+- AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
+- Seconds are of one fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at
+  once, both on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD
+  EPYC, Zen 5, while another core was at work too; empty where they were not taken.
 """
 CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
 COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
@@ -42,12 +47,12 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tupl
     # the paper tests on people that it has trained on
     published = f"{experiment.published:.4f}" if experiment.published and protocol == "window" else ""
     if not runs:
-        return [(-1.0, f"| {experiment.title} | {published} | not run | | | | | | | 0 of {asked} |")]
+        return [(-1.0, f"| {_linked(experiment)} | {published} | not run | | | | | | | 0 of {asked} |")]
     costs = [one.get("cost", {}) for one in runs]
     rows = []
     for name in runs[0]["scores"]:
         scores = [one["scores"][name] for one in runs]
-        title = experiment.title if name == "own" else f"{experiment.title}, {name.replace('_', ' ')}"
+        title = _linked(experiment) if name == "own" else f"{experiment.title}, {name.replace('_', ' ')}"
         cells = [
             published,
             mean([one["f1"] for one in scores]),
@@ -59,6 +64,15 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tupl
         ]
         rows.append((statistics.mean(one["f1"] for one in scores), f"| {title} | {' | '.join(cells)} |"))
     return rows
+
+
+def _linked(experiment: Experiment) -> str:
+    """The title, with a link to the file of a baseline."""
+    return (
+        f"[{experiment.title}](benchmarks/baselines/{experiment.name}.py)"
+        if experiment.kind == "baseline"
+        else experiment.title
+    )
 
 
 def mean(values: list[Any], form: str = "{:.3f}") -> str:

@@ -108,7 +108,7 @@ def _draw(found: dict[str, Means], target: Path) -> None:
             row[1].plot(widths, lines["auroc"], **network.style)
         row[0].set_title("full: normal windows, dashed: abnormal ones", fontsize="small")
         row[0].set_yscale("log")
-        row[0].set_ylabel(f"{data}: mean squared error")
+        row[0].set_ylabel(f"{TITLES[data].split(maxsplit=1)[0].strip(',:')}: mean squared error")
         row[1].set_ylabel("AUROC")
         for panel in row:
             panel.set_xscale("log", base=2)

@@ -48,6 +48,13 @@ def test_an_unknown_name_is_refused(generated):
         run(generated, only=["typo"])
 
 
+def test_a_readme_without_a_place_is_told_before_anything_runs(generated):
+    (generated / "README.md").write_text("nothing")
+    with pytest.raises(AMSLError, match="Put them back"):
+        run(generated)
+    assert not (generated / "results").exists()
+
+
 def test_what_is_finished_is_not_run_again(generated):
     run(generated)
     files = sorted((generated / "results").iterdir())

@@ -235,8 +235,8 @@ def test_the_table_is_ordered_and_its_page_says_who_is_on_top(generated):
     text = (generated / "RESULTS.md").read_text()
     assert "is that of k nearest neighbours, own score." in text.split("Made by")[0]
     rows = [line for line in text.partition("### Table 3, protocol window")[2].splitlines() if line.startswith("| ")][1:]
-    assert rows[0].startswith("| k nearest neighbours |  | ")
-    assert "| GDN | 0.8419 | not run |" in text
+    assert rows[0].startswith("| [k nearest neighbours](benchmarks/baselines/knn.py) |  | ")
+    assert "| [GDN](benchmarks/baselines/gdn.py) | 0.8419 | not run |" in text
 
 
 def test_where_another_is_on_top_the_place_of_amsl_is_said():
