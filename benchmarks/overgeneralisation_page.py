@@ -106,9 +106,9 @@ def _draw(found: dict[str, Means], target: Path) -> None:
             row[0].plot(widths, lines["normal_error"], **network.style, label=network.title)
             row[0].plot(widths, lines["abnormal_error"], **network.style, linestyle="--", markerfacecolor="none")
             row[1].plot(widths, lines["auroc"], **network.style)
-        row[0].set_title("full: normal windows, dashed: abnormal ones", fontsize="small")
+        row[0].set_title(TITLES[data], fontsize="small")
         row[0].set_yscale("log")
-        row[0].set_ylabel(f"{TITLES[data].split(maxsplit=1)[0].strip(',:')}: mean squared error")
+        row[0].set_ylabel("mean squared error (dashed: abnormal)")
         row[1].set_ylabel("AUROC")
         for panel in row:
             panel.set_xscale("log", base=2)

@@ -33,13 +33,12 @@ def main() -> None:
     losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
     accuracy = kinds.add_parser("accuracy", description="Experiments on DSADS; those that are finished are not run again.")
-    accuracy.add_argument("--only", nargs="+", metavar="NAME", help="experiments of benchmarks/accuracy.toml; else all")
-    accuracy.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
     table3 = kinds.add_parser(
         "table3", description="The detectors of the paper's Table 3 and others; those that are finished are not run again."
     )
-    table3.add_argument("--only", nargs="+", metavar="NAME", help="experiments of benchmarks/baselines.toml; else all")
-    table3.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
+    for parser_of, file in ((accuracy, "accuracy.toml"), (table3, "baselines.toml")):
+        parser_of.add_argument("--only", nargs="+", metavar="NAME", help=f"experiments of benchmarks/{file}; else all")
+        parser_of.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md and README.md")
     robustness = kinds.add_parser("robustness", description="AMSL where sensors are noisy, silent or late.")
     robustness.add_argument("--tables", type=Path, default=Path("docs"), help="folder of robustness.md and robustness.png")
     pseudo = kinds.add_parser("pseudo", description="Normal activities taken for abnormal: what settings are chosen by.")

@@ -1,5 +1,6 @@
 """What the memories of the different networks have in common."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ from keras import ops
 TINY = 1e-6  # beside squared lengths: small, and large enough for the gradient of a vector of zeros to be finite in float16
 
 
-class Memory(keras.layers.Layer):
+class Memory(keras.layers.Layer, ABC):
     """Slots of normal patterns, mixtures of which take the place of queries.
 
     Args:
@@ -35,12 +36,12 @@ class Memory(keras.layers.Layer):
         initial = keras.initializers.RandomUniform(low, high, seed=self.seed)
         self.slots = self.add_weight(name="slots", shape=(self.num_slots, input_shape[-1]), initializer=initial, **settings)
 
+    @abstractmethod
     def attention(self, queries: Any) -> Any:
         """How much of each slot queries (N, F) read outside of training.
 
         Float32 (N, K), at least 0; sums to 1 over slots, or to 0 where a query reads nothing.
         """
-        raise NotImplementedError
 
     def stages(self) -> list["Memory"]:
         """The memories that are read one after the other: here this one alone."""
