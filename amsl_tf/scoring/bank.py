@@ -27,7 +27,7 @@ class Bank:
         windows: float32 (M, D), scaled features.
         groups: int (M,), the number of each window's group, in rising order; all 0 where none are given.
         floor: Smallest distance that is told from none.
-        offsets: float64 (M,), what is taken off the logarithm of a distance to each window.
+        offsets: float64 (M,), what is taken off the logarithm of a distance to each window; 0 where there are groups.
         log_mean, log_scale: Of what the training windows' own distances come to.
         weight: Of this kind, above 0.
         rows: int (M,), the positions of the windows among all training windows.
@@ -83,7 +83,8 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
     squares = np.concatenate([np.partition(part, neighbours - 1, axis=1)[:, :neighbours] for part in around])
     spacing = np.log(np.maximum(squares, floor**2)).mean(axis=1) / 2
     followed = _slope(spacing[nearest], np.log(np.maximum(away, floor)))
-    offsets = OWN_SHARE * followed * spacing
+    # other people's windows lie otherwise: the bank's spacing says nothing of theirs
+    offsets = np.zeros_like(spacing) if groups.any() else OWN_SHARE * followed * spacing
     parts = _left_out(scaled, chosen, groups)
     own = np.concatenate([_relative(squares, groups[chosen], floor, offsets).numpy() for squares in parts])
     log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())

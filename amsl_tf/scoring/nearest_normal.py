@@ -21,7 +21,8 @@ class NearestNormal:
 
     - Columns are standardised by the training windows, and those shrunk that differ between a window and its nearest.
     - The distance to a window of the bank is divided by a power of the bank's spacing there: what is far where normal windows
-      lie close together is more abnormal. The power is as large as the training windows' own distances follow the spacing.
+      lie close together is more abnormal. The power is half of how far the training windows' own distances follow the spacing,
+      0 with groups.
     - The logarithm of it, for the best of the nearest windows, is standardised by the training windows' own. With groups it is
       the mean of the two nearest groups': what is normal is seen in more than one.
 

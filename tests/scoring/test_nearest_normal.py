@@ -48,8 +48,9 @@ def expected(train, test, groups=None):
         spacing = np.log(np.maximum(around, floor)).mean(1)
         slope = np.clip(np.polyfit(spacing[nearest], np.log(np.maximum(away, floor)), 1)[0], 0, 1)
 
+        offsets = slope / 2 * spacing if groups is None else 0.0
         logs, test_logs = (
-            np.array([relative(np.log(np.maximum(row, floor)) - slope / 2 * spacing, groups) for row in rows])
+            np.array([relative(np.log(np.maximum(row, floor)) - offsets, groups) for row in rows])
             for rows in (others, cdist(tested, features))
         )
         weight = max(slope, 1e-3)
