@@ -21,7 +21,7 @@ paper and its settings. "Published" is the F1 of the paper's Table 3.
 - AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
 - Seconds are of one fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at
   once, both on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD
-  EPYC, Zen 5, while another core was at work too; empty where they were not taken.
+  EPYC, Zen 5, while another core was at work too; AMSL's in the protocol window on both cores. Empty where they were not taken.
 """
 CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
 COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
