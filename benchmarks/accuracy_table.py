@@ -24,7 +24,7 @@ Mean and standard deviation over runs. "Published" is the paper's F1, whose offi
 row. "Whole windows": without the abnormal ones that end in a second of zeros, as no normal one does (data/README.md): these are
 given away to some methods, to others not; empty where a run is older than these columns. What the experiments are is said in
 `benchmarks/accuracy.toml` and `benchmarks/baselines.toml`, how the nearest-normal score was chosen in `benchmarks/NOTES.md`:
-without the abnormal windows but for two looks at them.
+on normal windows, with the looks at abnormal ones that are told there.
 """
 START, END = "<!-- results: made by scripts/benchmark.py accuracy -->", "<!-- end of results -->"
 

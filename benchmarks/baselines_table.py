@@ -19,7 +19,7 @@ paper and its settings. "Published" is the F1 of the paper's Table 3.
   ("chosen" has how many, these 5 included). These windows, in the protocol subject one person's, set the threshold, the HMM's
   too.
 - AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
-- Seconds are of one fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at
+- Seconds are of the first fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at
   once, both on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD
   EPYC, Zen 5, while another core was at work too; AMSL's in the protocol window on both cores. Empty where they were not taken.
 """
@@ -58,12 +58,17 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tupl
             mean([one["f1"] for one in scores]),
             mean([one["auroc"] for one in scores]),
             mean([one.get("whole", {}).get("f1") for one in scores]),
-            *(mean([cost.get(key) for cost in costs], "{:,.0f}") for key in ("seconds", "windows_per_second", "parameters")),
+            *(_first(costs, key) for key in ("seconds", "windows_per_second", "parameters")),
             "; ".join(form.format(costs[0][key]) for key, form in CHOSEN.items() if key in costs[0]),
             f"{len(runs)} of {asked}",
         ]
         rows.append((statistics.mean(one["f1"] for one in scores), f"| {title} | {' | '.join(cells)} |"))
     return rows
+
+
+def _first(costs: list[dict[str, Any]], key: str) -> str:
+    """The cost of the first run that it was taken of."""
+    return next((f"{cost[key]:,.0f}" for cost in costs if cost.get(key) is not None), "")
 
 
 def _linked(experiment: Experiment) -> str:
@@ -75,12 +80,12 @@ def _linked(experiment: Experiment) -> str:
     )
 
 
-def mean(values: list[Any], form: str = "{:.3f}") -> str:
+def mean(values: list[Any]) -> str:
     """Mean, and deviation where there are several; empty where a value is missing."""
     if None in values:
         return ""
-    text = form.format(statistics.mean(values))
-    return f"{text} ± {form.format(statistics.stdev(values))}" if len(values) > 1 else text
+    text = f"{statistics.mean(values):.3f}"
+    return f"{text} ± {statistics.stdev(values):.3f}" if len(values) > 1 else text
 
 
 def first_lines(found: Found) -> str:

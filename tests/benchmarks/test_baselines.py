@@ -246,3 +246,11 @@ def test_where_another_is_on_top_the_place_of_amsl_is_said():
     }
     expected = "is that of k nearest neighbours, own score; AMSL, nearest normal score, has 0.900, place 2 of 3."
     assert baselines_table.first_lines(found) == f"Protocol window, first run: the highest F1, 0.950, {expected}"
+
+
+def test_costs_are_of_the_first_run_that_has_them():
+    costs = [{"seconds": None, "windows_per_second": 30.4, "parameters": 1234}, {"seconds": 61.5, "windows_per_second": 20.0}]
+    scores = {"nearest_normal": {"f1": 0.9, "auroc": 0.8}}
+    found = {("amsl", "window", number): {"cost": cost, "scores": scores} for number, cost in enumerate(costs)}
+    text = baselines_table.tables(found)
+    assert "| AMSL, nearest normal | 0.9352 | 0.900 ± 0.000 | 0.800 ± 0.000 |  | 62 | 30 | 1,234 |  | 2 of 3 |" in text
