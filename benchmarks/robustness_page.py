@@ -26,8 +26,9 @@ PAGE, FIGURE = "robustness.md", "robustness.png"
 HEAD = """# Robustness
 
 Made by `python scripts/benchmark.py robustness` from the files in `benchmarks/results/robustness`; not to be edited. The
-detectors are AMSL's as in [RESULTS.md](../RESULTS.md), one for each protocol, trained on windows as they were measured; they
-score changed test windows: up to 1,000 normal and 1,000 abnormal ones, the same in every row, so that F1 is not that of
+detectors have AMSL's settings of [RESULTS.md](../RESULTS.md), one for each protocol, not always with the weights of a run
+there, and were trained on windows as they were measured. They score changed test windows:
+up to 1,000 normal and 1,000 abnormal ones, the same in every row, so that F1 is not that of
 RESULTS.md. Scores and thresholds are not fitted again: where F1 falls and AUROC does not, only the threshold is wrong. The
 control is the nearest neighbour on log spectra of the sensors' norms.
 
