@@ -10,7 +10,7 @@ from amsl_tf.data.windows import chunks
 from amsl_tf.scoring.coreset import k_centres
 
 CLOSEST_GROUPS = 2  # that are averaged: what is normal is seen in more than one person or recording
-SPACING = 5  # neighbours that say how close together windows of the bank lie
+SPACING = 5  # neighbours that say how close together training windows lie at a window of the bank
 OWN_SHARE = 0.5  # of the scale of a distance that is the bank's; the other half would be the new window's, which is not known
 LEAST_WEIGHT = 1e-3  # where no kind of features follows the spacing, all count the same
 FLOOR_SHARE = 0.01  # distances below this share of the median count as this share: exact repeats of windows have distance 0
@@ -61,7 +61,8 @@ class Bank:
 def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
     """A bank of normal windows, and the scores of all of them, each left out of it or, if there are several, its whole group.
 
-    What a window is left out of is the windows that it is compared with; scaling and spacing come from all of them.
+    What a window is left out of is the windows that it is compared with; scaling and spacing come from all of them. Between
+    windows of the bank alone the spacing would say nothing: those that `k_centres` takes are all as far from each other.
 
     Args:
         features: float64 (N, D).
@@ -78,10 +79,7 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
 
     away, nearest = _nearest(_left_out(scaled, chosen, groups))
     floor = np.asarray(max(FLOOR_SHARE * np.median(away), FLOOR_PER_COLUMN * np.sqrt(features.shape[1])))
-    neighbours = min(SPACING, len(chosen) - 1)
-    around = _left_out(windows, np.arange(len(chosen)), np.zeros(len(chosen), int))
-    squares = np.concatenate([np.partition(part, neighbours - 1, axis=1)[:, :neighbours] for part in around])
-    spacing = np.log(np.maximum(squares, floor**2)).mean(axis=1) / 2
+    spacing = np.log(np.maximum(_closest(scaled, chosen), floor**2)).mean(axis=0) / 2
     followed = _slope(spacing[nearest], np.log(np.maximum(away, floor)))
     # other people's windows lie otherwise: the bank's spacing says nothing of theirs
     offsets = np.zeros_like(spacing) if groups.any() else OWN_SHARE * followed * spacing
@@ -135,6 +133,16 @@ def _left_out(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray) -> I
         same = groups[rows][:, None] == groups[chosen] if several else rows[:, None] == chosen
         squares[same] = np.inf
         yield squares
+
+
+def _closest(features: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Squared distances (SPACING, M) of the chosen windows to those that are closest to them, of all others."""
+    count = min(SPACING, len(features) - 1)
+    closest = np.empty((0, len(chosen)))
+    for squares in _left_out(features, chosen, np.zeros(len(features), int)):
+        closest = np.concatenate([closest, squares])
+        closest = np.partition(closest, min(count, len(closest)) - 1, axis=0)[:count]
+    return closest
 
 
 def _nearest(parts: Iterable[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -188,6 +188,18 @@ def test_the_bank_is_bounded(groups, size):
     assert np.isfinite(scorer.score(outputs_of(5, seed=1))).all()
 
 
+def test_the_spacing_is_that_of_all_training_windows_where_the_bank_keeps_some():
+    """Windows of one number, so that nothing else depends on which are kept."""
+    values = np.cumsum(np.geomspace(1, 20, 40)).astype(np.float32)  # ever further apart
+    outputs = Outputs(np.exp(values / 100)[:, None, None], values[:, None, None], values[:, None])
+    small, whole = NearestNormal(bank_size=10), NearestNormal()
+    small.fit(outputs)
+    whole.fit(outputs)
+    kept, full = small.state(), whole.state()
+    spacing = 2 * kept["signal.offsets"] / kept["signal.weight"]
+    np.testing.assert_allclose(spacing, (2 * full["signal.offsets"] / full["signal.weight"])[kept["signal.rows"]], rtol=1e-9)
+
+
 def test_a_sensor_that_stands_still_but_for_rounding_does_not_drown_the_others(rng):
     train = outputs_of(40)
     train.signal[:, 0] = 1e9 + rng.uniform(-500, 500, 40)
