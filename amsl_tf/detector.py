@@ -46,7 +46,7 @@ class AMSLDetector:
         training_scores_: By name: what `score_components` says of new windows, of the training windows, each left
             out of what it is compared with.
         history_: The value of each loss at each epoch, by name; with a `log_dir`, the use of the memories and the gates, too.
-        data_: Number, shape and hash of the training windows, and the training's fingerprint.
+        data_: Number, shape and hash of the training windows, the training's fingerprint and precision (a Keras dtype policy).
         examples_: A few of the training windows, float32 (up to 8, T, C), which a saved detector keeps: a server warms up on
             real ones.
 

@@ -37,7 +37,8 @@ class Fitted(NamedTuple):
     Attributes:
         network: With the weights of the best epoch, in the precision of training.
         scaling: Of the views.
-        data: Number, shape and hash of the windows, and the training's fingerprint.
+        data: Number, shape and hash of the windows, the training's fingerprint and `precision`, its Keras dtype policy; that
+            is None where nothing was trained.
         history: The value of each loss at each epoch by name, and of what was monitored; nothing where nothing was trained.
         held_back: Positions of the windows that were not trained on.
         work: Folder with the state of the training, if there is one.
@@ -80,6 +81,7 @@ def fit_network(
         source = pipeline.MaterialisedViews(views)
     data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
     data["fingerprint"] = fingerprint(config, policy, data, groups, views)
+    data["precision"] = policy if weights is None else None
 
     scaling = MinMaxScaling()
     scaling.adapt(_shown(pipeline.view_batches(source, np.arange(len(x))), len(x)))

@@ -28,7 +28,8 @@ class Summary(NamedTuple):
     Attributes:
         config: Its settings.
         metrics: `thresholds`, by name of the score, and `history`, the value of each loss at each epoch.
-        data: `windows`, `steps`, `channels` and `sha256` of the training windows, and the `fingerprint` of the training.
+        data: `windows`, `steps`, `channels` and `sha256` of the training windows, and of the training the `fingerprint` and,
+            but for detectors of older versions, the `precision`.
         files: The sha256 of the files with arrays, by name.
     """
 

@@ -14,10 +14,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import write_json
+from amsl_tf.data.files import read_json, write_json
 from amsl_tf.data.splits import Protocol
+from amsl_tf.errors import AMSLError
 from amsl_tf.evaluation import evaluate
-from amsl_tf.saved import WEIGHTS
+from amsl_tf.saved import WEIGHTS, read_summary
 from amsl_tf.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
@@ -40,7 +41,8 @@ def run(source: Path, results: Path, work: Path, only: list[str] | None, protoco
         tables: The folder of RESULTS.md and README.md, which get the tables.
 
     Raises:
-        AMSLError: The input is missing or broken, a name is unknown, or README.md has no place for the tables.
+        AMSLError: The input is missing or broken, a name is unknown, a result is of other settings, or README.md has no place
+            for the tables.
     """
     parts_of(tables / "README.md", accuracy_table.START, accuracy_table.END)  # what is wrong is told before hours of training
     experiments, people = read_experiments(only or ())
@@ -52,11 +54,16 @@ def run(source: Path, results: Path, work: Path, only: list[str] | None, protoco
     ]
     for one in todo:
         if one.file(results).exists():
+            _check_same(one, people, one.file(results))
             continue
         print(f"{one.experiment.name}, protocol {one.protocol}, run {one.number + 1}", file=sys.stderr, flush=True)
+        from amsl_tf.precision import device_name  # late: TensorFlow, which a table of finished runs does not need
+
         parts = read_parts(source, one, people)
         scored = SCORED[one.experiment.kind](one, parts, work)
-        write_json(one.file(results), {**_about(one, people), "cost": scored.cost, "scores": _metrics(scored, parts)})
+        machine = {"device": device_name(), "precision": scored.precision}
+        about = {**_about(one, people), "machine": machine, "cost": scored.cost}
+        write_json(one.file(results), {**about, "scores": _metrics(scored, parts)})
         accuracy_table.write(results, tables)
     accuracy_table.write(results, tables)
     print(f"results: {results}\ntables:  {tables / 'RESULTS.md'}, {tables / 'README.md'}")
@@ -68,6 +75,15 @@ def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
     return {**about, **tested, "settings": one.experiment.settings}
 
 
+def _check_same(one: Run, people: list[list[str]], file: Path) -> None:
+    """Raises AMSLError if a result was made by what the experiment no longer is."""
+    advice = f"Remove {file} and run the experiment again."
+    now = _about(one, people)
+    before = {name: value for name, value in read_json(file, advice, tuple(now)).items() if name in now}
+    if before != now:
+        raise AMSLError(f"{file}: expected a result of {now}, found one of {before}. {advice}")
+
+
 @dataclass(frozen=True)
 class Scored:
     """What a run has scored.
@@ -76,20 +92,25 @@ class Scored:
         scores: Scores of normal windows, which the threshold is set by, and of test windows, by name of the score.
         groups: The person of each of these normal windows, in the protocol `subject`.
         cost: Seconds of one fit, test windows scored in a second, parameters; and what was chosen on the way.
+        precision: That AMSL or a network like it was trained in, as a Keras dtype policy.
+        shared: Scores that windows share.
     """
 
     scores: dict[str, tuple[np.ndarray, np.ndarray]]
     groups: np.ndarray | None
     cost: dict[str, Any]
+    precision: str | None = None
+    shared: tuple[str, ...] = ()
 
 
 def _metrics(scored: Scored, parts: Parts) -> dict[str, dict[str, Any]]:
-    """Metrics by name of the score; under `whole` those of the test windows that do not end in zeros."""
+    """Metrics by name of the score; under `whole`, unless shared, those of the test windows that do not end in zeros."""
     metrics: dict[str, dict[str, Any]] = {}
     for name, (normal, tested) in scored.scores.items():
         threshold = percentile_threshold(normal, DetectorConfig().percentile, scored.groups)
-        whole = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
-        metrics[name] = {**evaluate(tested, parts.is_abnormal, threshold), "whole": whole}
+        metrics[name] = dict(evaluate(tested, parts.is_abnormal, threshold))
+        if name not in scored.shared:
+            metrics[name]["whole"] = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
     return metrics
 
 
@@ -117,14 +138,16 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
         detector.discard_work()
     tested, rate = _timed(detector.score_components, parts.test)
     cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.scoring_path.network.count_params()}
-    return Scored({name: (detector.training_scores_[name], tested[name]) for name in SCORERS}, parts.groups, cost)
+    precision = read_summary(folder).data.get("precision") if one.experiment.trained else None
+    scores = {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
+    return Scored(scores, parts.groups, cost, precision)
 
 
 def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
-    from benchmarks.upstream import train_and_score
+    from benchmarks.upstream import SHARED, train_and_score
 
     scores = train_and_score(parts.train, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
-    return Scored(scores, parts.groups, {})
+    return Scored(scores, parts.groups, {}, "float32", (SHARED,))
 
 
 def _run_control(one: Run, parts: Parts, work: Path) -> Scored:

@@ -1,16 +1,17 @@
 """The part of RESULTS.md that shows AMSL beside other detectors: the paper's Table 3 and what users pick instead."""
 
-import statistics
 from typing import Any
 
 from amsl_tf.data.splits import PROTOCOLS, Protocol
 from benchmarks.experiments import Experiment, Found, read_baselines, read_experiments
+from benchmarks.rows import finished, mean, published, spoken, table
 
 OURS = ("amsl", "mnad")  # of accuracy.toml
 HEAD = """## Table 3, and other detectors
 
 Made by `python scripts/benchmark.py table3`; `--only` and the name of a detector's file runs that one. Each file names its
-paper and its settings. "Published" is the F1 of the paper's Table 3.
+paper and its settings. "Published" is the F1 of the paper's Table 3. All rows are of first runs, so that they are of the same
+windows: seed 0, in the protocol subject the first group of people. AMSL's other runs are in the tables before and after these.
 
 - Detectors of features were given raw windows and log spectra, with each of their settings; the pair is used that tells
   pseudo-anomalies best (normal activities, left out in turn). MiniRocket has features of its own; the HMM has the number of
@@ -19,12 +20,13 @@ paper and its settings. "Published" is the F1 of the paper's Table 3.
   ("chosen" has how many, these 5 included). These windows, in the protocol subject one person's, set the threshold, the HMM's
   too.
 - AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
-- Seconds are of the first fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at
-  once, both on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD
-  EPYC, Zen 5, while another core was at work too; AMSL's in the protocol window on both cores. Empty where they were not taken.
+- Seconds are of a fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at once,
+  each of the first run that it was taken of; other work on the machine moves them by up to a half. Both are on one core
+  (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD EPYC, Zen 5, while another
+  core was at work too; AMSL's in the protocol window on both cores. Empty where they were not taken.
 """
 CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
-COLUMNS = ("published", "F1", "AUROC", "F1, whole windows", "seconds", "windows/s", "parameters", "chosen", "runs")
+COLUMNS = ("method", "published", "F1", "AUROC", "F1, whole", "AUROC, whole", "seconds", "windows/s", "parameters", "chosen")
 
 
 def tables(found: Found) -> str:
@@ -34,35 +36,27 @@ def tables(found: Found) -> str:
 
 
 def _table(protocol: Protocol, experiments: list[Experiment], found: Found) -> str:
-    lines = [f"### Table 3, protocol {protocol}", "", f"| method | {' | '.join(COLUMNS)} |", "|---|" + "---|" * len(COLUMNS)]
     rows = [row for item in experiments for row in _rows(item, protocol, found)]
-    lines += [line for _, line in sorted(rows, key=lambda row: -row[0])]
-    return "\n".join(lines) + "\n"
+    ordered = [cells for _, cells in sorted(rows, key=lambda row: -row[0])]
+    return f"### Table 3, protocol {protocol}\n\n{table(COLUMNS, ordered)}"
 
 
-def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tuple[float, str]]:
-    """F1 and the line of each score."""
-    asked = experiment.runs.get(protocol, 0)
-    runs = [one for number in range(asked) if (one := found.get((experiment.name, protocol, number)))]
-    # the paper tests on people that it has trained on
-    published = f"{experiment.published:.4f}" if experiment.published and protocol == "window" else ""
-    if not runs:
-        return [(-1.0, f"| {_linked(experiment)} | {published} | not run | | | | | | | 0 of {asked} |")]
-    costs = [one.get("cost", {}) for one in runs]
+def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tuple[float, list[str]]]:
+    """F1 of the first run and the row, for each score."""
+    first = found.get((experiment.name, protocol, 0))
+    if first is None:
+        return [(-1.0, [_linked(experiment), published(experiment, protocol), "not run"])]
+    costs = [one.get("cost", {}) for one in finished(experiment, protocol, found)]
     rows = []
-    for name in runs[0]["scores"]:
-        scores = [one["scores"][name] for one in runs]
-        title = _linked(experiment) if name == "own" else f"{experiment.title}, {name.replace('_', ' ')}"
+    for name, scores in first["scores"].items():
         cells = [
-            published,
-            mean([one["f1"] for one in scores]),
-            mean([one["auroc"] for one in scores]),
-            mean([one.get("whole", {}).get("f1") for one in scores]),
+            _linked(experiment) if name == "own" else f"{experiment.title}, {spoken(name)}",
+            published(experiment, protocol, name),
+            *(mean([part.get(metric)]) for part in (scores, scores.get("whole", {})) for metric in ("f1", "auroc")),
             *(_first(costs, key) for key in ("seconds", "windows_per_second", "parameters")),
             "; ".join(form.format(costs[0][key]) for key, form in CHOSEN.items() if key in costs[0]),
-            f"{len(runs)} of {asked}",
         ]
-        rows.append((statistics.mean(one["f1"] for one in scores), f"| {title} | {' | '.join(cells)} |"))
+        rows.append((scores["f1"], cells))
     return rows
 
 
@@ -78,35 +72,3 @@ def _linked(experiment: Experiment) -> str:
         if experiment.kind == "baseline"
         else experiment.title
     )
-
-
-def mean(values: list[Any]) -> str:
-    """Mean, and deviation where there are several; empty where a value is missing."""
-    if None in values:
-        return ""
-    text = f"{statistics.mean(values):.3f}"
-    return f"{text} ± {statistics.stdev(values):.3f}" if len(values) > 1 else text
-
-
-def first_lines(found: Found) -> str:
-    """Which detector has the highest F1 in the first run of each protocol, and where AMSL stands if that is another.
-
-    Of the first runs, as means over others would be of other people.
-    """
-    experiments, _ = read_experiments()
-    sentences = []
-    for protocol in PROTOCOLS:
-        rated = {
-            (item.title, name.replace("_", " ")): metrics["f1"]
-            for item in [*experiments, *read_baselines()]
-            for name, metrics in found.get((item.name, protocol, 0), {"scores": {}})["scores"].items()
-        }
-        if not rated:
-            continue
-        best, amsl = max(rated, key=lambda key: rated[key]), ("AMSL", "nearest normal")
-        sentence = f"Protocol {protocol}, first run: the highest F1, {rated[best]:.3f}, is that of {best[0]}, {best[1]} score"
-        if best != amsl and amsl in rated:
-            place = sorted(rated.values(), reverse=True).index(rated[amsl]) + 1
-            sentence += f"; AMSL, nearest normal score, has {rated[amsl]:.3f}, place {place} of {len(rated)}"
-        sentences.append(f"{sentence}.")
-    return "\n".join(sentences)

@@ -1,13 +1,20 @@
-"""Detectors that need no network, for comparison: two methods on a few kinds of features, with scikit-learn."""
+"""Detectors that need no network, for comparison: two methods on a few kinds of features, with scikit-learn, and a part of the
+nearest-normal score.
+"""
+
+from time import perf_counter
 
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.dsads import AXES
 from benchmarks import features
 from benchmarks.baselines import on_features
 from benchmarks.baselines.interface import Score
 
+SIGNAL = "signal"
 COMPONENTS = {"spectra": 200, "norm_spectra": 100}  # of the PCA
 
 
@@ -37,6 +44,19 @@ CONTROLS: dict[str, tuple[on_features.Describe, on_features.Method]] = {
 }
 
 
+def fit_signal(x: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Score, float]:
+    """What of the nearest-normal score comes from the raw windows alone, as `on_features.fit` gives it."""
+    from amsl_tf.scoring.bank import fit_bank  # late: TensorFlow, which the others do not need
+    from amsl_tf.scoring.signal import describe_signal
+
+    start = perf_counter()
+    defaults, everyone = DetectorConfig(), np.zeros(len(x))
+    _, numbers = np.unique(everyone if groups is None else groups, return_inverse=True)
+    bank, own = fit_bank(describe_signal(x, AXES).numpy().astype(float), numbers, defaults.bank_size, seed=0)
+    seconds = perf_counter() - start
+    return own, lambda windows: bank.score(describe_signal(windows, AXES).numpy().astype(float)).numpy(), seconds
+
+
 def fit(name: str, train: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Score, float]:
-    """`on_features.fit` of one of `CONTROLS`: scores of normal training windows (N, T, C), what scores others, and seconds."""
-    return on_features.fit(*CONTROLS[name], train, groups)
+    """Scores of normal training windows (N, T, C) by one of `CONTROLS` or `SIGNAL`, what scores others, and seconds."""
+    return fit_signal(train, groups) if name == SIGNAL else on_features.fit(*CONTROLS[name], train, groups)

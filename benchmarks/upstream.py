@@ -16,6 +16,7 @@ from amsl_tf.views import VIEW_NAMES
 NUM_SLOTS = 500
 ENTROPY_WEIGHT = 0.0002
 BATCH = 16
+SHARED = "means of 16"  # the scores that the original gives to all windows of a batch
 FIRST_MEMORIES_IN = ("scaled", "smoothed")  # views whose decoders the original feeds with the memories of view 0
 
 
@@ -195,7 +196,7 @@ def train_and_score(train: np.ndarray, test: np.ndarray, *, epochs: int, seed: i
     model.fit(parts["train"], targets(parts["train"]), batch_size=BATCH, epochs=epochs, validation_split=0.2, verbose=2)
     made = {part: model.predict(views, batch_size=BATCH, verbose=0) for part, views in parts.items()}
     reconstructions = {part: {name: made[part][f"reconstruction_{name}"] for name in VIEW_NAMES} for part in parts}
-    by_batch = {"window by window": False, "means of 16": True}
+    by_batch = {"window by window": False, SHARED: True}
     return {
         title: (
             scores(reconstructions["train"], parts["train"], batch_means=batch_means),
