@@ -86,7 +86,7 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
     parts = _left_out(scaled, chosen, groups)
     own = np.concatenate([_relative(squares, groups[chosen], floor, offsets).numpy() for squares in parts])
     log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())
-    weight = np.asarray(max(followed, LEAST_WEIGHT))
+    weight = np.asarray(max(followed**2, LEAST_WEIGHT))  # as a share of variance: what follows it a little says next to nothing
     bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight, chosen)
     return bank, (own - log_mean) / log_scale
 

@@ -26,8 +26,8 @@ class NearestNormal:
     - The logarithm of it, for the best of the nearest windows, is standardised by the training windows' own. With groups it is
       the mean of the two nearest groups': what is normal is seen in more than one.
 
-    The score is the mean over the kinds, each weighted by how far the training windows' own distances follow the spacing. With
-    groups, a kind of feature that differs from group to group follows it little: it says little of new groups.
+    The score is the mean over the kinds, each weighted by the square of how far the training windows' own distances follow the
+    spacing. With groups, a kind of feature that differs from group to group follows it little: it says little of new groups.
 
     Args:
         bank_size: Windows that are kept of each kind, at most; where there are more, those that `k_centres` chooses.

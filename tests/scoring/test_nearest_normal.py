@@ -53,7 +53,7 @@ def expected(train, test, groups=None):
             np.array([relative(np.log(np.maximum(row, floor)) - offsets, groups) for row in rows])
             for rows in (others, cdist(tested, features))
         )
-        weight = max(slope, 1e-3)
+        weight = max(slope**2, 1e-3)
         total_train = total_train + weight * (logs - logs.mean()) / logs.std()
         total_test = total_test + weight * (test_logs - logs.mean()) / logs.std()
         weights += weight
@@ -107,7 +107,7 @@ def test_a_kind_that_differs_from_group_to_group_counts_little():
     scorer = NearestNormal()
     scorer.fit(Outputs(np.exp(latent / 100), latent, signal), GROUPS)
     state = scorer.state()
-    assert state["signal.weight"] > 3 * state["latent.weight"]
+    assert state["signal.weight"] > 9 * state["latent.weight"]
 
 
 def test_repeated_windows_and_constant_features_stay_finite():
@@ -196,8 +196,8 @@ def test_the_spacing_is_that_of_all_training_windows_where_the_bank_keeps_some()
     small.fit(outputs)
     whole.fit(outputs)
     kept, full = small.state(), whole.state()
-    spacing = 2 * kept["signal.offsets"] / kept["signal.weight"]
-    np.testing.assert_allclose(spacing, (2 * full["signal.offsets"] / full["signal.weight"])[kept["signal.rows"]], rtol=1e-9)
+    of_kept, of_all = (2 * state["signal.offsets"] / np.sqrt(state["signal.weight"]) for state in (kept, full))
+    np.testing.assert_allclose(of_kept, of_all[kept["signal.rows"]], rtol=1e-9)
 
 
 def test_a_sensor_that_stands_still_but_for_rounding_does_not_drown_the_others(rng):
