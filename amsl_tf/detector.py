@@ -82,9 +82,10 @@ class AMSLDetector:
         Args:
             windows: An array (N, T, C) or `Windows`; T at least 16, N at least 2. May be memory-mapped.
             groups: Who each window is of, or which recording it is from (N,). If given, one whole group is held back for
-                validation, and the training scores leave out a window's whole group: so the threshold is one for people or
-                recordings that have not been seen. Needed where windows overlap: each would else be compared with its twin,
-                and the threshold would be far too low for new windows.
+                validation, and the nearest-normal training scores leave out a window's whole group: so the threshold is one for
+                people or recordings that have not been seen. Needed where windows overlap: each would else be compared with its
+                twin, and the threshold would be far too low for new windows. The reconstruction's training scores are of
+                windows that the network has seen, and its threshold is too low for new groups all the same.
             views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
             weights: File with the weights of a network that was trained elsewhere (docs/gpu.md), as its `save_weights` writes
                 it: nothing is trained then, all the rest is fitted.

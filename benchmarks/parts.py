@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.dsads import RATE
 from amsl_tf.data.splits import Protocol, Split, protocol_split
 from amsl_tf.data.store import GENERATED, open_windows, read_sensors
 from amsl_tf.data.windows import Windows
@@ -19,7 +20,6 @@ from benchmarks.experiments import Run, read_experiments
 if TYPE_CHECKING:
     from amsl_tf.detector import AMSLDetector
 
-SECOND = 25  # steps
 ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
 
 
@@ -58,7 +58,7 @@ class Parts:
     @property
     def is_whole(self) -> np.ndarray:
         """bool (M,): the test windows but for those that end in a second of zeros in all channels (data/README.md)."""
-        return np.any(self.test[:, -SECOND:] != 0, axis=(1, 2))
+        return np.any(self.test[:, -RATE:] != 0, axis=(1, 2))
 
 
 def read_parts(source: Path, one: Run, people: list[list[str]]) -> Parts:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from amsl_tf.data.dsads import RATE, UNITS
 from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol
 from amsl_tf.data.windows import Windows
@@ -19,8 +20,6 @@ from benchmarks import controls, robustness_page
 from benchmarks.parts import Parts, labels, trained_detector, unfinished
 
 SAMPLE = 1000  # test windows of each class, at most
-UNITS = 5  # side by side among the channels; the one that fails goes round from window to window
-RATE = 25  # steps a second
 CONTROL = "nearest_norm_spectra"  # the best of them where people are known
 
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
@@ -69,7 +68,7 @@ def late(seconds: float) -> Change:
 def _failing(x: np.ndarray) -> np.ndarray:
     """bool (N, 1, C): the channels of the unit that fails, another one from window to window."""
     count, _, channels = x.shape
-    return (np.arange(channels) // (channels // UNITS) == np.arange(count)[:, None] % UNITS)[:, None]
+    return (np.arange(channels) // (channels // len(UNITS)) == np.arange(count)[:, None] % len(UNITS))[:, None]
 
 
 CONDITIONS: dict[str, Change] = {

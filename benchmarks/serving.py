@@ -159,7 +159,8 @@ class Load:
     def report(self) -> dict[str, Any]:
         """What came of it."""
         counts = {name: count for name, count in sorted(self._counts.items()) if name != "windows"}
-        percentiles = {f"p{level}_seconds": float(np.percentile(self._latencies, level)) for level in (50, 95, 99)}
+        levels = (50, 95, 99) if self._latencies else ()  # there are none where every answer was lost
+        percentiles = {f"p{level}_seconds": float(np.percentile(self._latencies, level)) for level in levels}
         return {"answers": counts, "windows_per_second": self._counts["windows"] / self._seconds, **percentiles}
 
 

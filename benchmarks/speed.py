@@ -9,16 +9,14 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from amsl_tf.data.files import write_json
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.precision import device_name
-from benchmarks.workers import TASKS, VARIANTS
+from benchmarks.workers import SHAPE, TASKS, VARIANTS
 
-SHAPE = (125, 45)
 REFERENCE = "reference float32"
 PRECISIONS = ("float32", "bfloat16")
 
@@ -97,14 +95,13 @@ class Worker:
         return json.loads(line) if line else None
 
 
-def measure(rounds: int, variants: Iterable[str] = VARIANTS) -> dict[str, Any]:
+def measure(rounds: int) -> dict[str, Any]:
     """Runs all variants in turn and returns what README and `speed.json` say of them.
 
     Args:
         rounds: How often each is measured, after one round that is not counted.
-        variants: The reference must be among them.
     """
-    workers = [Worker(name) for name in variants]
+    workers = [Worker(name) for name in VARIANTS]
     times: dict[tuple[str, str], list[float]] = {}
     try:
         workers = [worker for worker in workers if worker.tasks]
@@ -148,17 +145,8 @@ def _report(medians: dict[tuple[str, str], float], memory: dict[str, float], rou
     ratios = {(row["variant"], row["task"]): row["ratio"] for row in rows}
     shares = {(row["variant"], row["task"]): row["ceiling_share"] for row in rows}
     return {
-        **{
-            f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task]
-            for task in flops
-            for precision in PRECISIONS
-            if (f"amsl_tf {precision}", task) in ratios
-        },
-        **{
-            f"ceiling_share_{precision}": shares[f"amsl_tf {precision}", "training"]
-            for precision in PRECISIONS
-            if (f"amsl_tf {precision}", "training") in shares
-        },
+        **{f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task] for task in flops for precision in PRECISIONS},
+        **{f"ceiling_share_{precision}": shares[f"amsl_tf {precision}", "training"] for precision in PRECISIONS},
         "reference_ceiling_share": shares[REFERENCE, "training"],
         "ceiling_gflops": ceiling,
         "gflop_per_window": {task: value / 1e9 for task, value in flops.items()},

@@ -17,12 +17,11 @@ import pandas as pd
 from amsl_tf.errors import DataError
 
 STEPS, CHANNELS = 125, 45
+RATE = 25  # Hz
 AXES = 3  # consecutive channels of one sensor
+UNITS = ("torso", "right arm", "left arm", "right leg", "left leg")
 CHANNEL_NAMES = tuple(
-    f"{unit} {sensor} {axis}"
-    for unit in ("torso", "right arm", "left arm", "right leg", "left leg")
-    for sensor in ("accelerometer", "gyroscope", "magnetometer")
-    for axis in "xyz"
+    f"{unit} {sensor} {axis}" for unit in UNITS for sensor in ("accelerometer", "gyroscope", "magnetometer") for axis in "xyz"
 )
 ADVICE = "Unpack the data set again."
 ACTIVITIES = {

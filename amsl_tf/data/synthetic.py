@@ -9,11 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from amsl_tf.data.dsads import ABNORMAL, ACTIVITIES, CHANNELS, NORMAL, STEPS
+from amsl_tf.data.dsads import ABNORMAL, ACTIVITIES, CHANNELS, NORMAL, RATE, STEPS, UNITS
 from amsl_tf.data.files import atomic_folder
 
-RATE = 25.0  # Hz
-UNITS = CHANNELS // 9
 MARKER = "SYNTHETIC.txt"
 
 
@@ -45,10 +43,10 @@ def make_windows(activity: str, person: int, segments: int, seed: int = 0) -> np
     if abnormal:
         moves *= (0.4 + 1.2 * (np.sin(np.pi * cadence / 3 * time) > 0.3))[:, None]
 
-    tilt = wearer.normal(0.0, 0.1, (UNITS, 3))
-    gravity, field = (_directions(posture.normal(size=(UNITS, 3)) + tilt) for _ in range(2))
-    still = np.concatenate([9.81 * gravity, np.zeros((UNITS, 3)), 0.8 * field], axis=1).ravel()
-    scale = np.tile(np.repeat([4.0, 1.0, 0.1], 3), UNITS)
+    tilt = wearer.normal(0.0, 0.1, (len(UNITS), 3))
+    gravity, field = (_directions(posture.normal(size=(len(UNITS), 3)) + tilt) for _ in range(2))
+    still = np.concatenate([9.81 * gravity, np.zeros((len(UNITS), 3)), 0.8 * field], axis=1).ravel()
+    scale = np.tile(np.repeat([4.0, 1.0, 0.1], 3), len(UNITS))
     drift = np.cumsum(noise.normal(0.0, 0.003, (time.size, CHANNELS)), axis=0)
     recording = still + scale * (moves + drift + noise.normal(0.0, 0.05, (time.size, CHANNELS)))
     return recording.reshape(segments, STEPS, CHANNELS)

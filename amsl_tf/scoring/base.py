@@ -29,7 +29,8 @@ class Scorer(Protocol):
     def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
         """Fits the scorer to normal training windows and returns their own scores (N,).
 
-        Each window is left out of what its own score is compared with, or all windows of its group where groups are given.
+        Each window is left out of what its own score is compared with, or all windows of its group where groups are given; the
+        network has been trained on them all the same.
         """
         ...
 

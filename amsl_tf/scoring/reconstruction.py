@@ -7,7 +7,10 @@ from amsl_tf.scoring.base import Outputs
 
 
 class Reconstruction:
-    """Err(x) = sum over views of the mean squared error (Algorithm 5 of the AMSL paper). There is nothing to fit."""
+    """Err(x) = sum over views of the mean squared error (Algorithm 5 of the AMSL paper).
+
+    There is nothing to fit, and nothing that a training window could be left out of.
+    """
 
     def fit(self, outputs: Outputs, groups: np.ndarray | None = None) -> np.ndarray:
         return self.score(outputs).numpy()

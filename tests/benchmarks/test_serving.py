@@ -30,6 +30,17 @@ def test_wrong_and_lost_answers_are_counted(monkeypatch):
     assert report["p50_seconds"] <= report["p99_seconds"]
 
 
+def test_a_load_that_is_lost_is_reported(monkeypatch):
+    def lost(size):
+        raise ConnectionError
+
+    for name in ("rest_asks", "grpc_asks"):
+        monkeypatch.setattr(serving, name, lambda *_: (lost, lambda: True))
+    load = serving.Load("", "", np.zeros(1), np.arange(16.0))
+    load.run(2, 0.1, lambda: None)
+    assert set(load.report()["answers"]) == {"lost: ConnectionError", "bad requests refused"}
+
+
 def test_a_missing_model_is_told(tmp_path):
     with pytest.raises(AMSLError, match="Export a detector first"):
         serving.run(tmp_path / "typo", 1, 1.0, tmp_path / "report.json")
