@@ -8,6 +8,7 @@ import pytest
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.splits import PROTOCOLS
 from amsl_tf.errors import AMSLError
+from amsl_tf.precision import training_policy
 from amsl_tf.scoring import NearestNormal, Outputs
 from amsl_tf.scoring.signal import describe_signal
 from benchmarks import accuracy, accuracy_table, controls, features
@@ -179,7 +180,9 @@ def test_a_trained_network_is_not_trained_again(generated, monkeypatch):
     assert again["scores"] == first["scores"]
     assert first["cost"]["seconds"] > 0
     assert again["cost"]["seconds"] is None  # of what was trained before nothing is known
-    assert (generated / "results/small.window.0.json").exists()
+    assert first["machine"]["precision"] == training_policy("auto")
+    small = json.loads((generated / "results/small.window.0.json").read_text())
+    assert again["machine"] == small["machine"] == first["machine"]  # of the training
 
 
 @pytest.mark.slow
