@@ -9,6 +9,7 @@ import numpy as np
 from amsl_tf.config import DetectorConfig, ScoringPrecision
 from amsl_tf.data.files import write_json
 from amsl_tf.data.store import TRAIN, open_views
+from amsl_tf.errors import AMSLError
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.losses import targets_for
 from amsl_tf.model_config import AMSLConfig
@@ -35,6 +36,7 @@ def run(source: Path, steps: int, output: Path) -> None:
 
     Raises:
         DataError: `source` holds no views.
+        AMSLError: A loss differs by more than `LIMITS`; the report is written all the same.
     """
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
     count = min(steps * BATCH, len(views["raw"]))
@@ -54,6 +56,9 @@ def run(source: Path, steps: int, output: Path) -> None:
         print(f"reference {means['reference']:.5f}: {difference:+.2%} (limit {limit:.0%})")
     write_json(output, report)
     print(f"written to {output}")
+    beyond = [precision for precision, limit in LIMITS.items() if not abs(report["differences"][precision]) <= limit]
+    if beyond:
+        raise AMSLError(f"the losses in {' and '.join(beyond)} differ from the reference's by more than the limit.")
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:
