@@ -74,7 +74,7 @@ def first_lines(found: Found) -> str:
         sentence = f"Protocol {protocol}, first run: the highest F1, {rated[best]:.3f}, is that of {best[0]}, {best[1]} score"
         if best != amsl and amsl in rated:
             place = sorted(rated.values(), reverse=True).index(rated[amsl]) + 1
-            sentence += f"; AMSL, nearest normal score, has {rated[amsl]:.3f}, place {place} of {len(rated)}"
+            sentence += f"; AMSL, nearest normal score, has {rated[amsl]:.3f}, place {place} of {len(rated)} scores"
         sentences.append(f"{sentence}.")
     return "\n".join(sentences)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from amsl_tf.data.files import atomic_file, read_json
 from amsl_tf.data.splits import PROTOCOLS
+from benchmarks.rows import table
 
 NOISE = (30, 20, 10, 5, 0)  # decibels
 LATE = (0.2, 1.0, 2.4)  # seconds, whole steps of DSADS
@@ -62,12 +63,13 @@ def _read(results: Path, protocol: str) -> Scores:
 
 
 def _table(protocol: str, found: Scores) -> str:
-    lines = [f"## Protocol {protocol}", "", "| | " + " | ".join(f"{title}: F1 | AUROC" for title in METHODS.values()) + " |"]
-    lines.append("|---|" + "---|---|" * len(METHODS))
+    columns = ["", *(column for title in METHODS.values() for column in (f"{title}: F1", "AUROC", "false alarms"))]
+    rows = []
     for name, scores in found.items():
-        values = (f"{scores[method][metric]:.3f}" for method in METHODS for metric in ("f1", "auroc"))
-        lines.append(f"| {TITLES[name]} | " + " | ".join(values) + " |")
-    return "\n".join(lines) + "\n"
+        of_methods = [scores[method] for method in METHODS]
+        values = [value for one in of_methods for value in (one["f1"], one["auroc"], 1 - one["recall_normal"])]
+        rows.append([TITLES[name], *(f"{value:.3f}" for value in values)])
+    return f"## Protocol {protocol}\n\n{table(columns, rows)}"
 
 
 def _draw(found: dict[str, Scores], file: Path) -> None:

@@ -1,13 +1,14 @@
-"""What the tables of RESULTS.md have in common."""
+"""What the tables of results have in common."""
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
 from amsl_tf.data.splits import Protocol
 from benchmarks.experiments import Experiment, Found
 
 
-def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+def table(columns: Sequence[str], rows: list[list[str]]) -> str:
     """A table in Markdown; rows that are too short end in empty cells."""
     head, *body = (f"| {' | '.join(cells + [''] * (len(columns) - len(cells)))} |\n" for cells in [list(columns), *rows])
     return "".join([head, "|" + "---|" * len(columns) + "\n", *body])

@@ -246,7 +246,7 @@ def test_where_another_is_on_top_the_place_of_amsl_is_said():
         ("upstream", "window", 0): {"scores": {"means of 16": {"f1": 0.99}}},  # windows share it
         ("bank_500", "window", 0): {"scores": {"nearest_normal": {"f1": 0.96}}},  # the same network once more
     }
-    expected = "is that of k nearest neighbours, own score; AMSL, nearest normal score, has 0.900, place 2 of 3."
+    expected = "is that of k nearest neighbours, own score; AMSL, nearest normal score, has 0.900, place 2 of 3 scores."
     assert accuracy_table.first_lines(found) == f"Protocol window, first run: the highest F1, 0.950, {expected}"
 
 
