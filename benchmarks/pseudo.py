@@ -17,6 +17,7 @@ from amsl_tf.data.splits import PROTOCOLS, Protocol, random_split
 from amsl_tf.scoring import NearestNormal, Outputs, Reconstruction
 from amsl_tf.threshold import is_abnormal, percentile_threshold
 from benchmarks.parts import labels, trained_detector, unfinished
+from benchmarks.rows import table
 
 # of the 14 normal ones: walking (three ways), stepper, cross trainer, rowing; these move as the abnormal ones do
 ACTIVITIES = ("a09", "a10", "a11", "a13", "a14", "a17")
@@ -127,13 +128,9 @@ def write_page(results: Path, folder: Path) -> Path:
             if file.exists():
                 found[", ".join(left_out)] = read_json(file, f"Remove {file} and run the benchmark again.", ("means",))["means"]
         if found:
-            rows = {**found, "mean": {name: float(np.mean([row[name] for row in found.values()])) for name in COLUMNS}}
-            lines = [f"## Protocol {protocol}", "", ABOUT[protocol], "", "| left out | " + " | ".join(COLUMNS.values()) + " |"]
-            lines.append("|---|" + "---|" * len(COLUMNS))
-            lines += [
-                f"| {name} | " + " | ".join(f"{row[column]:.3f}" for column in COLUMNS) + " |" for name, row in rows.items()
-            ]
-            parts.append("\n".join(lines) + "\n")
+            values = {**found, "mean": {name: float(np.mean([row[name] for row in found.values()])) for name in COLUMNS}}
+            rows = [[name, *(f"{row[column]:.3f}" for column in COLUMNS)] for name, row in values.items()]
+            parts.append(f"## Protocol {protocol}\n\n{ABOUT[protocol]}\n\n{table(['left out', *COLUMNS.values()], rows)}")
     page = folder / PAGE
     with atomic_file(page) as temporary:
         temporary.write_text("\n".join(parts))
