@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from amsl_tf.data.files import atomic_file, read_json
 from amsl_tf.errors import AMSLError
 from benchmarks.pages import put_between
+from benchmarks.rows import table
 
 
 class Network(NamedTuple):
@@ -75,15 +76,8 @@ def _read(results: Path, data: str) -> Means:
 
 
 def _table(data: str, means: Means) -> str:
-    lines = [
-        f"\n{TITLES[data]}:\n",
-        "| | " + " | ".join(f"F = {width}" for width in WIDTHS) + " |",
-        "|---|" + "---|" * len(WIDTHS),
-    ]
-    for name, network in NETWORKS.items():
-        cells = (_cell(means.get((name, width))) for width in WIDTHS)
-        lines.append(f"| {network.title} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    rows = [[network.title, *(_cell(means.get((name, width))) for width in WIDTHS)] for name, network in NETWORKS.items()]
+    return f"\n{TITLES[data]}:\n\n" + table(["network", *(f"F = {width}" for width in WIDTHS)], rows)
 
 
 def _cell(of: dict[str, float] | None) -> str:
