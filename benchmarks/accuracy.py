@@ -41,8 +41,8 @@ def run(source: Path, results: Path, work: Path, only: list[str] | None, protoco
         tables: The folder of RESULTS.md and README.md, which get the tables.
 
     Raises:
-        AMSLError: The input is missing or broken, a name is unknown, a result is of other settings, or README.md has no place
-            for the tables.
+        AMSLError: The input is missing or broken, a name is unknown, a result is of other settings than those in the
+            TOML file, or README.md has no place for the tables.
     """
     parts_of(tables / "README.md", accuracy_table.START, accuracy_table.END)  # what is wrong is told before hours of training
     experiments, people = read_experiments(only or ())

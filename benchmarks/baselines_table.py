@@ -4,7 +4,7 @@ from typing import Any
 
 from amsl_tf.data.splits import PROTOCOLS, Protocol
 from benchmarks.experiments import Experiment, Found, read_baselines, read_experiments
-from benchmarks.rows import finished, mean, published, spoken, table
+from benchmarks.rows import METRICS, finished, metrics, published, spoken, table
 
 OURS = ("amsl", "mnad")  # of accuracy.toml
 HEAD = """## Table 3, and other detectors
@@ -13,20 +13,22 @@ Made by `python scripts/benchmark.py table3`; `--only` and the name of a detecto
 paper and its settings. "Published" is the F1 of the paper's Table 3. All rows are of first runs, so that they are of the same
 windows: seed 0, in the protocol subject the first group of people. AMSL's other runs are in the tables before and after these.
 
-- Detectors of features were given raw windows and log spectra, with each of their settings; the pair is used that tells
-  pseudo-anomalies best (normal activities, left out in turn). MiniRocket has features of its own; the HMM has the number of
-  states by which windows that are held back are likeliest. Thresholds are set by scores of normal windows left out in turn.
-- Networks were trained until the loss of normal windows that are held back had not fallen for 5 epochs, or for 100 epochs
-  ("chosen" has how many, these 5 included). These windows, in the protocol subject one person's, set the threshold, the HMM's
-  too.
+- Detectors of features were given raw windows, log spectra and log spectra of the norms of three-axis sensors (AMSL too is told
+  which channels are the axes of one), with each of their settings; the pair is used that tells pseudo-anomalies best (normal
+  activities, left out in turn). MiniRocket has features of its own; the HMM has the number of states by which windows that are
+  held back are likeliest. Thresholds are set by scores of normal windows left out in turn.
+- Networks were trained by Adam at 0.001 in batches of 32, until the loss of normal windows that are held back had not fallen
+  for 5 epochs, or for 300 epochs ("chosen" has how many, these 5 included). These windows, in the protocol subject one
+  person's, set the threshold, the HMM's too: where people are new the AUROC says more of these rows than F1.
 - AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
-- Seconds are of a fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at once,
-  each of the first run that it was taken of; other work on the machine moves them by up to a half. Both are on one core
-  (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two) of an AMD EPYC, Zen 5, while another
-  core was at work too; AMSL's and MNAD's in the protocol window on both cores. Empty where they were not taken.
+- Seconds are of a fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at once
+  (AMSL and MNAD: with both scores), each of the first run that it was taken of; other work on the machine moves them by a
+  half or more. Both are on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two)
+  of an AMD EPYC, Zen 5, while another core was at work too; AMSL's and MNAD's windows/s, and their seconds in the protocol
+  window, are on both cores. Empty where they were not taken.
 """
 CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
-COLUMNS = ("method", "published", "F1", "AUROC", "F1, whole", "AUROC, whole", "seconds", "windows/s", "parameters", "chosen")
+COLUMNS = ("method", "published", *METRICS, "seconds", "windows/s", "parameters", "chosen")
 
 
 def tables(found: Found) -> str:
@@ -52,7 +54,7 @@ def _rows(experiment: Experiment, protocol: Protocol, found: Found) -> list[tupl
         cells = [
             _linked(experiment) if name == "own" else f"{experiment.title}, {spoken(name)}",
             published(experiment, protocol, name),
-            *(mean([part.get(metric)]) for part in (scores, scores.get("whole", {})) for metric in ("f1", "auroc")),
+            *metrics([scores]),
             *(_first(costs, key) for key in ("seconds", "windows_per_second", "parameters")),
             "; ".join(form.format(costs[0][key]) for key, form in CHOSEN.items() if key in costs[0]),
         ]

@@ -10,6 +10,8 @@ from sklearn.neighbors import NearestNeighbors
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.dsads import AXES
+from amsl_tf.scoring.bank import fit_bank
+from amsl_tf.scoring.signal import describe_signal
 from benchmarks import features
 from benchmarks.baselines import on_features
 from benchmarks.baselines.interface import Score
@@ -46,9 +48,6 @@ CONTROLS: dict[str, tuple[on_features.Describe, on_features.Method]] = {
 
 def fit_signal(x: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Score, float]:
     """What of the nearest-normal score comes from the raw windows alone, as `on_features.fit` gives it."""
-    from amsl_tf.scoring.bank import fit_bank  # late: TensorFlow, which the others do not need
-    from amsl_tf.scoring.signal import describe_signal
-
     start = perf_counter()
     defaults, everyone = DetectorConfig(), np.zeros(len(x))
     _, numbers = np.unique(everyone if groups is None else groups, return_inverse=True)

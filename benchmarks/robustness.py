@@ -20,7 +20,7 @@ from benchmarks import controls, robustness_page
 from benchmarks.parts import Parts, labels, trained_detector, unfinished
 
 SAMPLE = 1000  # test windows of each class, at most
-CONTROL = "nearest_norm_spectra"  # the best of them where people are known
+CONTROL = "nearest_norm_spectra"  # of those that are no part of the nearest-normal score the best where people are known
 
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 

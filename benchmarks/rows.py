@@ -26,6 +26,23 @@ def published(experiment: Experiment, protocol: Protocol, score: str | None = No
     return f"{experiment.published:.4f}" if told else ""
 
 
+METRICS = ("F1", "AUROC", "false alarms", "detected", "F1, whole", "AUROC, whole")
+
+
+def metrics(scores: list[dict[str, Any]]) -> list[str]:
+    """Cells of `METRICS` for the runs of a score; those of whole windows are empty where there are none."""
+    whole = [one.get("whole", {}) for one in scores]
+    columns = (
+        [one["f1"] for one in scores],
+        [one["auroc"] for one in scores],
+        [1 - one["recall_normal"] for one in scores],
+        [one["recall_abnormal"] for one in scores],
+        [one.get("f1") for one in whole],
+        [one.get("auroc") for one in whole],
+    )
+    return [mean(values) for values in columns]
+
+
 def mean(values: list[float | None]) -> str:
     """Mean, and deviation where there are several; empty where one is missing."""
     there = [value for value in values if value is not None]

@@ -1,10 +1,12 @@
 """BeatGAN (Zhou et al., IJCAI 2019): an autoencoder that a discriminator keeps close to what windows look like.
 
-Three convolutions over time with stride 2 (64, 128 and 128 features) and the way back; the discriminator is an encoder like
-it, with a dense layer. The autoencoder lowers the squared error and, with weight 1, the distance of the discriminator's
-features of a window from those of what is given back; a window's score is the squared error.
+Three convolutions over time with stride 2 (64, 128 and 128 features) lead to a code of 50 numbers, as many as the paper's of
+heartbeats, and as many lead back; the discriminator has such convolutions too, and a dense layer. The autoencoder lowers the
+squared error and, with weight 1, the distance of the discriminator's features of a window from those of what is given back; a
+window's score is the squared error.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -14,6 +16,7 @@ from keras import layers, ops
 from benchmarks.baselines.networks import LEARNING_RATE, network
 
 FEATURES = (64, 128, 128)
+CODE = 50
 KERNEL = 5
 MATCHING_WEIGHT = 1.0  # lambda
 
@@ -61,9 +64,12 @@ def _encode(x: Any) -> Any:
     return x
 
 
-def _decode(x: Any, shape: tuple[int, int]) -> Any:
-    for features in FEATURES[-2::-1]:
-        x = layers.Conv1DTranspose(features, KERNEL, 2, padding="same")(x)
+def _decode(features: Any, shape: tuple[int, int]) -> Any:
+    code = layers.Dense(CODE)(layers.Flatten()(features))
+    x = layers.Reshape(features.shape[1:])(layers.Dense(math.prod(features.shape[1:]))(code))
+    x = layers.ReLU()(layers.BatchNormalization()(x))
+    for count in FEATURES[-2::-1]:
+        x = layers.Conv1DTranspose(count, KERNEL, 2, padding="same")(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
     # what was rounded up on the way down is cut off
     return layers.Conv1DTranspose(shape[1], KERNEL, 2, padding="same")(x)[:, : shape[0]]

@@ -25,7 +25,7 @@ class Normal:
         activity: (N,), what pseudo-anomalies are made of.
         subject: (N,), the person.
         protocol: `window`, where people are known, or `subject`, where those who are tested are new.
-        seed: Of everything random.
+        seed: Of the split, and of what networks, the HMM and MiniRocket draw.
     """
 
     x: np.ndarray

@@ -39,4 +39,4 @@ def _gauss(distances: np.ndarray) -> np.ndarray:
     return kernel
 
 
-fit = partial(fit_best, {f"{count} components": method(count) for count in (50, 200)})
+fit = partial(fit_best, {f"{count} components": method(count) for count in (50, 200, 800)})

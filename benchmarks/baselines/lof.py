@@ -7,4 +7,4 @@ from pyod.models.lof import LOF
 from benchmarks.baselines.from_pyod import method
 from benchmarks.baselines.on_features import fit_best
 
-fit = partial(fit_best, {f"{count} neighbours": method(partial(LOF, n_neighbors=count)) for count in (5, 20)})
+fit = partial(fit_best, {f"{count} neighbours": method(partial(LOF, n_neighbors=count)) for count in (2, 5, 20)})

@@ -1,7 +1,8 @@
 """LSTM encoder and decoder (Malhotra et al., ICML workshop 2016, EncDec-AD).
 
-The last state of an LSTM of 128 is given to a second one at every step, which gives the window back, the last step first. A
-window's score is the mean squared Mahalanobis distance of its steps' errors from those of the training windows.
+The last state of an LSTM of 128 is given to a second one at every step, which gives the window back, the last step first; the
+paper's starts from that state and gets the step that it gave last. A window's score is the mean squared Mahalanobis distance of
+its steps' errors from those of the training windows, in the paper from those of windows that are held back.
 """
 
 import keras

@@ -1,9 +1,10 @@
 """MSCRED (Zhang et al., AAAI 2019): signature matrices of five moments, ConvLSTMs with attention, and the way back.
 
 A signature matrix holds the inner products of all pairs of channels over the 10, 30 or 60 steps before a moment; moments lie
-15 steps apart, the last at the window's end. Of each of four convolutions a ConvLSTM sees the five moments, attention over
-time weighs what it gives, and transposed convolutions rebuild the last moment's matrices. A quarter of the paper's features:
-8, 16, 32 and 64. The score is the mean square of what is not rebuilt, where the paper counts the entries above a threshold.
+10 steps apart, the last at the window's end. Of each of four convolutions a ConvLSTM sees the five moments, attention over
+time weighs what it gives, and transposed convolutions rebuild the last moment's matrices. ConvLSTMs have the kernels of the
+authors' code. A quarter of the paper's features: 8, 16, 32 and 64. The score is the mean square of what is not rebuilt, where
+the paper counts the entries above a threshold.
 """
 
 from typing import Any
@@ -15,8 +16,10 @@ from keras import layers, ops
 from benchmarks.baselines.networks import network
 
 LENGTHS = (10, 30, 60)  # steps
-MOMENTS, GAP = 5, 15
+MOMENTS, GAP = 5, 10
 FEATURES = (8, 16, 32, 64)
+KERNELS = (3, 3, 2, 2)
+MEMORY_KERNEL = 2
 TEMPERATURE = 5.0  # chi, which the attention's products are divided by
 
 
@@ -35,14 +38,14 @@ def _products(x: np.ndarray) -> np.ndarray:
 def build(shape: tuple[int, int]) -> keras.Model:
     matrices = keras.Input((MOMENTS, shape[1], shape[1], len(LENGTHS)))
     seen, remembered = matrices, []
-    for level, features in enumerate(FEATURES):
-        convolution = layers.Conv2D(features, 3, 1 if level == 0 else 2, padding="same", activation="selu")
+    for level, (features, kernel) in enumerate(zip(FEATURES, KERNELS, strict=True)):
+        convolution = layers.Conv2D(features, kernel, 1 if level == 0 else 2, padding="same", activation="selu")
         seen = layers.TimeDistributed(convolution)(seen)
-        states = layers.ConvLSTM2D(features, 3, padding="same", return_sequences=True)(seen)
+        states = layers.ConvLSTM2D(features, MEMORY_KERNEL, padding="same", return_sequences=True)(seen)
         remembered.append(attend(states))
     rebuilt = remembered[-1]
-    for state in remembered[-2::-1]:
-        rebuilt = layers.Conv2DTranspose(state.shape[3], 3, 2, padding="same", activation="selu")(rebuilt)
+    for state, kernel in zip(remembered[-2::-1], KERNELS[:0:-1], strict=True):
+        rebuilt = layers.Conv2DTranspose(state.shape[3], kernel, 2, padding="same", activation="selu")(rebuilt)
         rebuilt = ops.concatenate([rebuilt[:, : state.shape[1], : state.shape[2]], state], axis=-1)
     return keras.Model(matrices, layers.Conv2D(len(LENGTHS), 3, padding="same")(rebuilt))
 

@@ -13,7 +13,7 @@ from benchmarks.baselines.interface import Fit
 BATCH_SIZE = 32
 LEARNING_RATE = 1e-3
 PATIENCE = 5  # epochs without a better validation loss
-MAX_EPOCHS = 100
+MAX_EPOCHS = 300
 
 Make = Callable[[np.ndarray], np.ndarray]  # of windows (N, T, C): what the network gets, or what it should give
 Rate = Callable[[np.ndarray], np.ndarray]  # of errors (N, ...): scores (N,)

@@ -17,7 +17,11 @@ FOLDS = 10
 Describe = Callable[[np.ndarray], np.ndarray]  # (N, T, C) to (N, D)
 Method = Callable[[np.ndarray], Score]  # fitted to standardised features (N, D) of normal windows
 
-KINDS: dict[str, Describe] = {"raw": features.raw, "log spectra": features.spectra}
+KINDS: dict[str, Describe] = {
+    "raw": features.raw,
+    "log spectra": features.spectra,
+    "log spectra of norms": features.norm_spectra,
+}
 
 
 def fit_best(methods: Mapping[str, Method], normal: Normal) -> Fitted:
