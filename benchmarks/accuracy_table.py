@@ -71,8 +71,8 @@ def first_lines(found: Found) -> str:
         if not rated:
             continue
         best, amsl = max(rated, key=lambda key: rated[key]), ("AMSL", "nearest normal")
-        best_score = f"{rated[best]:.3f}, is that of {best[0]}, {best[1]} score"
-        sentence = f"Protocol {protocol}, first run: the highest F1 of the summary and Table 3, {best_score}"
+        highest = f"the highest F1 of the summary and Table 3, {rated[best]:.3f}, is that of {best[0]}, {best[1]} score"
+        sentence = f"Protocol {protocol}, first run: {highest}"
         if best != amsl and amsl in rated:
             place = sorted(rated.values(), reverse=True).index(rated[amsl]) + 1
             sentence += f"; AMSL, nearest normal score, has {rated[amsl]:.3f}, place {place} of {len(rated)} scores"

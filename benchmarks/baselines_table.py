@@ -17,9 +17,9 @@ windows: seed 0, in the protocol subject the first group of people. AMSL's other
   which channels are the axes of one), with each of their settings; the pair is used that tells pseudo-anomalies best (normal
   activities, left out in turn). MiniRocket has features of its own; the HMM has the number of states by which windows that are
   held back are likeliest. Thresholds are set by scores of normal windows left out in turn.
-- Networks were trained by Adam at 0.001 in batches of 32, until the loss of normal windows that are held back had not fallen
-  for 5 epochs, or for 300 epochs ("chosen" has how many, these 5 included). These windows, in the protocol subject one
-  person's, set the threshold, the HMM's too: where people are new the AUROC says more of these rows than F1.
+- Networks were trained by Adam at 0.001 in batches of 32, whatever their papers take, until the loss of normal windows that are
+  held back had not fallen for 5 epochs, or for 300 epochs ("chosen" has how many, these 5 included). These windows, in the
+  protocol subject one person's, set the threshold, the HMM's too: where people are new their AUROC says more than their F1.
 - AMSL and MNAD are AMSLDetector, trained for 8 epochs: MNAD is its memory between AMSL's encoder and decoder.
 - Seconds are of a fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at once
   (AMSL and MNAD: with both scores), each of the first run that it was taken of; other work on the machine moves them by a

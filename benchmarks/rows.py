@@ -7,6 +7,8 @@ from typing import Any
 from amsl_tf.data.splits import Protocol
 from benchmarks.experiments import Experiment, Found
 
+METRICS = ("F1", "AUROC", "false alarms", "detected", "F1, whole", "AUROC, whole")
+
 
 def table(columns: Sequence[str], rows: list[list[str]]) -> str:
     """A table in Markdown; rows that are too short end in empty cells."""
@@ -24,9 +26,6 @@ def published(experiment: Experiment, protocol: Protocol, score: str | None = No
     """The paper's F1: it tests on people that it has trained on, and knows nothing of the nearest-normal score."""
     told = experiment.published and protocol == "window" and score != "nearest_normal"
     return f"{experiment.published:.4f}" if told else ""
-
-
-METRICS = ("F1", "AUROC", "false alarms", "detected", "F1, whole", "AUROC, whole")
 
 
 def metrics(scores: list[dict[str, Any]]) -> list[str]:

@@ -1,12 +1,11 @@
 """BeatGAN (Zhou et al., IJCAI 2019): an autoencoder that a discriminator keeps close to what windows look like.
 
-Three convolutions over time with stride 2 (64, 128 and 128 features) lead to a code of 50 numbers, as many as the paper's of
-heartbeats, and as many lead back; the discriminator has such convolutions too, and a dense layer. The autoencoder lowers the
-squared error and, with weight 1, the distance of the discriminator's features of a window from those of what is given back; a
-window's score is the squared error.
+Three convolutions over time with stride 2 (64, 128 and 128 features) lead to a code of 50 numbers, as many as the authors' code
+takes for heartbeats, and as many lead back; the discriminator has such convolutions too, and a dense layer. The autoencoder
+lowers the squared error and, with weight 1, the distance of the discriminator's features of a window from those of what is
+given back; a window's score is the squared error.
 """
 
-import math
 from typing import Any
 
 import keras
@@ -64,12 +63,13 @@ def _encode(x: Any) -> Any:
     return x
 
 
-def _decode(features: Any, shape: tuple[int, int]) -> Any:
-    code = layers.Dense(CODE)(layers.Flatten()(features))
-    x = layers.Reshape(features.shape[1:])(layers.Dense(math.prod(features.shape[1:]))(code))
+def _decode(x: Any, shape: tuple[int, int]) -> Any:
+    size, flat = x.shape[1:], layers.Flatten()(x)
+    code = layers.Dense(CODE)(flat)
+    x = layers.Reshape(size)(layers.Dense(flat.shape[1])(code))
     x = layers.ReLU()(layers.BatchNormalization()(x))
-    for count in FEATURES[-2::-1]:
-        x = layers.Conv1DTranspose(count, KERNEL, 2, padding="same")(x)
+    for features in FEATURES[-2::-1]:
+        x = layers.Conv1DTranspose(features, KERNEL, 2, padding="same")(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
     # what was rounded up on the way down is cut off
     return layers.Conv1DTranspose(shape[1], KERNEL, 2, padding="same")(x)[:, : shape[0]]

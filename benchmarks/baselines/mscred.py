@@ -2,9 +2,9 @@
 
 A signature matrix holds the inner products of all pairs of channels over the 10, 30 or 60 steps before a moment; moments lie
 10 steps apart, the last at the window's end. Of each of four convolutions a ConvLSTM sees the five moments, attention over
-time weighs what it gives, and transposed convolutions rebuild the last moment's matrices. ConvLSTMs have the kernels of the
-authors' code. A quarter of the paper's features: 8, 16, 32 and 64. The score is the mean square of what is not rebuilt, where
-the paper counts the entries above a threshold.
+time weighs what it gives, and transposed convolutions rebuild the last moment's matrices. Moments and kernels are those of the
+authors' code, features a quarter of theirs: 8, 16, 32 and 64. The score is the mean square of what is not rebuilt, where the
+paper counts the entries above a threshold.
 """
 
 from typing import Any
