@@ -3,6 +3,7 @@
 from amsl_tf.layers.forgetting_memory import ForgettingMemory
 from amsl_tf.layers.fusion import AdaptiveFusion
 from amsl_tf.layers.memory import Memory
+from amsl_tf.layers.pooled_convolution import PooledConv2D
 from amsl_tf.layers.prototype_memory import PrototypeMemory
 from amsl_tf.layers.scaling import MinMaxScaling
 from amsl_tf.layers.shrinkage_memory import ShrinkageMemory
@@ -14,6 +15,7 @@ __all__ = [
     "ForgettingMemory",
     "Memory",
     "MinMaxScaling",
+    "PooledConv2D",
     "PrototypeMemory",
     "ShrinkageMemory",
     "SoftmaxMemory",

@@ -33,8 +33,7 @@ class SoftmaxMemory(Memory):
     def call(self, queries: Any) -> tuple[Any, Any]:
         shape = ops.shape(queries)
         slots = ops.copy(self.slots)  # a tensor: TensorFlow's custom gradients are not for variables
-        made = _read(ops.reshape(queries, (-1, shape[-1])), slots, self.least)
-        read, entropy = ops.split(made, [shape[-1]], axis=-1)  # no slices: the gradient of each is padded to the whole
+        read, entropy = _read(ops.reshape(queries, (-1, shape[-1])), slots, self.least)
         return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
 
     def attention(self, queries: Any) -> Any:
@@ -45,8 +44,8 @@ class SoftmaxMemory(Memory):
         return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")
 
 
-def _read(queries: Any, slots: Any, least: float) -> Any:
-    """The reads of queries (N, F) from slots (K, F), and in a last column their entropies: float32 (N, F + 1).
+def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
+    """The reads of queries (N, F) from slots (K, F), and their entropies (N,), float32; a graph leaves out what nobody wants.
 
     With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum
     is q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h
@@ -59,7 +58,7 @@ def _read(queries: Any, slots: Any, least: float) -> Any:
     """
 
     @ops.custom_gradient
-    def read(queries: Any, slots: Any) -> tuple[Any, Any]:
+    def read(queries: Any, slots: Any) -> tuple[tuple[Any, Any], Any]:
         dtype = queries.dtype
         weights, log_sum = _weights(ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32"), least)
         weights = ops.cast(weights, dtype)
@@ -67,11 +66,9 @@ def _read(queries: Any, slots: Any, least: float) -> Any:
         wide_queries = ops.cast(queries, "float32")
         entropy = log_sum - ops.sum(wide_queries * made, axis=-1)
 
-        def gradient(*arguments: Any, upstream: Any = None) -> tuple[Any, Any]:
-            if upstream is None:  # TensorFlow and JAX pass it by position
-                (upstream,) = arguments
-            of_read, of_entropy = upstream[:, :-1], upstream[:, -1:]
-            combined = of_read - of_entropy * wide_queries
+        def gradient(*upstream: Any) -> tuple[Any, Any]:
+            of_read, of_entropy = upstream if len(upstream) == 2 else upstream[0]  # TensorFlow gives two, JAX a pair
+            combined = of_read - of_entropy[:, None] * wide_queries
             along = ops.matmul(ops.cast(combined, dtype), ops.transpose(slots))
             across = ops.cast(ops.sum(combined * made, axis=-1, keepdims=True), dtype)
             of_logits = weights * (along - across)
@@ -79,7 +76,7 @@ def _read(queries: Any, slots: Any, least: float) -> Any:
             of_slots += ops.matmul(ops.transpose(weights), ops.cast(of_read, dtype))
             return ops.matmul(of_logits, slots), of_slots
 
-        return ops.concatenate([made, entropy[:, None]], axis=-1), gradient
+        return (made, entropy), gradient
 
     return read(queries, slots)
 

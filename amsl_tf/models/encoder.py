@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from amsl_tf.layers import PooledConv2D
+
 REDUCTION = 4  # by which the encoder divides time steps and channels, and the decoders multiply them
 FILTERS = 32  # of the first convolution
 
@@ -25,13 +27,5 @@ def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, s
     view = keras.Input((*window_shape, 1), name="view")
     x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype)(view)
     for filters, seed in zip((FILTERS, features), seeds, strict=True):
-        x = layers.Conv2D(
-            filters,
-            4,
-            padding="same",
-            kernel_initializer=keras.initializers.GlorotUniform(seed),
-            dtype=dtype,
-        )(x)
-        x = layers.MaxPooling2D(2, dtype=dtype)(x)
-        x = layers.Activation("relu", dtype=dtype)(x)  # after the pool: the same, on a quarter of the numbers
+        x = PooledConv2D(filters, 4, seed, dtype=dtype)(x)
     return keras.Model(view, x, name="encoder")

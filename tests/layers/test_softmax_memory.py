@@ -91,6 +91,20 @@ def test_gradients_are_those_of_the_plain_formula(rng):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(("wanted", "logarithms"), [(0, 0), (1, 1)])
+def test_a_graph_that_wants_no_entropy_does_not_compute_it(wanted, logarithms, rng):
+    """Scoring wants reads only."""
+    from tensorflow.compat import v1
+
+    with v1.Graph().as_default(), v1.Session() as session:
+        made = memory_of(rng.normal(size=(20, 4)))(v1.placeholder("float32", (None, 4)))
+        session.run(v1.global_variables_initializer())
+        ran = v1.RunMetadata()
+        options = v1.RunOptions(output_partition_graphs=True)
+        session.run(made[wanted], {"Placeholder:0": np.ones((3, 4))}, options, ran)
+    assert sum(node.op == "Log" for graph in ran.partition_graphs for node in graph.node) == logarithms
+
+
 @pytest.mark.parametrize(("policy", "tolerance"), [("mixed_bfloat16", 2e-2), ("mixed_float16", 3e-3)])
 def test_mixed_precision_stays_near_float32_and_returns_it(policy, tolerance, rng):
     slots, queries = rng.uniform(-0.05, 0.05, (500, 64)), rng.uniform(0, 2, (9, 64)).astype(np.float32)
