@@ -35,7 +35,7 @@ class PooledConv2D(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         convolved = ops.conv(inputs, self.kernel, padding="same", data_format="channels_last")
         pooled = ops.max_pool(convolved, 2, strides=2, data_format="channels_last")  # without a stride Keras fails on JAX
-        return ops.relu(pooled + self.bias)
+        return ops.relu(pooled + self.bias)  # no `ops.add`: on a CPU its gradient sums in bfloat16, thousands of numbers
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": self.filters, "size": self.size, "seed": self.seed}

@@ -47,6 +47,18 @@ def test_it_computes_in_the_precision_of_its_policy():
     assert layer.kernel.dtype == "float32"
 
 
+def test_the_gradient_of_the_bias_is_summed_in_enough_digits(rng):
+    """Over thousands of positions: TensorFlow's `BiasAddGrad` stops at 256 in bfloat16."""
+    inputs, of_outputs = rng.uniform(size=(16, 64, 24, 3)), rng.uniform(size=(16, 32, 12, 4))
+    gradients = []
+    for policy in ("float32", "mixed_bfloat16"):
+        layer = PooledConv2D(4, 4, 1, dtype=policy)
+        with tf.GradientTape() as tape:
+            made = layer(tf.constant(inputs, tf.float32))
+        gradients.append(tape.gradient(made, layer.bias.value, tf.cast(of_outputs, made.dtype)))
+    np.testing.assert_allclose(gradients[1], gradients[0], rtol=0.02)
+
+
 def test_config_round_trip():
     layer = PooledConv2D(12, 4, 7, name="first")
     again = keras.layers.deserialize(keras.layers.serialize(layer))
