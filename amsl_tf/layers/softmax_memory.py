@@ -57,7 +57,6 @@ def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
     gives the same and goes over N x K numbers more than twice as often.
     """
 
-    @ops.custom_gradient
     def read(queries: Any, slots: Any) -> tuple[tuple[Any, Any], Any]:
         dtype = queries.dtype
         weights, log_sum = _weights(ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32"), least)
@@ -78,7 +77,9 @@ def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
 
         return (made, entropy), gradient
 
-    return read(queries, slots)
+    if keras.backend.backend() == "torch":  # where Keras' custom gradients are of one output; PyTorch finds these itself
+        return read(queries, slots)[0]
+    return ops.custom_gradient(read)(queries, slots)
 
 
 def _weights(logits: Any, least: float) -> tuple[Any, Any]:
