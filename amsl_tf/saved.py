@@ -18,7 +18,7 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
     "metrics.json",
     "data.json",
 )
-FORMAT = 6
+FORMAT = 7
 ADVICE = "Name the folder of a saved detector, or train one (scripts/train.py)."
 
 

@@ -1,9 +1,9 @@
 """The layers that Keras does not have. They use `keras.ops` only and run on every Keras backend."""
 
+from amsl_tf.layers.bias import Bias
 from amsl_tf.layers.forgetting_memory import ForgettingMemory
 from amsl_tf.layers.fusion import AdaptiveFusion
 from amsl_tf.layers.memory import Memory
-from amsl_tf.layers.pooled_convolution import PooledConv2D
 from amsl_tf.layers.prototype_memory import PrototypeMemory
 from amsl_tf.layers.scaling import MinMaxScaling
 from amsl_tf.layers.shrinkage_memory import ShrinkageMemory
@@ -12,10 +12,10 @@ from amsl_tf.layers.twin_memory import TwinMemory
 
 __all__ = [
     "AdaptiveFusion",
+    "Bias",
     "ForgettingMemory",
     "Memory",
     "MinMaxScaling",
-    "PooledConv2D",
     "PrototypeMemory",
     "ShrinkageMemory",
     "SoftmaxMemory",

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from amsl_tf.layers import Bias
 from amsl_tf.models.encoder import padding
 
 BLOCKS = ((128, 1), (64, 2), (32, 2), (1, 1))  # filters and stride
@@ -24,16 +25,18 @@ def build_decoder(
     latent = keras.Input(input_shape, name="latent")
     x = latent
     for (filters, stride), seed in zip(BLOCKS, seeds, strict=True):
-        activation = "relu" if filters > 1 else None
         x = layers.Conv2DTranspose(
             filters,
             4,
             stride,
             padding="same",
-            activation=activation,
+            use_bias=False,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             dtype=dtype,
         )(x)
+        x = Bias(dtype=dtype)(x)
+        if filters > 1:
+            x = layers.Activation("relu", dtype=dtype)(x)
     x = layers.Activation("sigmoid", dtype="float32")(x)
     x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype="float32")(x)
     x = layers.Reshape(window_shape, dtype="float32")(x)
