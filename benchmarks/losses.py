@@ -21,17 +21,20 @@ from benchmarks import upstream
 
 BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
+SHOWN = 25  # steps are one row of what is printed
 LIMITS: dict[ScoringPrecision, float] = {"float32": 0.02, "bfloat16": 0.05}
 
 
-def run(source: Path, steps: int, output: Path) -> None:
+def run(source: Path, steps: int, rounds: int, output: Path) -> None:
     """Trains the reference and the product in both precisions, prints the comparison, writes the curves.
 
-    Dropout is off in all of them, because its random numbers differ between the graphs.
+    Dropout is off in all of them, because its random numbers differ between the graphs. The same training gives other losses
+    each time, since threads add in another order; so each is repeated, and means are compared.
 
     Args:
         source: The folder that transformation wrote.
         steps: Batches of 16, in the order of the files.
+        rounds: How often each variant is trained, in turn.
         output: File for the report.
 
     Raises:
@@ -45,20 +48,57 @@ def run(source: Path, steps: int, output: Path) -> None:
     scaling.adapt([stacked])
     batches = [keras.ops.convert_to_numpy(scaling(batch)) for batch in np.split(stacked, range(BATCH, count, BATCH))]
     initial = build_network(AMSLConfig(), stacked.shape[2:], seed=0)
-    curves: dict[str, list[float]] = {"reference": _reference_losses(initial, batches)}
-    for precision in LIMITS:
-        curves[precision] = _product_losses(initial, batches, scoring_policy(precision))
-    means = {name: float(np.mean(curve[-COMPARED:])) for name, curve in curves.items()}
-    report: dict[str, Any] = {"steps": len(batches), "compared": COMPARED, "means": means, "differences": {}, "curves": curves}
-    for precision, limit in LIMITS.items():
-        difference = report["differences"][precision] = means[precision] / means["reference"] - 1
-        print(f"{precision:9} mean loss of the last {COMPARED} of {len(batches)} steps: {means[precision]:.5f}, ", end="")
-        print(f"reference {means['reference']:.5f}: {difference:+.2%} (limit {limit:.0%})")
+    curves: dict[str, list[list[float]]] = {"reference": [], **{precision: [] for precision in LIMITS}}
+    for _ in range(rounds):
+        curves["reference"].append(_reference_losses(initial, batches))
+        for precision in LIMITS:
+            curves[precision].append(_product_losses(initial, batches, scoring_policy(precision)))
+    report = {"steps": len(batches), "compared": COMPARED, "limits": LIMITS, **_compared(curves), "curves": curves}
+    print(_table(report))
     write_json(output, report)
     print(f"written to {output}")
     beyond = [precision for precision, limit in LIMITS.items() if not abs(report["differences"][precision]) <= limit]
     if beyond:
         raise AMSLError(f"the losses in {' and '.join(beyond)} differ from the reference's by more than the limit.")
+
+
+def _compared(curves: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """Of every variant the mean loss of the last steps in each round; of the product's the difference of their mean.
+
+    The standard error of a difference follows from how the rounds scatter; None of a single one.
+    """
+    means = {name: np.mean(np.array(rounds)[:, -COMPARED:], axis=1) for name, rounds in curves.items()}
+    reference = means["reference"]
+    return {
+        "means": {name: values.tolist() for name, values in means.items()},
+        "differences": {name: float(means[name].mean() / reference.mean() - 1) for name in LIMITS},
+        "standard_errors": {name: _standard_error(means[name], reference) for name in LIMITS},
+    }
+
+
+def _standard_error(means: np.ndarray, reference: np.ndarray) -> float | None:
+    if len(means) == 1:
+        return None
+    return float(np.hypot(*(np.std(values, ddof=1) for values in (means, reference))) / np.sqrt(len(means)) / reference.mean())
+
+
+def _table(report: dict[str, Any]) -> str:
+    """Means over the rounds of every 25 steps, and what is compared."""
+    curves = {name: np.mean(rounds, axis=0) for name, rounds in report["curves"].items()}
+    lines = [f"| steps | {' | '.join(curves)} |", "|---" * (1 + len(curves)) + "|"]
+    for start in range(0, report["steps"], SHOWN):
+        end = min(start + SHOWN, report["steps"])
+        means = [f"{curve[start:end].mean():.4f}" for curve in curves.values()]
+        lines.append(f"| {start + 1}-{end} | {' | '.join(means)} |")
+    lines += ["", f"mean loss of the last {report['compared']} steps, round by round:"]
+    for name, means in report["means"].items():
+        line = f"{name:9} " + ", ".join(f"{mean:.4f}" for mean in means)
+        if name in LIMITS:
+            error = report["standard_errors"][name]
+            scatter = "" if error is None else f", standard error {error:.1%}"
+            line += f"; from the reference {report['differences'][name]:+.1%}{scatter}, limit {LIMITS[name]:.0%}"
+        lines.append(line)
+    return "\n".join(lines)
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:
