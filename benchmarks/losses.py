@@ -18,14 +18,16 @@ from amsl_tf.precision import scoring_policy
 from amsl_tf.training import compiled
 from amsl_tf.views import VIEW_NAMES, split_views
 from benchmarks import upstream
+from benchmarks.pages import parts_of, put_between
 
 BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
+START, END = "<!-- losses: made by scripts/benchmark.py losses -->", "<!-- end of losses -->"
 SHOWN = 25  # steps are one row of what is printed
 LIMITS: dict[ScoringPrecision, float] = {"float32": 0.02, "bfloat16": 0.05}
 
 
-def run(source: Path, steps: int, rounds: int, output: Path) -> None:
+def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> None:
     """Trains the reference and the product in both precisions, prints the comparison, writes the curves.
 
     Dropout is off in all of them, because its random numbers differ between the graphs. The same training gives other losses
@@ -36,11 +38,15 @@ def run(source: Path, steps: int, rounds: int, output: Path) -> None:
         steps: Batches of 16, in the order of the files.
         rounds: How often each variant is trained, in turn.
         output: File for the report.
+        tables: The folder of NOTES.md, which gets the comparison.
 
     Raises:
         DataError: `source` holds no views.
-        AMSLError: A loss differs by more than `LIMITS`; the report is written all the same.
+        AMSLError: NOTES.md has no place for the comparison, or a loss differs by more than `LIMITS`; the report is written all
+            the same.
     """
+    page = tables / "NOTES.md"
+    parts_of(page, START, END)  # what is wrong is told before it is measured
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
     count = min(steps * BATCH, len(views["raw"]))
     stacked = np.stack([view[:count] for view in views.values()], axis=1)
@@ -54,9 +60,9 @@ def run(source: Path, steps: int, rounds: int, output: Path) -> None:
         for precision in LIMITS:
             curves[precision].append(_product_losses(initial, batches, scoring_policy(precision)))
     report = {"steps": len(batches), "compared": COMPARED, "limits": LIMITS, **_compared(curves), "curves": curves}
-    print(_table(report))
     write_json(output, report)
-    print(f"written to {output}")
+    put_between(page, START, END, _table(report))
+    print(f"{_table(report)}\nwritten to {output} and {page}")
     beyond = [precision for precision, limit in LIMITS.items() if not abs(report["differences"][precision]) <= limit]
     if beyond:
         raise AMSLError(f"the losses in {' and '.join(beyond)} differ from the reference's by more than the limit.")
@@ -90,15 +96,22 @@ def _table(report: dict[str, Any]) -> str:
         end = min(start + SHOWN, report["steps"])
         means = [f"{curve[start:end].mean():.4f}" for curve in curves.values()]
         lines.append(f"| {start + 1}-{end} | {' | '.join(means)} |")
-    lines += ["", f"mean loss of the last {report['compared']} steps, round by round:"]
+    lines += [
+        "",
+        f"| mean of the last {report['compared']} steps | round by round | from the reference | standard error | limit |",
+        "|---" * 5 + "|",
+    ]
     for name, means in report["means"].items():
-        line = f"{name:9} " + ", ".join(f"{mean:.4f}" for mean in means)
-        if name in LIMITS:
-            error = report["standard_errors"][name]
-            scatter = "" if error is None else f", standard error {error:.1%}"
-            line += f"; from the reference {report['differences'][name]:+.1%}{scatter}, limit {LIMITS[name]:.0%}"
-        lines.append(line)
-    return "\n".join(lines)
+        lines.append(f"| {name} | {', '.join(f'{mean:.4f}' for mean in means)} | {_compare(report, name)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _compare(report: dict[str, Any], name: str) -> str:
+    if name not in LIMITS:
+        return " | | "
+    error = report["standard_errors"][name]
+    scatter = "" if error is None else f"{error:.1%}"
+    return f"{report['differences'][name]:+.1%} | {scatter} | {LIMITS[name]:.0%}"
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:

@@ -15,10 +15,12 @@ from typing import Any
 from amsl_tf.data.files import write_json
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.precision import device_name
+from benchmarks.pages import parts_of, put_between
 from benchmarks.workers import SHAPE, TASKS, VARIANTS
 
 REFERENCE = "reference float32"
 PRECISIONS = ("float32", "bfloat16")
+START, END = "<!-- speed: made by scripts/benchmark.py speed -->", "<!-- end of speed -->"
 
 
 def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
@@ -158,25 +160,40 @@ def _report(medians: dict[tuple[str, str], float], memory: dict[str, float], rou
 
 
 def table(report: dict[str, Any]) -> str:
-    """The rows as text."""
-    ceiling = ", ".join(f"{name} {value:.0f}" for name, value in report["ceiling_gflops"].items())
+    """Markdown, a row for each variant, the reference first."""
+    variants: dict[str, dict[str, Any]] = {REFERENCE: {}}
+    for row in report["rows"]:
+        variants.setdefault(row["variant"], {})[row["task"]] = row
+    ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
     lines = [
-        f"{report['device']}; products of matrices reach, GFLOP/s: {ceiling}; medians of {report['rounds']} rounds",
+        f"{report['device']}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:",
         "",
-        f"{'':28}{'':10}{'windows/s':>10}{'ratio':>8}{'of ceiling':>12}{'peak GB':>9}",
+        "| | training, windows/s | ratio | of ceiling | scoring, windows/s | ratio | of ceiling | peak GB |",
+        "|---" * 8 + "|",
     ]
-    lines += [
-        f"{row['variant']:28}{row['task']:10}{row['windows_per_second']:10.1f}{row['ratio']:8.2f}{row['ceiling_share']:12.2f}"
-        f"{row['peak_memory_gb']:9.1f}"
-        for row in sorted(
-            report["rows"], key=lambda row: (row["task"] != "training", row["variant"] != REFERENCE, row["variant"])
-        )
-    ]
-    return "\n".join(lines)
+    for name, tasks in variants.items():
+        cells = [
+            f"{row['windows_per_second']:.1f} | {row['ratio']:.2f} | {row['ceiling_share']:.2f}"
+            for row in (tasks[task] for task in ("training", "scoring"))
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} | {tasks['training']['peak_memory_gb']:.1f} |")
+    return "\n".join(lines) + "\n"
 
 
-def run(output: Path, rounds: int) -> None:
-    """Measures, prints the table, writes the report."""
+def run(output: Path, rounds: int, tables: Path) -> None:
+    """Measures, prints the table, writes the report, and the table into README.md.
+
+    Args:
+        output: File for the report.
+        rounds: How often each variant is measured.
+        tables: The folder of README.md.
+
+    Raises:
+        AMSLError: README.md has no place for the table.
+    """
+    page = tables / "README.md"
+    parts_of(page, START, END)  # what is wrong is told before it is measured
     report = measure(rounds)
     write_json(output, report)
-    print(f"{table(report)}\n\nwritten to {output}")
+    put_between(page, START, END, table(report))
+    print(f"{table(report)}\nwritten to {output} and {page}")

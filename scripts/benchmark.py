@@ -24,6 +24,7 @@ def main() -> None:
     speed = kinds.add_parser("speed", description="Training and scoring, in one run.")
     speed.add_argument("--rounds", type=rounds, default=5, help="how often each variant is measured; medians are reported")
     speed.add_argument("--output", type=Path, default=RESULTS / "speed.json", help="file for the report")
+    speed.add_argument("--tables", type=Path, default=Path(), help="folder of README.md")
     data = kinds.add_parser("data", description="Preprocessing and transformation, in one run.")
     data.add_argument("--source", type=Path, default=Path("data/DASADS"), help="folder with a01/p1/s01.txt and so on")
     data.add_argument("--files", type=int, default=600, help="how many files are read")
@@ -34,6 +35,7 @@ def main() -> None:
     losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
     losses.add_argument("--rounds", type=rounds, default=3, help="how often each variant is trained; means are compared")
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
+    losses.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of NOTES.md")
     accuracy = kinds.add_parser("accuracy", description="Experiments on DSADS; those that are finished are not run again.")
     table3 = kinds.add_parser(
         "table3", description="The detectors of the paper's Table 3 and others; those that are finished are not run again."

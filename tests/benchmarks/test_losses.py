@@ -15,11 +15,13 @@ def test_the_first_losses_are_the_same_and_a_difference_is_an_error(tmp_path, rn
     views = {name: rng.normal(size=(32, 16, 6)).astype(np.float32) for name in VIEW_NAMES}
     monkeypatch.setattr(losses, "open_views", lambda *_: views)
     monkeypatch.setitem(losses.LIMITS, "bfloat16", 0.0)
-    report = tmp_path / "losses.json"
+    report, page = tmp_path / "losses.json", tmp_path / "NOTES.md"
+    page.write_text(f"{losses.START}\n{losses.END}\n")
     with pytest.raises(AMSLError, match="losses in bfloat16 differ"):
-        losses.run(tmp_path, 2, 2, report)
+        losses.run(tmp_path, 2, 2, report, tmp_path)
     curves = {name: np.array(rounds) for name, rounds in json.loads(report.read_text())["curves"].items()}
     assert curves["reference"].shape == (2, 2)
+    assert "| 1-2 |" in page.read_text()
     np.testing.assert_allclose(curves["float32"][:, 0], curves["reference"][:, 0], rtol=1e-4)
     np.testing.assert_allclose(curves["bfloat16"][:, 0], curves["reference"][:, 0], rtol=1e-2)
 

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
+from amsl_tf.errors import AMSLError
 from amsl_tf.model_config import AMSLConfig
-from benchmarks.speed import SHAPE, forward_flops, table, training_flops
+from benchmarks.speed import SHAPE, forward_flops, run, table, training_flops
 from tests.conftest import ROOT
 
 
@@ -46,9 +47,21 @@ def test_a_worker_answers_in_seconds(name):
     assert all(value > 0 for value in seconds)
 
 
-def test_the_table_has_every_row_the_reference_first():
-    row = {"task": "training", "windows_per_second": 9.0, "ratio": 1.0, "ceiling_share": 0.5, "peak_memory_gb": 2.0}
-    rows = [{**row, "variant": name} for name in ("amsl_tf float32", "reference float32")]
+def test_the_table_has_every_variant_the_reference_first():
+    row = {"windows_per_second": 9.0, "ratio": 1.0, "ceiling_share": 0.5, "peak_memory_gb": 2.0}
+    rows = [
+        {**row, "variant": name, "task": task}
+        for name in ("amsl_tf float32", "reference float32")
+        for task in ("training", "scoring")
+    ]
+    rows[1]["ratio"] = 1.25
     shown = table({"device": "CPU", "ceiling_gflops": {"float32": 200.0}, "rounds": 3, "rows": rows})
-    lines = [line for line in shown.splitlines() if "training" in line]
-    assert [line.split()[0] for line in lines] == ["reference", "amsl_tf"]
+    *_, reference, product = shown.splitlines()
+    assert reference == "| reference float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.00 | 0.50 | 2.0 |"
+    assert product == "| amsl_tf float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.25 | 0.50 | 2.0 |"
+
+
+def test_a_readme_without_a_place_is_told_before_it_is_measured(tmp_path, monkeypatch):
+    monkeypatch.setattr("benchmarks.speed.measure", lambda rounds: pytest.fail("measured"))
+    with pytest.raises(AMSLError, match="speed"):
+        run(tmp_path / "speed.json", 1, tmp_path)
