@@ -19,16 +19,18 @@ from amsl_tf.training import compiled
 from amsl_tf.views import VIEW_NAMES, split_views
 from benchmarks import upstream
 from benchmarks.pages import parts_of, put_between
+from benchmarks.rows import table
 
 BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
 START, END = "<!-- losses: made by scripts/benchmark.py losses -->", "<!-- end of losses -->"
+COLUMNS = {"difference": "+.1%", "standard_error": ".1%", "limit": ".0%"}
 SHOWN = 25  # steps are one row of what is printed
 LIMITS: dict[ScoringPrecision, float] = {"float32": 0.02, "bfloat16": 0.05}
 
 
 def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> None:
-    """Trains the reference and the product in both precisions, prints the comparison, writes the curves.
+    """Trains the reference and the product in both precisions, writes the curves, and the comparison into NOTES.md.
 
     Dropout is off in all of them, because its random numbers differ between the graphs. The same training gives other losses
     each time, since threads add in another order; so each is repeated, and means are compared.
@@ -38,15 +40,13 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
         steps: Batches of 16, in the order of the files.
         rounds: How often each variant is trained, in turn.
         output: File for the report.
-        tables: The folder of NOTES.md, which gets the comparison.
+        tables: The folder of NOTES.md.
 
     Raises:
         DataError: `source` holds no views.
-        AMSLError: NOTES.md has no place for the comparison, or a loss differs by more than `LIMITS`; the report is written all
-            the same.
+        AMSLError: NOTES.md has no place for the comparison; or, when all is written, a loss is beyond its limit.
     """
-    page = tables / "NOTES.md"
-    parts_of(page, START, END)  # what is wrong is told before it is measured
+    parts_of(tables / "NOTES.md", START, END)  # what is wrong is told before it is measured
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
     count = min(steps * BATCH, len(views["raw"]))
     stacked = np.stack([view[:count] for view in views.values()], axis=1)
@@ -59,59 +59,61 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
         curves["reference"].append(_reference_losses(initial, batches))
         for precision in LIMITS:
             curves[precision].append(_product_losses(initial, batches, scoring_policy(precision)))
-    report = {"steps": len(batches), "compared": COMPARED, "limits": LIMITS, **_compared(curves), "curves": curves}
+    report = compare(curves)
     write_json(output, report)
-    put_between(page, START, END, _table(report))
-    print(f"{_table(report)}\nwritten to {output} and {page}")
-    beyond = [precision for precision, limit in LIMITS.items() if not abs(report["differences"][precision]) <= limit]
+    write(report, tables)
+    print(f"{_tables(report)}\nwritten to {output} and {tables / 'NOTES.md'}")
+    beyond = [precision for precision in LIMITS if report["comparison"][precision]["verdict"] == "beyond"]
     if beyond:
         raise AMSLError(f"the losses in {' and '.join(beyond)} differ from the reference's by more than the limit.")
 
 
-def _compared(curves: dict[str, list[list[float]]]) -> dict[str, Any]:
-    """Of every variant the mean loss of the last steps in each round; of the product's the difference of their mean.
+def compare(curves: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """What is written of the losses (rounds, steps) of each variant: means of the last steps, and how far apart they are.
 
-    The standard error of a difference follows from how the rounds scatter; None of a single one.
+    A difference, of the means over rounds as a share of the reference's, is "within" or "beyond" its limit if it is so by two
+    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact.
     """
-    means = {name: np.mean(np.array(rounds)[:, -COMPARED:], axis=1) for name, rounds in curves.items()}
-    reference = means["reference"]
-    return {
-        "means": {name: values.tolist() for name, values in means.items()},
-        "differences": {name: float(means[name].mean() / reference.mean() - 1) for name in LIMITS},
-        "standard_errors": {name: _standard_error(means[name], reference) for name in LIMITS},
-    }
+    steps = len(curves["reference"][0])
+    compared = min(COMPARED, steps)
+    means = {name: np.mean(np.array(rounds)[:, -compared:], axis=1) for name, rounds in curves.items()}
+    comparison = {}
+    for precision, limit in LIMITS.items():
+        ratio = means[precision].mean() / means["reference"].mean()
+        error = ratio * np.hypot(_relative_error(means[precision]), _relative_error(means["reference"]))
+        distance = abs(ratio - 1)
+        verdict = "within" if distance + 2 * error <= limit else "beyond" if not distance - 2 * error <= limit else "open"
+        scatter = error if len(means["reference"]) > 1 else None
+        comparison[precision] = {"difference": ratio - 1, "standard_error": scatter, "limit": limit, "verdict": verdict}
+    listed = {name: values.tolist() for name, values in means.items()}
+    return {"steps": steps, "compared": compared, "means": listed, "comparison": comparison, "curves": curves}
 
 
-def _standard_error(means: np.ndarray, reference: np.ndarray) -> float | None:
-    if len(means) == 1:
-        return None
-    return float(np.hypot(*(np.std(values, ddof=1) for values in (means, reference))) / np.sqrt(len(means)) / reference.mean())
+def write(report: dict[str, Any], folder: Path) -> None:
+    """Writes the comparison into NOTES.md."""
+    put_between(folder / "NOTES.md", START, END, _tables(report))
 
 
-def _table(report: dict[str, Any]) -> str:
-    """Means over the rounds of every 25 steps, and what is compared."""
+def _relative_error(means: np.ndarray) -> float:
+    """The standard error of a mean over rounds, as a share of it."""
+    return float(np.std(means, ddof=1) / np.sqrt(len(means)) / means.mean()) if len(means) > 1 else 0.0
+
+
+def _tables(report: dict[str, Any]) -> str:
+    """Means over the rounds of every few steps, and what is compared."""
     curves = {name: np.mean(rounds, axis=0) for name, rounds in report["curves"].items()}
-    lines = [f"| steps | {' | '.join(curves)} |", "|---" * (1 + len(curves)) + "|"]
+    learned = []
     for start in range(0, report["steps"], SHOWN):
-        end = min(start + SHOWN, report["steps"])
-        means = [f"{curve[start:end].mean():.4f}" for curve in curves.values()]
-        lines.append(f"| {start + 1}-{end} | {' | '.join(means)} |")
-    lines += [
-        "",
-        f"| mean of the last {report['compared']} steps | round by round | from the reference | standard error | limit |",
-        "|---" * 5 + "|",
-    ]
-    for name, means in report["means"].items():
-        lines.append(f"| {name} | {', '.join(f'{mean:.4f}' for mean in means)} | {_compare(report, name)} |")
-    return "\n".join(lines) + "\n"
-
-
-def _compare(report: dict[str, Any], name: str) -> str:
-    if name not in LIMITS:
-        return " | | "
-    error = report["standard_errors"][name]
-    scatter = "" if error is None else f"{error:.1%}"
-    return f"{report['differences'][name]:+.1%} | {scatter} | {LIMITS[name]:.0%}"
+        means = (curve[start : start + SHOWN].mean() for curve in curves.values())
+        learned.append([f"{start + 1}-{min(start + SHOWN, report['steps'])}", *(f"{mean:.4f}" for mean in means)])
+    compared = []
+    for name, rounds in report["means"].items():
+        cells = []
+        if found := report["comparison"].get(name):
+            cells = ["" if found[key] is None else f"{found[key]:{form}}" for key, form in COLUMNS.items()] + [found["verdict"]]
+        compared.append([name, ", ".join(f"{mean:.4f}" for mean in rounds), *cells])
+    columns = [f"last {report['compared']} steps", "round by round", *(key.replace("_", " ") for key in COLUMNS), ""]
+    return f"{table(['steps', *curves], learned)}\n{table(columns, compared)}"
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:

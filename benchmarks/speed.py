@@ -16,10 +16,13 @@ from amsl_tf.data.files import write_json
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.precision import device_name
 from benchmarks.pages import parts_of, put_between
+from benchmarks.rows import table
 from benchmarks.workers import SHAPE, TASKS, VARIANTS
 
 REFERENCE = "reference float32"
 PRECISIONS = ("float32", "bfloat16")
+TIMED = ("training", "scoring")
+COLUMNS = {"windows/s": "{windows_per_second:.1f}", "ratio": "{ratio:.2f}", "of ceiling": "{ceiling_share:.2f}"}
 START, END = "<!-- speed: made by scripts/benchmark.py speed -->", "<!-- end of speed -->"
 
 
@@ -159,25 +162,24 @@ def _report(medians: dict[tuple[str, str], float], memory: dict[str, float], rou
     }
 
 
-def table(report: dict[str, Any]) -> str:
-    """Markdown, a row for each variant, the reference first."""
+def write(report: dict[str, Any], folder: Path) -> None:
+    """Writes the rows into README.md."""
+    put_between(folder / "README.md", START, END, _table(report))
+
+
+def _table(report: dict[str, Any]) -> str:
+    """A row for each variant, the reference first."""
     variants: dict[str, dict[str, Any]] = {REFERENCE: {}}
     for row in report["rows"]:
         variants.setdefault(row["variant"], {})[row["task"]] = row
     ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
-    lines = [
-        f"{report['device']}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:",
-        "",
-        "| | training, windows/s | ratio | of ceiling | scoring, windows/s | ratio | of ceiling | peak GB |",
-        "|---" * 8 + "|",
-    ]
+    columns = ["", *(f"{task}, {what}" for task in TIMED for what in COLUMNS), "peak GB"]
+    rows = []
     for name, tasks in variants.items():
-        cells = [
-            f"{row['windows_per_second']:.1f} | {row['ratio']:.2f} | {row['ceiling_share']:.2f}"
-            for row in (tasks[task] for task in ("training", "scoring"))
-        ]
-        lines.append(f"| {name} | {' | '.join(cells)} | {tasks['training']['peak_memory_gb']:.1f} |")
-    return "\n".join(lines) + "\n"
+        cells = [cell.format(**tasks[task]) for task in TIMED for cell in COLUMNS.values()]
+        rows.append([name, *cells, f"{tasks['training']['peak_memory_gb']:.1f}"])
+    head = f"{report['device']}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:"
+    return f"{head}\n\n{table(columns, rows)}"
 
 
 def run(output: Path, rounds: int, tables: Path) -> None:
@@ -191,9 +193,8 @@ def run(output: Path, rounds: int, tables: Path) -> None:
     Raises:
         AMSLError: README.md has no place for the table.
     """
-    page = tables / "README.md"
-    parts_of(page, START, END)  # what is wrong is told before it is measured
+    parts_of(tables / "README.md", START, END)  # what is wrong is told before it is measured
     report = measure(rounds)
     write_json(output, report)
-    put_between(page, START, END, table(report))
-    print(f"{table(report)}\nwritten to {output} and {page}")
+    write(report, tables)
+    print(f"{_table(report)}\nwritten to {output} and {tables / 'README.md'}")

@@ -1,7 +1,8 @@
 """Measures: accuracy, robustness and pseudo-anomalies of detectors; speed and losses beside a plain port; preparation of data.
 
 Which command makes which page: accuracy and table3 RESULTS.md and the tables in README.md, robustness docs/robustness.md,
-pseudo benchmarks/PSEUDO.md, overgeneralisation a part of docs/method.md; the others a JSON file each in benchmarks/results.
+pseudo benchmarks/PSEUDO.md, overgeneralisation a part of docs/method.md, speed a table in README.md, losses one in
+benchmarks/NOTES.md; the others a JSON file each in benchmarks/results.
 """
 
 import sys
@@ -32,7 +33,7 @@ def main() -> None:
     data.add_argument("--output", type=Path, default=RESULTS / "data.json", help="file for the report")
     losses = kinds.add_parser("losses", description="The losses of training beside those of the plain port.")
     cli.add_transformed(losses)
-    losses.add_argument("--steps", type=int, default=200, help="batches of 16 windows")
+    losses.add_argument("--steps", type=cli.between(int, 1, 10**6), default=200, help="batches of 16 windows")
     losses.add_argument("--rounds", type=rounds, default=3, help="how often each variant is trained; means are compared")
     losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
     losses.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of NOTES.md")

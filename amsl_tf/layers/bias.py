@@ -1,4 +1,4 @@
-"""A bias of its own, for the convolutions of encoder and decoders."""
+"""The bias of a convolution, as a layer."""
 
 from typing import Any
 
@@ -9,12 +9,13 @@ import keras
 class Bias(keras.layers.Layer):
     """Adds a learned number, 0 at first, to every channel of inputs (..., C).
 
-    Keras' convolutions do that too, but the gradient of theirs, TensorFlow's `BiasAddGrad`, is summed in bfloat16 by a layer
-    that computes in it on a CPU: the sum over thousands of positions stops growing where the next number is rounded away.
+    Keras' convolutions have a bias too. But on a CPU TensorFlow sums its gradient in the layer's precision (`BiasAddGrad`):
+    over thousands of positions a sum in bfloat16 stops growing, where the next number is rounded away. The gradient of a plain
+    addition is summed in float32.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.bias = self.add_weight(name="bias", shape=(input_shape[-1],), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
-        return inputs + self.bias  # no `ops.add`, which is `BiasAdd` again
+        return inputs + self.bias  # `ops.add` turns into TensorFlow's `BiasAdd`

@@ -17,9 +17,6 @@ def padding(window_shape: tuple[int, int]) -> tuple[int, int]:
 def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, seeds: list[int]) -> keras.Model:
     """Maps a view (B, T, C, 1) to its latent (B, H, W, F), H and W a quarter of the padded T and C (section 3.2 of the paper).
 
-    Bias and rectifier come after the pool, on a quarter of the numbers. The result is the same, since neither puts a smaller
-    number above a larger one, and oneDNN takes up to twice as long for the gradient of a kernel if it has to sum a bias' too.
-
     Args:
         window_shape: (T, C).
         features: F.
@@ -33,6 +30,7 @@ def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, s
         kernels = keras.initializers.GlorotUniform(seed)
         x = layers.Conv2D(filters, 4, padding="same", use_bias=False, kernel_initializer=kernels, dtype=dtype)(x)
         x = layers.MaxPooling2D(2, dtype=dtype)(x)
+        # Bias and rectifier after the pool, on a quarter of the numbers: neither puts a smaller number above a larger one.
         x = Bias(dtype=dtype)(x)
         x = layers.Activation("relu", dtype=dtype)(x)
     return keras.Model(view, x, name="encoder")

@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from amsl_tf.layers import Bias
+
 
 def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, dtype: str, seeds: list[int]) -> keras.Model:
     """Maps a latent (B, H, W, F) to the probabilities of the views (B, R), float32 (section 3.2 of the paper).
@@ -16,7 +18,9 @@ def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, 
     *initial, dropout = seeds
     convolution, hidden, head = (keras.initializers.GlorotUniform(seed) for seed in initial)
     latent = keras.Input(input_shape, name="latent")
-    x = layers.Conv2D(1, 4, padding="same", activation="sigmoid", kernel_initializer=convolution, dtype=dtype)(latent)
+    x = layers.Conv2D(1, 4, padding="same", use_bias=False, kernel_initializer=convolution, dtype=dtype)(latent)
+    x = Bias(dtype=dtype)(x)
+    x = layers.Activation("sigmoid", dtype=dtype)(x)
     x = layers.Flatten(dtype=dtype)(x)
     x = layers.Dense(128, activation="relu", kernel_initializer=hidden, dtype=dtype)(x)
     x = layers.Dropout(0.5, seed=dropout, dtype=dtype)(x)

@@ -1,4 +1,4 @@
-"""A small data set as preprocessing writes it."""
+"""A small data set as preprocessing writes it, and networks that differ if biases do."""
 
 import numpy as np
 import pytest
@@ -14,3 +14,12 @@ def generated(rng, tmp_path):
         subjects = np.resize(["p1", "p2", "p6"], count)
         write_index(tmp_path / f"{kind}.csv", {"activity": np.sort(np.resize(activities, count)), "subject": subjects})
     return tmp_path
+
+
+def with_biases(network):
+    """The network, whose biases are no longer the zeros that it starts with."""
+    rng = np.random.default_rng(3)
+    for weight in network.trainable_weights:
+        if weight.name == "bias":
+            weight.assign(rng.normal(scale=0.1, size=weight.shape))
+    return network

@@ -8,7 +8,8 @@ import pytest
 
 from amsl_tf.errors import AMSLError
 from amsl_tf.model_config import AMSLConfig
-from benchmarks.speed import SHAPE, forward_flops, run, table, training_flops
+from benchmarks import speed
+from benchmarks.speed import SHAPE, forward_flops, training_flops
 from tests.conftest import ROOT
 
 
@@ -47,7 +48,7 @@ def test_a_worker_answers_in_seconds(name):
     assert all(value > 0 for value in seconds)
 
 
-def test_the_table_has_every_variant_the_reference_first():
+def test_the_table_has_every_variant_the_reference_first(tmp_path, monkeypatch):
     row = {"windows_per_second": 9.0, "ratio": 1.0, "ceiling_share": 0.5, "peak_memory_gb": 2.0}
     rows = [
         {**row, "variant": name, "task": task}
@@ -55,13 +56,26 @@ def test_the_table_has_every_variant_the_reference_first():
         for task in ("training", "scoring")
     ]
     rows[1]["ratio"] = 1.25
-    shown = table({"device": "CPU", "ceiling_gflops": {"float32": 200.0}, "rounds": 3, "rows": rows})
-    *_, reference, product = shown.splitlines()
+    report = {"device": "CPU", "ceiling_gflops": {"float32": 200.0}, "rounds": 3, "rows": rows}
+    monkeypatch.setattr(speed, "measure", lambda rounds: report)
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{speed.START}\n{speed.END}\nafter\n")
+    speed.run(tmp_path / "speed.json", 3, tmp_path)
+    *_, reference, product, _, after = readme.read_text().splitlines()
     assert reference == "| reference float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.00 | 0.50 | 2.0 |"
     assert product == "| amsl_tf float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.25 | 0.50 | 2.0 |"
+    assert after == "after"
+    assert json.loads((tmp_path / "speed.json").read_text()) == report
+
+
+def test_what_is_committed_is_what_is_generated(tmp_path):
+    committed = (ROOT / "README.md").read_text()
+    (tmp_path / "README.md").write_text(committed)
+    speed.write(json.loads((ROOT / "benchmarks/results/speed.json").read_text()), tmp_path)
+    assert (tmp_path / "README.md").read_text() == committed
 
 
 def test_a_readme_without_a_place_is_told_before_it_is_measured(tmp_path, monkeypatch):
-    monkeypatch.setattr("benchmarks.speed.measure", lambda rounds: pytest.fail("measured"))
+    monkeypatch.setattr(speed, "measure", lambda rounds: pytest.fail("measured"))
     with pytest.raises(AMSLError, match="speed"):
-        run(tmp_path / "speed.json", 1, tmp_path)
+        speed.run(tmp_path / "speed.json", 1, tmp_path)

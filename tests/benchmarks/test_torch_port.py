@@ -6,6 +6,7 @@ import pytest
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.models import build_network
 from amsl_tf.views import VIEW_NAMES, split_views
+from tests.benchmarks.conftest import with_biases
 
 torch = pytest.importorskip("torch")
 
@@ -22,7 +23,7 @@ def give(parts, weights):
 
 @torch.no_grad()
 def test_it_is_the_products_network():
-    product = build_network(AMSLConfig(), (125, 45), seed=0)
+    product = with_biases(build_network(AMSLConfig(), (125, 45), seed=0))
     network = torch_port.Network().eval()
     give(network.encoder, product.get_layer("encoder").get_weights())
     give(network.classifier, product.get_layer("view_classifier").get_weights())

@@ -8,6 +8,7 @@ from amsl_tf.model_config import AMSLConfig
 from amsl_tf.models import build_network
 from amsl_tf.views import VIEW_NAMES, split_views
 from benchmarks import upstream
+from tests.benchmarks.conftest import with_biases
 
 SHAPE = (20, 3)
 
@@ -19,8 +20,8 @@ def views():
 
 @pytest.fixture(scope="module")
 def product():
-    """With memories so uneven that it matters whose are read."""
-    network = build_network(AMSLConfig(), SHAPE)
+    """With memories so uneven that it matters whose are read, and with biases."""
+    network = with_biases(build_network(AMSLConfig(), SHAPE))
     for layer in network.layers:
         if "memory" in layer.name and layer.weights:
             layer.set_weights([40 * layer.get_weights()[0]])

@@ -1,6 +1,5 @@
 """The bias, and why it is a layer of its own."""
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -28,7 +27,3 @@ def test_its_gradient_is_summed_in_enough_digits(rng):
         return tape.gradient(made, layer.bias.value, of_outputs)
 
     np.testing.assert_allclose(gradient(tf.cast(of_outputs, tf.bfloat16)), of_outputs.sum((0, 1, 2)), rtol=0.01)
-
-
-def test_config_round_trip():
-    assert isinstance(keras.layers.deserialize(keras.layers.serialize(Bias(name="bias"))), Bias)

@@ -3,8 +3,10 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from amsl_tf.layers import SoftmaxMemory
+from amsl_tf.losses import losses_for, targets_for
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.models import build_network
 from amsl_tf.views import VIEW_NAMES, split_views
@@ -121,3 +123,26 @@ def test_it_is_saved_and_loaded_without_custom_objects(tmp_path):
     again = keras.saving.load_model(tmp_path / "network.keras", safe_mode=True)
     for name, value in run(again, config, views).items():
         np.testing.assert_allclose(value, run(network, config, views)[name], rtol=1e-5)
+
+
+@pytest.mark.slow
+def test_gradients_in_bfloat16_are_those_of_float32():
+    """Of every variable, compiled as in training, for windows that are large enough for sums to lose their digits."""
+    config = AMSLConfig(views=("raw", "scaled"))
+    views = views_for(config, (125, 45), count=16)
+    losses, weights = losses_for(config)
+    targets = targets_for(config, tf.constant(views))
+    gradients = []
+    for dtype in ("mixed_bfloat16", "float32"):
+        network = build_network(config, (125, 45), dtype=dtype, seed=0)
+
+        @tf.function
+        def gradient(network=network):
+            with tf.GradientTape() as tape:
+                made = network(split_views(views, config.views), training=False)
+                loss = sum(weights[name] * tf.reduce_mean(loss(targets[name], made[name])) for name, loss in losses.items())
+            return tape.gradient(loss, [weight.value for weight in network.trainable_weights])
+
+        gradients.append([np.ravel(value) for value in gradient()])
+    for weight, found, wanted in zip(network.trainable_weights, *gradients, strict=True):
+        assert np.linalg.norm(found - wanted) < 0.1 * np.linalg.norm(wanted), weight.path
