@@ -32,8 +32,8 @@ LIMITS: dict[ScoringPrecision, float] = {"float32": 0.02, "bfloat16": 0.05}
 def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> None:
     """Trains the reference and the product in both precisions, writes the curves, and the comparison into NOTES.md.
 
-    Dropout is off in all of them, because its random numbers differ between the graphs. The same training gives other losses
-    each time, since threads add in another order; so each is repeated, and means are compared.
+    Dropout is off in all of them, because its random numbers differ between the graphs. The same training can give other
+    losses, where threads add in another order; so each is repeated, and means are compared.
 
     Args:
         source: The folder that transformation wrote.
