@@ -20,7 +20,7 @@ class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults as a user would type them, and none where there is none."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default is None:
+        if action.default in (None, ()):
             return action.help
         if isinstance(action.default, tuple):
             return f"{action.help} (default: {' '.join(action.default)})"

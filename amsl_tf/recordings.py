@@ -98,10 +98,10 @@ def _array_rows(file: Path, steps: int, stride: int | None) -> Iterator[np.ndarr
 
 
 def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np.ndarray]:
-    for table in _read_tables(file, header):
+    for place, table in enumerate(_read_tables(file, header)):
+        if header and file.suffix == ".csv" and not columns and not place:
+            _check_header(file)
         table.columns = table.columns.map(str)
-        if header and file.suffix == ".csv" and all(_is_number(name) for name in table.columns):
-            raise DataError(f"{file}: its first line holds numbers only. If it does not name the columns, say --no-header.")
         if table.empty:
             continue
         missing = [name for name in columns if name not in table.columns]
@@ -111,20 +111,32 @@ def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np
         other = [name for name, kind in chosen.dtypes.items() if kind.kind not in "fiu"]
         if other:
             raise DataError(f"{file}: column {other[0]} holds something other than numbers. Name the channels with --columns.")
-        yield chosen.to_numpy(np.float32)
+        yield chosen.to_numpy(np.float64)
 
 
-def _is_number(text: str) -> bool:
+def _check_header(file: Path) -> None:
+    """Raises DataError where the first line of a CSV looks like data. 0, 1, 2, ... does not: so pandas names columns."""
+    cells = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]  # as they are written
+    counted = len(cells) > 1 and list(cells) == [str(place) for place in range(len(cells))]
+    if not counted and all(_is_number(cell) for cell in cells):
+        raise DataError(
+            f"{file}: its first line holds numbers only. If it does not name the columns, say --no-header; if it does, name "
+            "those that are channels with --columns."
+        )
+
+
+def _is_number(cell: str) -> bool:
     try:
-        float(text)
+        float(cell or "nan")
     except ValueError:
         return False
     return True
 
 
 def _read_tables(file: Path, header: bool) -> Iterator[pd.DataFrame]:
+    parquet = _parquet() if file.suffix == ".parquet" else None
     try:
-        if file.suffix == ".csv":
+        if parquet is None:
             tables = pd.read_csv(file, chunksize=ROWS, header=0 if header else None, index_col=False)
             while True:
                 with warnings.catch_warnings():
@@ -134,7 +146,7 @@ def _read_tables(file: Path, header: bool) -> Iterator[pd.DataFrame]:
                     break
                 yield table
         else:
-            with _parquet().ParquetFile(file) as table:
+            with parquet.ParquetFile(file) as table:
                 yield from (batch.to_pandas() for batch in table.iter_batches(ROWS))
     except (ValueError, pd.errors.ParserWarning) as error:  # pandas' ParserError and EmptyDataError, pyarrow's ArrowInvalid
         raise DataError(f"{file}: not a whole table ({error}).") from error

@@ -1,5 +1,8 @@
 """Windows of recordings of any length, read and cut part by part, and tables of scores."""
 
+import sys
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -76,6 +79,15 @@ def test_a_csv_without_header(recording, tmp_path):
     np.testing.assert_allclose(named, recording[:, 2:], rtol=1e-6)
 
 
+def test_a_csv_whose_columns_are_numbered(recording, tmp_path):
+    """As pandas writes a table without names, with its index or without."""
+    file = tmp_path / "recording.csv"
+    pd.DataFrame(recording).to_csv(file, index=False)
+    np.testing.assert_allclose(rows_of(file), recording, rtol=1e-6)
+    pd.DataFrame(recording).to_csv(file)
+    np.testing.assert_allclose(rows_of(file, columns=["0", "1", "2"]), recording, rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "columns", "message"),
     [
@@ -89,6 +101,9 @@ def test_a_csv_without_header(recording, tmp_path):
         ("a.csv", "x,y\n", (), "a window has 1 rows, and there are fewer"),
         ("a.csv", "x,y,z\n1,2,3\n", (), "expected 2 channels, found 3"),
         ("a.csv", "1,2\n3,4\n", (), "say --no-header"),
+        ("a.csv", "5,5\n3,4\n", (), "say --no-header"),
+        ("a.csv", "0.5,\n3,4\n", (), "say --no-header"),
+        ("a.csv", ",0,1\n0,3,4\n", (), "say --no-header"),
         ("a.csv", "time,x\n10:00,2\n", (), "column time holds something other than numbers"),
         ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
         ("a.npy", "x", (), "not a whole .npy"),
@@ -100,6 +115,20 @@ def test_bad_files_are_refused(name, content, columns, message, tmp_path):
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         list(read_windows(tmp_path / name, (1, 2), columns=columns))
+
+
+def test_without_pyarrow_it_is_named(recording, tmp_path, monkeypatch):
+    pd.DataFrame(recording, columns=["x", "y", "z"]).to_parquet(tmp_path / "a.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(AMSLError, match=r"^Parquet needs pyarrow"):
+        rows_of(tmp_path / "a.parquet")
+
+
+def test_numbers_too_large_are_not_warned_of(tmp_path):
+    (tmp_path / "a.csv").write_text("x\n1e300\n")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert rows_of(tmp_path / "a.csv", 1) == np.inf
 
 
 def test_other_arrays_are_refused(tmp_path):
