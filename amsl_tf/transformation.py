@@ -35,7 +35,7 @@ def transform(
         source: The folder that preprocessing wrote.
         output: The folder to write; nothing of it is left if anything fails.
         protocol: As `protocol_split` has it.
-        test_subjects: Such as p6, or 6 for short.
+        test_subjects: As the data call them; 6 also stands for p6.
         seed: Of the split and of the draws.
 
     Returns:
@@ -47,7 +47,8 @@ def transform(
     seed = TrainingConfig(seed=seed).seed  # one validation for every seed
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
     sensors = read_sensors(source, _ADVICE)
-    people = [f"p{name}" if name.isdigit() else name for name in test_subjects]
+    known = set() if normal.subject is None else set(normal.subject)
+    people = [f"p{name}" if name not in known and f"p{name}" in known else name for name in test_subjects]
     split = protocol_split(normal, abnormal, protocol, test_subjects=people, seed=seed)
     parts = (
         (TRAIN, normal, split.train),
@@ -66,6 +67,7 @@ def transform(
                     for index, array in enumerate(arrays):
                         array.append(views[:, index])
                     bar.update(len(views))
-            write_index(part.index(folder), {name: column[rows] for name, column in windows.index().items()})
+            known_of = {name: column[rows] for name, column in windows.index().items()}
+            write_index(part.index(folder), {"row": rows, **known_of})
         write_json(folder / SPLIT, {"protocol": protocol, "seed": seed, "test_subjects": people, **sensors})
     return {part.name: len(rows) for part, _, rows in parts}

@@ -120,7 +120,7 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
         DataError: A file is missing or broken, or the two do not fit.
     """
     columns = read_index(index, advice)
-    known = {item.name: columns[item.name] for item in fields(Windows) if item.name in columns}
+    known = {item.name: columns[item.name] for item in fields(Windows) if item.name != "x" and item.name in columns}
     try:
         return Windows(open_array(array, advice), **known)
     except DataError as error:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from amsl_tf.errors import DataError
 
@@ -115,17 +116,17 @@ def check_labels(name: str, values: Any, count: int) -> np.ndarray:
     Raises:
         DataError: There is another number of entries, one is missing (None, NaN), or they cannot be compared.
     """
-    labels = np.asarray(values)
+    labels = np.asarray(values, object)  # as they come: NumPy would make text of what stands beside text, NaN too
     if labels.shape != (count,):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: shape={labels.shape}.")
-    missing = [place for place, label in enumerate(labels.tolist()) if label is None or label != label]
-    if missing:
+    missing = np.flatnonzero(pd.isna(labels))
+    if len(missing):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: none for window {missing[0]}.")
     try:
         np.unique(labels)
     except TypeError as error:
         raise DataError(f"{name} must be all of one type. Received: {error}.") from error
-    return labels
+    return np.asarray(values)
 
 
 def chunks(array: np.ndarray, size: int = CHUNK) -> Iterator[tuple[int, np.ndarray]]:

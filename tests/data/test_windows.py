@@ -1,6 +1,7 @@
 """Windows and the one validation that all of them pass."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
@@ -63,6 +64,9 @@ def test_what_is_known_of_windows_must_fit():
     [
         ([1.0, np.nan], "none for window 1"),
         (["a", None], "none for window 1"),
+        (["a", np.nan], "none for window 1"),
+        (["a", pd.NA], "none for window 1"),
+        ([3, "a"], "all of one type"),
         (np.array([3, "a"], object), "all of one type"),
     ],
 )

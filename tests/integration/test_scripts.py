@@ -177,7 +177,7 @@ def test_a_bad_file_is_one_line_and_leaves_nothing(made, tmp_path):
 
 def test_unknown_people_are_named(made, tmp_path):
     arguments = ("--input", made / "generate", "--output", tmp_path / "out", "--protocol", "subject", "--test-subjects", 2, 9)
-    assert_refused(script("transformation", *arguments), "p9 does not occur; there are p1, p2")
+    assert_refused(script("transformation", *arguments), "subject 9 does not occur; there are p1, p2")
     finished = script("transformation", "--input", made / "generate", "--output", tmp_path / "out", "--test-subjects", 2)
     assert_refused(finished, "test subjects are for the protocol subject")
     assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,57 @@
+"""Split and views of one's own arrays of windows."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amsl_tf.data.store import TEST_NORMAL, TRAIN, open_windows
+from amsl_tf.errors import DataError
+from amsl_tf.transformation import transform
+
+
+@pytest.fixture
+def source(rng, tmp_path):
+    def write(**columns):
+        for kind in ("normal", "abnormal"):
+            np.save(tmp_path / f"{kind}.npy", rng.normal(size=(4, 16, 2)).astype(np.float32))
+            pd.DataFrame(columns).to_csv(tmp_path / f"{kind}.csv", index=False)
+        return tmp_path
+
+    return write
+
+
+def opened(folder, part):
+    return open_windows(part.file(folder, "raw"), part.index(folder), "")
+
+
+@pytest.mark.parametrize(
+    ("people", "named", "found"),
+    [
+        (["1", "1", "2", "3"], "1", ["1"]),
+        (["p1", "p1", "p2", "p3"], "1", ["p1"]),
+        (["p1", "p1", "p2", "p3"], "p1", ["p1"]),
+        (["1", "1", "p1", "3"], "1", ["1"]),
+    ],
+)
+def test_people_may_have_numbers_for_names(source, tmp_path, people, named, found):
+    output = tmp_path / "views"
+    transform(source(subject=people), output, protocol="subject", test_subjects=[named])
+    assert set(opened(output, TEST_NORMAL).subject) == set(found)
+    assert json.loads((output / "split.json").read_text())["test_subjects"] == found
+
+
+def test_unknown_people_are_named_as_they_were_given(source, tmp_path):
+    with pytest.raises(DataError, match="test subject 9 does not occur; there are 1, 2"):
+        transform(source(subject=[1, 1, 2, 2]), tmp_path / "views", protocol="subject", test_subjects=["9"])
+
+
+def test_columns_that_say_nothing_here_are_left_out(source, tmp_path):
+    """Even one that has the name of the windows themselves; the index still has a row for each window."""
+    folder = source(id=range(4), x=range(4))
+    transform(folder, tmp_path / "views")
+    windows = opened(tmp_path / "views", TRAIN)
+    assert not windows.index()
+    rows = pd.read_csv(TRAIN.index(tmp_path / "views"))["row"]
+    np.testing.assert_array_equal(windows.x, np.load(folder / "normal.npy")[rows])
