@@ -127,7 +127,7 @@ class AMSLDetector:
             x,
             groups,
             views=views,
-            weights=weights,
+            weights=None if weights is None else Path(weights),
             work_dir=work_dir,
             log_dir=log_dir,
             abnormal=abnormal,
@@ -253,13 +253,14 @@ class AMSLDetector:
         """Reads a detector that `save` has written. Nothing in the folder is run.
 
         Raises:
-            AMSLError: A file is missing, broken or not the one that was saved, or of another version of the format.
+            AMSLError: A file is missing, broken or of another version of the format, or its arrays are not the saved ones.
         """
         source = Path(folder)
         summary = saved.read_summary(source)
         detector = cls(summary.config)
         detector.data_ = summary.data
-        detector.thresholds_, detector.history_ = summary.metrics["thresholds"], summary.metrics["history"]
+        detector.thresholds_ = {name: summary.threshold(name) for name in SCORERS}
+        detector.history_ = summary.metrics["history"]
         shape = (summary.data["steps"], summary.data["channels"])
         try:
             state = saved.read_state(source, summary)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ def fingerprint(
     data: dict[str, Any],
     groups: np.ndarray | None,
     views: Mapping[str, np.ndarray] | None,
+    weights: Path | None,
 ) -> str:
     """Names a training: another name where anything differs that it depends on."""
     versions = [__version__, keras.__version__, np.__version__]
@@ -34,4 +36,6 @@ def fingerprint(
     digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())
     for name, view in (views or {}).items():
         digest.update(f"{name} {hash_windows(view)}".encode())
+    if weights is not None:
+        digest.update(weights.read_bytes())
     return digest.hexdigest()[:16]

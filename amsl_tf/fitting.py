@@ -60,7 +60,7 @@ def fit_network(
     groups: np.ndarray | None,
     *,
     views: Mapping[str, np.ndarray] | None,
-    weights: str | Path | None,
+    weights: Path | None,
     work_dir: str | Path | None,
     log_dir: str | Path | None,
     abnormal: np.ndarray | None,
@@ -79,15 +79,16 @@ def fit_network(
     if views is not None:
         views = check_views(views, model.views, x.shape)
         source = pipeline.MaterialisedViews(views)
+    network = build_network(model, shape, dtype=policy, seed=training.seed)
+    if weights is not None:
+        _load_weights(network, weights)
     data = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
-    data["fingerprint"] = fingerprint(config, policy, data, groups, views)
+    data["fingerprint"] = fingerprint(config, policy, data, groups, views, weights)
     data["precision"] = policy if weights is None else None
 
     scaling = MinMaxScaling()
     scaling.adapt(_shown(pipeline.view_batches(source, np.arange(len(x))), len(x)))
-    network = build_network(model, shape, dtype=policy, seed=training.seed)
     if weights is not None:
-        _load_weights(network, Path(weights))
         log.info(f"network from {weights}: nothing is trained")
         return Fitted(network, scaling, data, {}, held_back, None, None)
     log.info(

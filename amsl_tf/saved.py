@@ -88,6 +88,6 @@ def read_summary(folder: Path) -> Summary:
     return Summary(
         DetectorConfig.from_dict(values["config"]),
         read_json(folder / METRICS, ADVICE, ("thresholds", "history")),
-        read_json(folder / DATA, ADVICE, ("steps", "channels", "fingerprint")),
+        read_json(folder / DATA, ADVICE, ("windows", "steps", "channels", "sha256", "fingerprint")),
         values["files"],
     )
