@@ -93,6 +93,7 @@ class Scored:
         groups: The person of each of these normal windows, in the protocol `subject`.
         cost: Seconds of one fit, test windows scored in a second, parameters; and what was chosen on the way.
         precision: That AMSL or a network like it was trained in, as a Keras dtype policy.
+        percentile: Of the normal scores, that is the threshold.
         shared: Scores that windows share.
     """
 
@@ -100,6 +101,7 @@ class Scored:
     groups: np.ndarray | None
     cost: dict[str, Any]
     precision: str | None = None
+    percentile: float = DetectorConfig().percentile
     shared: tuple[str, ...] = ()
 
 
@@ -107,7 +109,7 @@ def _metrics(scored: Scored, parts: Parts) -> dict[str, dict[str, Any]]:
     """Metrics by name of the score; under `whole`, unless shared, those of the test windows that do not end in zeros."""
     metrics: dict[str, dict[str, Any]] = {}
     for name, (normal, tested) in scored.scores.items():
-        threshold = percentile_threshold(normal, DetectorConfig().percentile, scored.groups)
+        threshold = percentile_threshold(normal, scored.percentile, scored.groups)
         metrics[name] = dict(evaluate(tested, parts.is_abnormal, threshold))
         if name not in scored.shared:
             metrics[name]["whole"] = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
@@ -140,14 +142,14 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
     cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.scoring_path.network.count_params()}
     precision = read_summary(folder).data.get("precision") if one.experiment.trained else None
     scores = {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
-    return Scored(scores, parts.groups, cost, precision)
+    return Scored(scores, parts.groups, cost, precision, detector.config.percentile)
 
 
 def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
     from benchmarks.upstream import SHARED, train_and_score
 
     scores = train_and_score(parts.train, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
-    return Scored(scores, parts.groups, {}, "float32", (SHARED,))
+    return Scored(scores, parts.groups, {}, "float32", shared=(SHARED,))
 
 
 def _run_control(one: Run, parts: Parts, work: Path) -> Scored:

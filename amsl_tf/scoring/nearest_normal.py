@@ -6,6 +6,7 @@ from dataclasses import fields
 import numpy as np
 import tensorflow as tf
 
+from amsl_tf import progress
 from amsl_tf.errors import DataError
 from amsl_tf.scoring.bank import Bank, fit_bank
 from amsl_tf.scoring.base import Outputs
@@ -47,8 +48,11 @@ class NearestNormal:
         _, numbers = np.unique(np.zeros(len(outputs.error)) if groups is None else groups, return_inverse=True)
         if groups is not None and not numbers.any():
             raise DataError(f"the nearest-normal score needs windows of at least two groups. Received: only {groups[0]}.")
-        features = _features(outputs)
-        fitted = {kind: fit_bank(values.numpy(), numbers, self._bank_size, self._seed) for kind, values in features.items()}
+        features, fitted = _features(outputs), {}
+        with progress.bar(len(features), "choosing normal windows to keep", "kinds of features") as bar:
+            for kind, values in features.items():
+                fitted[kind] = fit_bank(values.numpy(), numbers, self._bank_size, self._seed)
+                bar.update(1)
         self._banks = {kind: bank for kind, (bank, _) in fitted.items()}
         return self._mean({kind: scores for kind, (_, scores) in fitted.items()}).numpy()
 

@@ -137,6 +137,7 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
     @asynccontextmanager
     async def started(app: FastAPI) -> AsyncIterator[None]:
         app.state.threads = anyio.CapacityLimiter(limits.threads)
+        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads  # else 40, however many there may be
         yield
 
     app = FastAPI(lifespan=started, openapi_url=None)

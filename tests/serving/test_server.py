@@ -118,6 +118,20 @@ def test_one_request_too_many_is_refused_and_tried_again(folder, monkeypatch, wa
             gate.opened.set()
 
 
+@pytest.mark.parametrize("kind", ["rest", "grpc"])
+def test_as_many_requests_run_as_there_are_threads(folder, monkeypatch, waves, kind):
+    with embedded(folder, Limits(threads=45)) as (address, _), ThreadPoolExecutor(45) as pool:
+        gate = Gate(monkeypatch)
+        try:
+            client = Client(address.url(kind), "waves", tries=1)
+            held = [pool.submit(client.predict, waves[:1]) for _ in range(45)]
+            until(lambda: gate.running == 45)
+            gate.opened.set()
+            assert all(len(one.result()["score"]) == 1 for one in held)
+        finally:
+            gate.opened.set()
+
+
 def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
     with embedded(folder) as (address, model), ThreadPoolExecutor(4) as pool:
         model.watch(0.05)
