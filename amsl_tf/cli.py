@@ -75,10 +75,16 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
     """Adds `--input`, a file of windows or to be cut into windows, and how to read it: the arguments of `read_windows`."""
     parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
     parser.add_argument(
-        "--stride", type=between(int, 1, 10**9), help="rows from one window to the next; a window's length if not given"
+        "--stride",
+        type=between(int, 1, 10**9),
+        help="rows from one window to the next; a window's length if not given; last rows that fill no window are left out",
     )
     parser.add_argument(
-        "--columns", nargs="+", default=(), metavar="NAME", help="columns of a table that are the channels, in order"
+        "--columns",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="columns of a table that are the channels, in order; if not given, those with the names that the detector has",
     )
     parser.add_argument(
         "--header",

@@ -55,14 +55,15 @@ class DetectorConfig:
         model: The network and its objective, one of `MODELS`.
         training: How it is trained.
         score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
-        percentile: The threshold is this percentile of the scores of normal training windows; with groups, the median of
-            the groups' percentiles.
+        percentile: The threshold is this percentile, 50 to 100, of the scores of normal training windows; with groups, the
+            median of the groups' percentiles.
         scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
         bank_size: Training windows that the nearest-normal score keeps, at most, but at least one of each group; memory and
             time of scoring grow with it.
         axes: Consecutive channels that are the axes of one sensor, such as 3 for accelerometers in x, y and z: scores then look
             at norms too, which do not depend on how a sensor is turned.
-        channel_names: Of all channels, in order, for people who read what the detector says; none if not known.
+        channel_names: Of all channels, in order, for people who read what the detector says, and to find the columns of tables;
+            none if not known.
     """
 
     model: ModelConfig = field(default_factory=AMSLConfig)
@@ -81,7 +82,7 @@ class DetectorConfig:
             raise AMSLError(f"training must be a TrainingConfig. Received: {self.training!r}.")
         check_choice("score", self.score, Score)
         check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)
-        settle_number(self, "percentile", minimum=0.0, maximum=100.0, above=True)
+        settle_number(self, "percentile", minimum=50.0, maximum=100.0)
         settle_count(self, "bank_size", minimum=2)
         settle_count(self, "axes")
         names = self.channel_names

@@ -26,7 +26,12 @@ ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
 
 
 def read_windows(
-    file: Path, shape: tuple[int, int], stride: int | None = None, columns: Sequence[str] = (), header: bool = True
+    file: Path,
+    shape: tuple[int, int],
+    stride: int | None = None,
+    columns: Sequence[str] = (),
+    header: bool = True,
+    names: Sequence[str] = (),
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Windows of a file, part by part; an empty cell of a table is NaN.
 
@@ -34,8 +39,10 @@ def read_windows(
         file: Ends in one of `FORMATS`.
         shape: (T, C) of a window.
         stride: Rows from the start of a window to the start of the next; T if None.
-        columns: Those of a table that are the channels, in their order; all if empty.
+        columns: Those of a table that are the channels, in their order; if empty, those called `names`, and all where nothing
+            has a name.
         header: Whether the first line of a CSV names its columns; else they are 0, 1, ...
+        names: Of the channels, if known.
 
     Yields:
         The rows that some windows start at (n,), counted from 0, and the windows, float32 (n, T, C). Rows at the end that do
@@ -49,13 +56,21 @@ def read_windows(
     steps, channels = shape
     if columns and file.suffix == ".npy":
         raise DataError(f"{file}: an array has no columns with names. Leave --columns out.")
-    rows = _array_rows(file, steps, stride) if file.suffix == ".npy" else _table_rows(file, columns, header)
-    found = False
-    for places, windows in cut((_of(channels, part, file) for part in rows), steps, stride or steps):
-        found = True
-        yield places, windows
-    if not found:
-        raise DataError(f"{file}: a window has {steps} rows, and there are fewer. Give a longer recording.")
+    rows = _array_rows(file, steps, stride) if file.suffix == ".npy" else _table_rows(file, columns, header, names)
+    count = 0
+
+    def parts() -> Iterator[np.ndarray]:
+        nonlocal count
+        for part in rows:
+            if part.shape[1] != channels:
+                advice = f"Name the {channels} columns that are channels with --columns."
+                raise DataError(f"{file}: expected {channels} channels, found {part.shape[1]}. {advice}")
+            count += len(part)
+            yield part
+
+    yield from cut(parts(), steps, stride or steps)
+    if count < steps:
+        raise DataError(f"{file}: expected at least {steps} rows, those of a window, found {count}. Give a longer recording.")
 
 
 def read_window(file: Path, number: int, shape: tuple[int, int], *how: Any) -> tuple[int, np.ndarray]:
@@ -76,12 +91,6 @@ def read_window(file: Path, number: int, shape: tuple[int, int], *how: Any) -> t
     raise DataError(f"{file}: there is no window {number}. There are {seen}, counted from 0.")
 
 
-def _of(channels: int, part: np.ndarray, file: Path) -> np.ndarray:
-    if part.shape[1] != channels:
-        raise DataError(f"{file}: expected {channels} channels, found {part.shape[1]}. Name the columns with --columns.")
-    return part
-
-
 def _array_rows(file: Path, steps: int, stride: int | None) -> Iterator[np.ndarray]:
     array = open_array(file, ADVICE)
     if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or not array.shape[-1]:
@@ -92,26 +101,40 @@ def _array_rows(file: Path, steps: int, stride: int | None) -> Iterator[np.ndarr
     if array.ndim == 3 and (array.shape[1] != steps or stride not in (None, steps)):
         raise DataError(
             f"{file}: expected windows of {steps} time steps, to be taken as they are. "
-            f"Received: {array.shape[1]} time steps, stride {stride or steps}."
+            f"Received: {array.shape[1]} time steps{f', stride {stride}' if stride else ''}."
         )
     yield from (part for _, part in chunks(array.reshape(-1, array.shape[-1]), ROWS))
 
 
-def _table_rows(file: Path, columns: Sequence[str], header: bool) -> Iterator[np.ndarray]:
-    for place, table in enumerate(_read_tables(file, header)):
-        if header and file.suffix == ".csv" and not columns and not place:
+def _table_rows(file: Path, columns: Sequence[str], header: bool, names: Sequence[str]) -> Iterator[np.ndarray]:
+    is_named = header or file.suffix != ".csv"
+    wanted = columns or (names if is_named else ())
+    start = 0
+    for table in _read_tables(file, header):
+        if is_named and file.suffix == ".csv" and not columns and not start:
             _check_header(file)
         table.columns = table.columns.map(str)
         if table.empty:
             continue
-        missing = [name for name in columns if name not in table.columns]
+        missing = [name for name in wanted if name not in table.columns]
         if missing:
-            raise DataError(f"{file}: there is no column {missing[0]}; there are {', '.join(table.columns)}.")
-        chosen = table[[*columns]] if columns else table
+            fault = f"there is no column {missing[0]}{'' if columns else ', a channel of the detector'}"
+            raise DataError(f"{file}: {fault}; there are {', '.join(table.columns)}. Name the channels with --columns.")
+        chosen = table[[*wanted]] if wanted else table
         other = [name for name, kind in chosen.dtypes.items() if kind.kind not in "fiu"]
         if other:
-            raise DataError(f"{file}: column {other[0]} holds something other than numbers. Name the channels with --columns.")
+            raise DataError(f"{file}: {_no_number(chosen[other[0]], start)}")
+        start += len(table)
         yield chosen.to_numpy(np.float64)
+
+
+def _no_number(column: pd.Series, start: int) -> str:
+    """What is wrong with a column of a table that begins at row `start`, and what to do."""
+    bad = np.flatnonzero(column.notna() & pd.to_numeric(column, errors="coerce").isna())
+    fault = f"column {column.name}: expected numbers, found {column.dtype}"
+    if len(bad):
+        fault = f"column {column.name}, row {start + bad[0]} (from 0): expected a number, found {column.iloc[bad[0]]!r}"
+    return f"{fault}. Mend it or name the channels with --columns; --header says whether the first line has names."
 
 
 def _check_header(file: Path) -> None:

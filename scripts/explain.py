@@ -40,7 +40,7 @@ def main() -> None:
 
     check_input(arguments.input)
     detector = AMSLDetector.load(arguments.detector)
-    how = (arguments.stride, arguments.columns, arguments.header)
+    how = (arguments.stride, arguments.columns, arguments.header, detector.config.channel_names)
     row, window = read_window(arguments.input, arguments.window, detector.window_shape, *how)
     if not np.isfinite(window).all():
         raise DataError(f"{arguments.input}: window {arguments.window} holds NaN or infinity. Fill the gap first.")

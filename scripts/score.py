@@ -3,7 +3,7 @@
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,9 @@ def main() -> None:
 
     check_output(arguments.output, arguments.input)
     check_input(arguments.input)
-    scorer = open_scorer(arguments)
-    windows = read_windows(arguments.input, scorer.window_shape, arguments.stride, arguments.columns, arguments.header)
+    scorer, names = open_scorer(arguments)
+    how = (arguments.stride, arguments.columns, arguments.header, names)
+    windows = read_windows(arguments.input, scorer.window_shape, *how)
     totals: Counter[str] = Counter()
 
     def parts() -> Iterator[dict[str, Any]]:
@@ -48,17 +49,18 @@ def main() -> None:
     )
 
 
-def open_scorer(arguments: argparse.Namespace) -> Any:
-    """A client of the server, or the detector: both have `window_shape` and `predict`."""
+def open_scorer(arguments: argparse.Namespace) -> tuple[Any, Sequence[str]]:
+    """A client of the server, or the detector: both have `window_shape` and `predict`. And the channels' names, if known."""
     if arguments.server is not None:
         with cli.extra("serving"):
             from amsl_tf.serving import Client
 
-            return Client(arguments.server, arguments.model)
+            return Client(arguments.server, arguments.model), ()
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.served_model import ServedModel
 
-    return ServedModel(AMSLDetector.load(arguments.detector))
+    detector = AMSLDetector.load(arguments.detector)
+    return ServedModel(detector), detector.config.channel_names
 
 
 if __name__ == "__main__":

@@ -98,13 +98,15 @@ def test_a_csv_whose_columns_are_numbered(recording, tmp_path):
         ("a.csv", "", (), "not a whole table"),
         ("a.csv", "x,y\n1,2\n1,2,3\n", (), "not a whole table"),
         ("a.csv", "x,y\n1,2,3\n4,5,6\n", (), "not a whole table"),
-        ("a.csv", "x,y\n", (), "a window has 1 rows, and there are fewer"),
+        ("a.csv", "x,y\n", (), "expected at least 1 rows, those of a window, found 0"),
         ("a.csv", "x,y,z\n1,2,3\n", (), "expected 2 channels, found 3"),
         ("a.csv", "1,2\n3,4\n", (), "say --no-header"),
         ("a.csv", "5,5\n3,4\n", (), "say --no-header"),
         ("a.csv", "0.5,\n3,4\n", (), "say --no-header"),
         ("a.csv", ",0,1\n0,3,4\n", (), "say --no-header"),
-        ("a.csv", "time,x\n10:00,2\n", (), "column time holds something other than numbers"),
+        ("a.csv", "time,x\n10:00,2\n", (), "column time, row 0 .from 0.: expected a number, found '10:00'"),
+        ("a.csv", "x,y\n" + 12 * "1,2\n" + "1,?\n", (), r"column y, row 12 .from 0.: expected a number, found '\?'"),
+        ("a.csv", "x,y\nTrue,2\n", (), "column x: expected numbers, found bool"),
         ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
         ("a.npy", "x", (), "not a whole .npy"),
         ("a.parquet", "x", (), "not a whole table"),
@@ -115,6 +117,22 @@ def test_bad_files_are_refused(name, content, columns, message, tmp_path):
         (tmp_path / name).write_text(content)
     with pytest.raises(DataError, match=message):
         list(read_windows(tmp_path / name, (1, 2), columns=columns))
+
+
+@pytest.mark.parametrize("ending", [".csv", ".parquet"])
+def test_channels_are_found_by_their_names(recording, ending, tmp_path):
+    file = tmp_path / f"recording{ending}"
+    table = pd.DataFrame(recording, columns=["z", "x", "y"]).assign(time=range(len(recording)))
+    table.to_csv(file, index=False) if ending == ".csv" else table.to_parquet(file)
+    np.testing.assert_array_equal(rows_of(file, names=["x", "y", "z"]), recording[:, [1, 2, 0]])
+    np.testing.assert_array_equal(rows_of(file, columns=["z", "x", "y"], names=["a", "b", "c"]), recording)
+    with pytest.raises(DataError, match=r"no column a, a channel of the detector; there are z, x, y, time\. Name the channels"):
+        rows_of(file, names=["a", "x", "y"])
+
+
+def test_without_names_channels_come_in_their_order(recording, tmp_path):
+    np.savetxt(tmp_path / "a.csv", recording, delimiter=",")
+    np.testing.assert_allclose(rows_of(tmp_path / "a.csv", header=False, names=["a", "b", "c"]), recording, rtol=1e-6)
 
 
 def test_without_pyarrow_it_is_named(recording, tmp_path, monkeypatch):
