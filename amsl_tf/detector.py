@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from amsl_tf import __version__, saved
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import atomic_folder, write_json
-from amsl_tf.data.windows import Windows, check_labels, check_windows
+from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.fitting import fit_network
 from amsl_tf.layers import MinMaxScaling
@@ -68,8 +68,8 @@ class AMSLDetector:
     def fit(
         self,
         windows: Any,
-        groups: Any = None,
         *,
+        groups: Any = None,
         views: Mapping[str, np.ndarray] | None = None,
         weights: str | Path | None = None,
         work_dir: str | Path | None = None,
@@ -101,6 +101,11 @@ class AMSLDetector:
         if keras.backend.backend() != "tensorflow":
             raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
         x = Windows.of(windows).x
+        if len(x) > 1 and not any((part != x[0]).any() for _, part in chunks(x[1:])):
+            raise DataError(
+                f"windows must differ. Received: {len(x)} that are all the same as float32. Check what was read; take a large "
+                "constant offset off."
+            )
         groups = None if groups is None else check_labels("groups", groups, len(x))
         shape = (x.shape[1], x.shape[2])
         if shape[1] % self.config.axes:

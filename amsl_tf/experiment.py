@@ -62,7 +62,7 @@ def train_detector(
         folder.mkdir(parents=True, exist_ok=True)
     fitted = AMSLDetector(config).fit(
         windows,
-        windows.subject if by_subject else None,
+        groups=windows.subject if by_subject else None,
         views=views,
         weights=weights,
         work_dir=detector.parent / f".{detector.name}.training",

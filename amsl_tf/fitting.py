@@ -127,11 +127,14 @@ def _shown(batches: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
 
 def _load_weights(network: keras.Model, file: Path) -> None:
     """Reads weights that another process has trained. Raises AMSLError where there are none for this network."""
+    if not file.is_file():
+        raise AMSLError(f"{file}: not found. Name a file that the network's save_weights has written.")
     try:
+        found, expected = _shapes(file), _own_shapes(network)
+        for name in sorted(found.keys() | expected.keys()):  # Keras leaves what is too much unread
+            if found.get(name) != expected.get(name):
+                raise ValueError(f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}")
         network.load_weights(file)
-        surplus = _arrays(file) - _own_arrays(network)  # Keras leaves them unread
-        if surplus:
-            raise ValueError(f"it also holds {min(surplus)}")
     except (OSError, KeyError, ValueError) as error:
         raise AMSLError(
             f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
@@ -139,17 +142,22 @@ def _load_weights(network: keras.Model, file: Path) -> None:
         ) from error
 
 
-def _own_arrays(network: keras.Model) -> set[str]:
-    """The names of the arrays in a file of the network's weights."""
+def _own_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in a file of the network's weights, by name."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "own.weights.h5"
         network.save_weights(file)
-        return _arrays(file)
+        return _shapes(file)
 
 
-def _arrays(file: Path) -> set[str]:
-    """The names of the arrays in an HDF5 file."""
-    names: set[str] = set()
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of the arrays in an HDF5 file, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            shapes[name] = item.shape
+
     with h5py.File(file) as stored:
-        stored.visititems(lambda name, item: names.add(name) if isinstance(item, h5py.Dataset) else None)
-    return names
+        stored.visititems(note)
+    return shapes

@@ -84,7 +84,8 @@ def read_summary(folder: Path) -> Summary:
     """
     values = read_json(folder / CONFIG, ADVICE, ("format", "config", "files"))
     if values["format"] != FORMAT:
-        raise AMSLError(f"{folder / CONFIG}: expected a detector of format {FORMAT}, found {values['format']}. {ADVICE}")
+        found = f"{values['format']}, of another version of amsl_tf"
+        raise AMSLError(f"{folder / CONFIG}: expected a detector of format {FORMAT}, found {found}. {ADVICE}")
     return Summary(
         DetectorConfig.from_dict(values["config"]),
         read_json(folder / METRICS, ADVICE, ("thresholds", "history")),

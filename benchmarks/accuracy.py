@@ -128,13 +128,13 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "random.weights.h5"
             build_network(detector.config.model, train.shape[1:], seed=one.seed).save_weights(weights)
-            detector.fit(train, parts.groups, weights=weights)
+            detector.fit(train, groups=parts.groups, weights=weights)
     elif holds(folder, detector.config, train):
-        detector.fit(train, parts.groups, weights=folder / WEIGHTS)
+        detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS)
     else:
         state = folder.with_name(f".{folder.name}.training")
         resumed = state.exists()
-        detector.fit(train, parts.groups, work_dir=state)
+        detector.fit(train, groups=parts.groups, work_dir=state)
         seconds = None if resumed else perf_counter() - start
         detector.save(folder)
         detector.discard_work()

@@ -116,4 +116,4 @@ def trained_detector(source: Path, work: Path, protocol: Protocol) -> tuple["AMS
             f"{folder}: expected the detector of the experiment amsl, found none that was trained on these windows. Run "
             f"scripts/benchmark.py accuracy --only amsl --protocols {protocol} first, with the same --input and --work."
         )
-    return detector.fit(train, parts.groups, weights=folder / WEIGHTS), parts
+    return detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS), parts

@@ -33,7 +33,7 @@ def detector(waves):
     from amsl_tf import AMSLDetector
 
     detector = AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3, channel_names=["x", "y", "z"])
-    return detector.fit(waves, np.tile(["a", "b", "c", "d"], 10))
+    return detector.fit(waves, groups=np.tile(["a", "b", "c", "d"], 10))
 
 
 @pytest.fixture(scope="session")

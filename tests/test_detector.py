@@ -1,7 +1,12 @@
 """The detector: one window has one score, nothing is fitted on what it is tested on, it travels, it refuses bad input."""
 
+import copy
+import logging
+import pickle
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn.exceptions import NotFittedError
 
 from amsl_tf import AMSLDetector, Windows
@@ -43,14 +48,21 @@ def test_it_takes_a_network_that_was_trained_elsewhere(detector, new, waves, tmp
 def test_weights_of_a_network_with_more_parts_are_refused(waves, tmp_path):
     """Keras would leave the memory of MemAE unread."""
     build_network(DetectorConfig.from_settings("memae").model, (24, 3)).save_weights(tmp_path / "memae.weights.h5")
-    with pytest.raises(AMSLError, match=r"not the weights of this network.*it also holds"):
+    with pytest.raises(AMSLError, match=r"not the weights of this network.*memory.*expected nothing, found \(500, 64\)"):
         AMSLDetector(model="cae").fit(waves, weights=tmp_path / "memae.weights.h5")
 
 
-@pytest.mark.parametrize(("settings", "name"), [({"num_slots": 6}, "saved/weights.weights.h5"), ({}, "typo.weights.h5")])
-def test_weights_of_another_network_are_refused(detector, waves, tmp_path, settings, name):
+@pytest.mark.parametrize(
+    ("settings", "name", "said"),
+    [
+        ({"num_slots": 6}, "saved/weights.weights.h5", r"not the weights of this network .*: expected \(6, \d+\), found \("),
+        ({}, "typo.weights.h5", "typo.weights.h5: not found"),
+        ({}, "saved/config.json", "not the weights of this network"),
+    ],
+)
+def test_weights_of_another_network_are_refused(detector, waves, tmp_path, settings, name, said):
     detector.save(tmp_path / "saved")
-    with pytest.raises(AMSLError, match="not the weights of this network"):
+    with pytest.raises(AMSLError, match=said):
         AMSLDetector(**{**SETTINGS, **settings}).fit(waves, weights=tmp_path / name)
 
 
@@ -177,6 +189,35 @@ def test_a_fit_that_fails_leaves_the_detector_as_it_was(waves, tmp_path):
         detector.fit(waves[:, :20], work_dir=tmp_path / "file")
     np.testing.assert_array_equal(detector.decision_function(waves), before)
     assert detector.data_ == data
+
+
+@pytest.mark.parametrize("same", [np.ones((20, 24, 3)), 1e9 + np.random.default_rng(0).uniform(size=(20, 24, 3))])
+def test_windows_that_are_all_the_same_are_refused(same):
+    """Their scores would be, too, and the threshold no higher: new windows like them would all be flagged."""
+    with pytest.raises(DataError, match=r"windows must differ\. Received: 20 that are all the same as float32"):
+        AMSLDetector(**SMALL).fit(same)
+
+
+def test_labels_are_not_taken_for_groups(waves):
+    with pytest.raises(TypeError, match="positional"):
+        AMSLDetector(**SMALL).fit(waves, np.zeros(len(waves)))
+
+
+def test_it_can_be_copied_and_pickled(detector, new):
+    expected = detector.decision_function(new)
+    for other in (copy.deepcopy(detector), pickle.loads(pickle.dumps(detector))):
+        np.testing.assert_array_equal(other.decision_function(new), expected)
+
+
+def test_several_detectors_are_no_reason_for_a_warning(detector, new, capfd):
+    """Of TensorFlow, that a function is traced again and again: every detector has graphs of its own."""
+    tf.get_logger().addHandler(handler := logging.StreamHandler())
+    try:
+        for _ in range(6):
+            copy.deepcopy(detector).decision_function(new[:1])
+    finally:
+        tf.get_logger().removeHandler(handler)
+    assert "retracing" not in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -94,7 +94,7 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
     """
     try:
         values = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise AMSLError(f"{path}: not found. {advice}") from error
     except ValueError as error:
         raise AMSLError(f"{path}: expected JSON ({error}). {advice}") from error

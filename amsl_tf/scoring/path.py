@@ -1,7 +1,8 @@
 """The one way from raw windows to scores: views, scaling, network and scorers in one graph."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import NamedTuple, cast
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import keras
 import numpy as np
@@ -67,6 +68,9 @@ class ScoringPath:
         self.signature = tf.TensorSpec((None, *window_shape), tf.float32, name="windows")
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": {}}  # graphs cannot be copied or pickled, and are made again
+
     def run(self, x: np.ndarray, wanted: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
         """Yields what is `wanted` of windows (N, T, C), `BATCH` at a time, as arrays by name.
 
@@ -77,9 +81,9 @@ class ScoringPath:
             wanted: Names that `compute` knows.
         """
         if wanted not in self._compiled:
-            self._compiled[wanted] = tf.function(
-                lambda windows: self.compute(windows, wanted), input_signature=[self.signature], autograph=False
-            )
+            # a partial, as TensorFlow takes graphs of the same code for one that is traced over and over, and warns
+            function = partial(self.compute, wanted=wanted)
+            self._compiled[wanted] = tf.function(function, input_signature=[self.signature], autograph=False)
         compute = self._compiled[wanted]
         with progress.bar(len(x), "scoring", "windows") as bar:
             for _, batch in chunks(x, BATCH):

@@ -87,6 +87,11 @@ def test_json(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, None]})
     assert read_json(tmp_path / "a.json", "") == {"a": [1, None]}
     (tmp_path / "broken.json").write_text("{")
-    for name, said in (("none", "not found. Do this."), ("broken", "expected JSON"), ("a", "with the key b. Do this.")):
+    for name, said in (
+        ("none", "not found. Do this."),
+        ("a.json/none", "not found"),
+        ("broken", "expected JSON"),
+        ("a", "with the key b. Do this."),
+    ):
         with pytest.raises(AMSLError, match=said):
             read_json(tmp_path / f"{name}.json", "Do this.", ["a", "b"])
