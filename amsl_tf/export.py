@@ -35,13 +35,17 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         normal training windows, and model.json, which says what it is.
 
     Raises:
-        AMSLError: `folder` is no folder, or cannot be written.
+        AMSLError: `folder` is no folder, holds other things than versions of a model, or cannot be written.
         NotFittedError: The detector has not been fitted.
     """
     model = ServedModel(detector)
     if folder.exists() and not folder.is_dir():
         raise AMSLError(f"{folder}: is no folder. Name the folder of a served model, or a new one.")
     is_new = not folder.exists()
+    entries = [] if is_new else [item.name for item in folder.iterdir() if not item.name.startswith(".")]
+    if entries and not any(map(number_of, entries)):
+        fault = f"holds {min(entries)}, and no version of a model"
+        raise AMSLError(f"{folder}: {fault}. Name the folder of a served model, or a new one.")
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(4)}.new"
     try:

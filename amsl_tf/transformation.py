@@ -21,6 +21,7 @@ from amsl_tf.data.store import (
     read_sensors,
     write_index,
 )
+from amsl_tf.errors import DataError
 from amsl_tf.views import VIEW_NAMES, VIEWS
 
 _ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
@@ -46,6 +47,9 @@ def transform(
     """
     seed = TrainingConfig(seed=seed).seed  # one validation for every seed
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", _ADVICE) for kind in GENERATED)
+    if normal.x.shape[1:] != abnormal.x.shape[1:]:
+        shapes = f"{normal.x.shape[1:]} and {abnormal.x.shape[1:]}"
+        raise DataError(f"{source}: expected windows of one shape (T, C) in normal.npy and abnormal.npy, found {shapes}.")
     sensors = read_sensors(source, _ADVICE)
     known = set() if normal.subject is None else set(normal.subject)
     people = [f"p{name}" if name not in known and f"p{name}" in known else name for name in test_subjects]

@@ -103,6 +103,8 @@ def test_a_failed_export_leaves_nothing(detector, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     with pytest.raises(AMSLError, match="is no folder"):
         export_detector(detector, tmp_path / "file")
+    with pytest.raises(AMSLError, match="holds file, and no version of a model"):
+        export_detector(detector, tmp_path)
 
 
 @pytest.mark.slow

@@ -47,6 +47,13 @@ def test_unknown_people_are_named_as_they_were_given(source, tmp_path):
         transform(source(subject=[1, 1, 2, 2]), tmp_path / "views", protocol="subject", test_subjects=["9"])
 
 
+def test_normal_and_abnormal_windows_have_one_shape(source, tmp_path):
+    folder = source(subject=["a", "a", "b", "b"])
+    np.save(folder / "abnormal.npy", np.zeros((4, 16, 3), np.float32))
+    with pytest.raises(DataError, match=r"normal.npy and abnormal.npy, found \(16, 2\) and \(16, 3\)"):
+        transform(folder, tmp_path / "views")
+
+
 def test_columns_that_say_nothing_here_are_left_out(source, tmp_path):
     """Even one that has the name of the windows themselves; the index still has a row for each window."""
     folder = source(id=range(4), x=range(4))

@@ -79,7 +79,9 @@ def subject_split(subjects: np.ndarray, test_subjects: list[str]) -> tuple[np.nd
     people = sorted(set(subjects))
     for subject in test_subjects:
         if subject not in people:
-            raise DataError(f"test subject {subject} does not occur; there are {', '.join(people)}.")
+            raise DataError(
+                f"test subject {subject} does not occur; there are {', '.join(people)}. Name others with --test-subjects."
+            )
     is_test = np.isin(subjects, test_subjects)
     if is_test.all() or not is_test.any():
         raise DataError(
