@@ -30,8 +30,8 @@ are of windows that the network, but for a fifth of them, was trained on; the ne
 have theirs from windows that are held back. False alarms: normal windows that are flagged; detected: abnormal ones. Mean and
 standard deviation over runs; differences of a few thousandths are what another training gives.
 
-The autoencoder without memory, MemAE, RFTM, MNAD and the ablations were trained when most of the gradients of decoders' biases
-was lost in bfloat16 (`benchmarks/NOTES.md`). AMSL itself was trained again without that: means over runs are the same to .003.
+The ablations were trained when most of the gradients of decoders' biases was lost in bfloat16 (`benchmarks/NOTES.md`). AMSL and
+the networks of other papers were trained again without that: AMSL's means over runs are the same to .003, theirs to .006.
 
 "Published" is the paper's F1, whose official code averages scores over 16 windows in a row. "Whole": without the abnormal
 windows that end in a second of zeros, as no normal one does (data/README.md): these are given away to some methods, to others
