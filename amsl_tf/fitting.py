@@ -15,6 +15,7 @@ import numpy as np
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data import pipeline
+from amsl_tf.data.files import locked
 from amsl_tf.data.splits import validation_split
 from amsl_tf.data.windows import check_views
 from amsl_tf.errors import AMSLError
@@ -23,7 +24,7 @@ from amsl_tf.layers import MinMaxScaling
 from amsl_tf.models import build_network
 from amsl_tf.monitoring import PICTURED, Monitor, Watched
 from amsl_tf.precision import device_name, training_policy
-from amsl_tf.training import Batches, train
+from amsl_tf.training import Batches, check_work_dir, train
 from amsl_tf.transforms import draw_for_scoring, make_views
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,8 @@ def fit_network(
     Raises:
         AMSLError: Views or weights cannot be used, the training diverges, or its files cannot be written.
     """
+    if work_dir is not None:
+        check_work_dir(Path(work_dir))
     model, training = config.model, config.training
     shape = (x.shape[1], x.shape[2])
     trained_on, held_back = validation_split(len(x), training.validation_share, training.seed, groups)
@@ -113,7 +116,8 @@ def fit_network(
         monitor = Monitor(Path(log_dir) / data["fingerprint"], network, config, watched, len(trained_on))
     with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
         work = Path(folder) / data["fingerprint"]
-        history = train(network, config, policy, batches, work, monitor=monitor, checkpoint_seconds=checkpoint_seconds)
+        with locked(work):
+            history = train(network, config, policy, batches, work, monitor=monitor, checkpoint_seconds=checkpoint_seconds)
     return Fitted(network, scaling, data, history, held_back, work, monitor)
 
 

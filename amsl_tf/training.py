@@ -41,6 +41,12 @@ class Batches:
     windows: int
 
 
+def check_work_dir(folder: Path) -> None:
+    """Raises AMSLError where the state of a training cannot be kept."""
+    if set("[]") & set(str(folder.absolute())):  # TensorFlow takes them for a pattern and never finds the state again
+        raise AMSLError(f"{folder}: the state of a training cannot be kept where a name has [ or ]. Choose another.")
+
+
 def train(
     network: keras.Model,
     config: DetectorConfig,
@@ -63,7 +69,8 @@ def train(
         config: Of the detector.
         policy: The dtype policy that the network was built with.
         batches: To train on.
-        work_dir: Keeps the state of the training; the caller removes it when it is not needed any more.
+        work_dir: Keeps the state of the training, `check_work_dir` permitting; the caller removes it when it is not needed any
+            more.
         monitor: Writes TensorBoard's files.
         checkpoint_seconds: At least so long between two states that are kept in an epoch; the end of an epoch always keeps one.
 
@@ -162,9 +169,6 @@ class _State(keras.callbacks.Callback):
 
     def restore(self) -> tuple[int, int]:
         """Takes up the newest checkpoint, if there is one, and returns the epoch and the step in it to go on with."""
-        if set("[]") & set(str(self._folder.absolute())):  # TensorFlow takes them for a pattern and never finds the state again
-            raise AMSLError(f"{self._folder}: the state of a training cannot be kept where a name has [ or ]. Choose another.")
-        self._folder.mkdir(parents=True, exist_ok=True)
         newest = self._manager.latest_checkpoint
         if newest is None:
             return 0, 0

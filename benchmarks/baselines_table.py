@@ -24,7 +24,8 @@ windows: seed 0, in the protocol subject the first group of people. AMSL's other
 - Seconds are of a fit with what was chosen (the HMM's of all that were tried), windows/s of scoring all test windows at once
   (AMSL and MNAD: with both scores), each of the first run that it was taken of; other work on the machine moves them by a
   half or more. Both are on one core (OMP_NUM_THREADS, TF_NUM_INTRAOP_THREADS, TF_NUM_INTEROP_THREADS 1; MiniRocket takes two)
-  of an AMD EPYC, Zen 5, while another core was at work too; AMSL's and MNAD's are on both cores. Empty where they were not taken.
+  of an AMD EPYC, Zen 5, while another core was at work too; AMSL's and MNAD's are on both cores. Empty where
+  they were not taken.
 """
 CHOSEN = {"features": "{}", "settings": "{}", "states": "{} states", "epochs": "{} epochs"}
 COLUMNS = ("method", "published", *METRICS, "seconds", "windows/s", "parameters", "chosen")

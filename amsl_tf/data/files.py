@@ -11,6 +11,13 @@ from typing import Any
 
 from amsl_tf.errors import AMSLError
 
+try:
+    import fcntl
+except ImportError:  # on Windows, where nobody is kept out
+    fcntl = None  # type: ignore[assignment]
+
+LOCK = "lock"
+
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
@@ -73,6 +80,23 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
         if former.exists() and not path.exists():
             former.rename(path)
         shutil.rmtree(former, ignore_errors=True)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Makes a folder and keeps other processes out of it that ask for the same; let go of however the process ends.
+
+    Raises:
+        AMSLError: Another process is at work in the folder.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / LOCK).open("w") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise AMSLError(f"{folder}: another process is at work here. Wait until it has ended, or stop it.") from error
+        yield
 
 
 def write_json(path: Path, values: Any) -> None:

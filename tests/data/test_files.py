@@ -2,8 +2,17 @@
 
 import pytest
 
-from amsl_tf.data.files import atomic_file, atomic_folder, read_json, write_json
+from amsl_tf.data.files import atomic_file, atomic_folder, locked, read_json, write_json
 from amsl_tf.errors import AMSLError
+from tests.conftest import run_python
+
+HOLD = """
+import sys
+from pathlib import Path
+from amsl_tf.data.files import locked
+with locked(Path(sys.argv[1])):
+    pass
+"""
 
 
 def test_a_file_appears_at_the_end(tmp_path):
@@ -81,6 +90,16 @@ def test_an_empty_folder_is_replaced_and_a_file_is_not(tmp_path):
     with pytest.raises(AMSLError, match="is no folder"):
         make(tmp_path / "file", "one")
     assert (tmp_path / "file").read_text() == "precious"
+
+
+def test_a_folder_is_locked_until_the_block_ends(tmp_path):
+    folder = tmp_path / "new"
+    for _ in range(2):
+        with locked(folder):
+            with pytest.raises(AMSLError, match="another process is at work here"), locked(folder):
+                pass
+            assert "another process is at work here" in run_python("-c", HOLD, folder).stderr
+        assert run_python("-c", HOLD, folder).returncode == 0
 
 
 def test_json(tmp_path):
