@@ -59,7 +59,7 @@ def test_a_stride(made):
     [
         (["--detector", "typo"], "typo/config.json: not found"),
         (["--columns", "x"], "expected 3 channels, found 1"),
-        (["--columns", "time", "x", "y"], "column time holds something other than numbers"),
+        (["--columns", "time", "x", "y"], "column time, row 0 (from 0): expected a number"),
         (["--stride", 0], "must be 1 to 1,000,000,000"),
         (["--output", "scores.txt"], "ends in .csv or .parquet"),
         (["--server", "localhost:8501"], "must start with http://"),
