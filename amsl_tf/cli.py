@@ -84,7 +84,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=(),
         metavar="NAME",
-        help="columns of a table that are the channels, in order; if not given, those with the names that the detector has",
+        help="columns of a table that are the channels, in order; if not given, those with the names that the detector has, "
+        "but for a server, which tells none",
     )
     parser.add_argument(
         "--header",

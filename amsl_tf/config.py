@@ -89,6 +89,8 @@ class DetectorConfig:
         if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
             raise AMSLError(f"channel_names must be a list of names, as in ['x', 'y']. Received: {names!r}.")
         object.__setattr__(self, "channel_names", tuple(names))
+        if len(set(self.channel_names)) < len(self.channel_names):
+            raise AMSLError(f"channel_names must differ from each other. Received: {names!r}.")
 
     @classmethod
     def from_settings(cls, model: str = AMSLConfig.name, **settings: Any) -> "DetectorConfig":

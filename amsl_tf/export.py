@@ -43,7 +43,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         raise AMSLError(f"{folder}: is no folder. Name the folder of a served model, or a new one.")
     is_new = not folder.exists()
     entries = [] if is_new else [item.name for item in folder.iterdir() if not item.name.startswith(".")]
-    if entries and not any(map(number_of, entries)):
+    if entries and all(number_of(name) is None for name in entries):
         fault = f"holds {min(entries)}, and no version of a model"
         raise AMSLError(f"{folder}: {fault}. Name the folder of a served model, or a new one.")
     folder.mkdir(parents=True, exist_ok=True)

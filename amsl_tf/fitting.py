@@ -139,7 +139,7 @@ def _load_weights(network: keras.Model, file: Path) -> None:
             if found.get(name) != expected.get(name):
                 raise ValueError(f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}")
         network.load_weights(file)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, RuntimeError) as error:  # RuntimeError: h5py, of a damaged file
         raise AMSLError(
             f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
             "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."

@@ -4,6 +4,7 @@ A recording is an .npy array (rows, C), or a CSV or Parquet table whose rows are
 that were cut before, (N, T, C) in an .npy array or below each other in a table, are a recording that is cut every T rows.
 """
 
+import logging
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
@@ -17,6 +18,8 @@ from amsl_tf.data.files import atomic_file
 from amsl_tf.data.store import open_array
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import AMSLError, DataError
+
+log = logging.getLogger(__name__)
 
 ROWS = 16_384  # of a recording that are held in memory
 BATCH = 64  # windows
@@ -111,9 +114,9 @@ def _table_rows(file: Path, columns: Sequence[str], header: bool, names: Sequenc
     wanted = columns or (names if is_named else ())
     start = 0
     for table in _read_tables(file, header):
-        if is_named and file.suffix == ".csv" and not columns and not start:
-            _check_header(file)
         table.columns = table.columns.map(str)
+        if header and file.suffix == ".csv" and not start and not (wanted and set(wanted) <= set(table.columns)):
+            _check_header(file)
         if table.empty:
             continue
         missing = [name for name in wanted if name not in table.columns]
@@ -121,9 +124,9 @@ def _table_rows(file: Path, columns: Sequence[str], header: bool, names: Sequenc
             fault = f"there is no column {missing[0]}{'' if columns else ', a channel of the detector'}"
             raise DataError(f"{file}: {fault}; there are {', '.join(table.columns)}. Name the channels with --columns.")
         chosen = table[[*wanted]] if wanted else table
-        other = [name for name, kind in chosen.dtypes.items() if kind.kind not in "fiu"]
+        other = [place for place, kind in enumerate(chosen.dtypes) if kind.kind not in "fiu"]
         if other:
-            raise DataError(f"{file}: {_no_number(chosen[other[0]], start)}")
+            raise DataError(f"{file}: {_no_number(chosen.iloc[:, other[0]], start)}")
         start += len(table)
         yield chosen.to_numpy(np.float64)
 
@@ -140,8 +143,11 @@ def _no_number(column: pd.Series, start: int) -> str:
 def _check_header(file: Path) -> None:
     """Raises DataError where the first line of a CSV looks like data. 0, 1, 2, ... does not: so pandas names columns."""
     cells = pd.read_csv(file, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]  # as they are written
-    counted = len(cells) > 1 and list(cells) == [str(place) for place in range(len(cells))]
-    if not counted and all(_is_number(cell) for cell in cells):
+    if len(cells) > 1 and list(cells) == [str(place) for place in range(len(cells))]:
+        log.warning(
+            f"{file}: its first line, {', '.join(cells[:3])} and so on, is taken for names. Say --no-header if it is data."
+        )
+    elif all(_is_number(cell) for cell in cells):
         raise DataError(
             f"{file}: its first line holds numbers only. If it does not name the columns, say --no-header; if it does, name "
             "those that are channels with --columns."

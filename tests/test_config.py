@@ -108,6 +108,7 @@ def test_first_views_are_a_subset(count):
         ({"percentile": 100.0}, "below 100"),
         ({"percentile": 0.98}, "at least 50"),
         ({"channel_names": "xyz"}, "must be a list of names"),
+        ({"channel_names": ["x", "x"]}, "must differ"),
         ({"channel_names": [1, 2]}, "must be a list of names"),
         ({"epoch": 3}, "there is no setting 'epoch' of amsl; the settings are axes,"),
         ({"latent_features": 0}, "latent_features"),

@@ -92,6 +92,8 @@ def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
     assert versions(model) == {3: model / "3", 7: model / "007"}
     assert export_detector(detector, model) == model / "9"
     assert export_detector(detector, model) == model / "10"
+    (tmp_path / "zero/0").mkdir(parents=True)
+    assert export_detector(detector, tmp_path / "zero") == tmp_path / "zero/1"
 
 
 def test_a_failed_export_leaves_nothing(detector, tmp_path, monkeypatch):

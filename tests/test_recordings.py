@@ -79,11 +79,12 @@ def test_a_csv_without_header(recording, tmp_path):
     np.testing.assert_allclose(named, recording[:, 2:], rtol=1e-6)
 
 
-def test_a_csv_whose_columns_are_numbered(recording, tmp_path):
+def test_a_csv_whose_columns_are_numbered(recording, tmp_path, caplog):
     """As pandas writes a table without names, with its index or without."""
     file = tmp_path / "recording.csv"
     pd.DataFrame(recording).to_csv(file, index=False)
     np.testing.assert_allclose(rows_of(file), recording, rtol=1e-6)
+    assert "is taken for names. Say --no-header" in caplog.text
     pd.DataFrame(recording).to_csv(file)
     np.testing.assert_allclose(rows_of(file, columns=["0", "1", "2"]), recording, rtol=1e-6)
 
@@ -128,6 +129,17 @@ def test_channels_are_found_by_their_names(recording, ending, tmp_path):
     np.testing.assert_array_equal(rows_of(file, columns=["z", "x", "y"], names=["a", "b", "c"]), recording)
     with pytest.raises(DataError, match=r"no column a, a channel of the detector; there are z, x, y, time\. Name the channels"):
         rows_of(file, names=["a", "x", "y"])
+
+
+def test_names_that_are_numbers_are_names(recording, tmp_path):
+    pd.DataFrame(recording, columns=["3", "1", "2"]).to_csv(tmp_path / "a.csv", index=False)
+    np.testing.assert_allclose(rows_of(tmp_path / "a.csv", names=["1", "2", "3"]), recording[:, [1, 2, 0]], rtol=1e-6)
+
+
+def test_a_column_that_is_named_twice_may_be_wrong_too(tmp_path):
+    (tmp_path / "a.csv").write_text("time,x\n10:00,2\n")
+    with pytest.raises(DataError, match="column time, row 0"):
+        rows_of(tmp_path / "a.csv", 2, columns=["time", "time"])
 
 
 def test_without_names_channels_come_in_their_order(recording, tmp_path):

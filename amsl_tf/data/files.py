@@ -1,5 +1,6 @@
 """Files and folders that are written whole or not at all."""
 
+import errno
 import json
 import os
 import secrets
@@ -96,6 +97,9 @@ def locked(folder: Path) -> Iterator[None]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise AMSLError(f"{folder}: another process is at work here. Wait until it has ended, or stop it.") from error
+            except OSError as error:
+                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                    raise  # else a file system without locks, as clusters have: nobody is kept out
         yield
 
 

@@ -1,5 +1,7 @@
 """Files and folders appear whole or not at all."""
 
+import errno
+
 import pytest
 
 from amsl_tf.data.files import atomic_file, atomic_folder, locked, read_json, write_json
@@ -100,6 +102,12 @@ def test_a_folder_is_locked_until_the_block_ends(tmp_path):
                 pass
             assert "another process is at work here" in run_python("-c", HOLD, folder).stderr
         assert run_python("-c", HOLD, folder).returncode == 0
+
+
+def test_a_file_system_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
+    with locked(tmp_path / "new"), locked(tmp_path / "new"):
+        pass
 
 
 def test_json(tmp_path):
