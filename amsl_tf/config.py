@@ -55,8 +55,8 @@ class DetectorConfig:
         model: The network and its objective, one of `MODELS`.
         training: How it is trained.
         score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
-        percentile: The threshold is this percentile, 50 to 100, of the scores of normal training windows; with groups, the
-            median of the groups' percentiles.
+        percentile: The threshold is this percentile, at least 50 and below 100, of the scores of normal training windows; with
+            groups, the median of the groups' percentiles.
         scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
         bank_size: Training windows that the nearest-normal score keeps, at most, but at least one of each group; memory and
             time of scoring grow with it.
