@@ -130,7 +130,7 @@ def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras
     trained.compile(optimizer, loss=losses, loss_weights=weights)
     # all variables are made here: TensorFlow traces a first step that makes any a second time, which takes seconds
     optimizer.build(trained.trainable_variables)
-    nothing = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in trained.output.items()}
+    nothing = {name: np.zeros((1, *output.shape[1:]), output.dtype) for name, output in trained.output.items()}
     trained.compute_loss(y=targets_for(config.model, nothing["reconstruction"]), y_pred=nothing)
     trained.reset_metrics()
     return trained

@@ -1,20 +1,22 @@
 """Whether the fast network learns what the plain port learns: the losses of both from the same weights on the same batches."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
-from amsl_tf.config import DetectorConfig, ScoringPrecision
-from amsl_tf.data.files import write_json
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import read_json, write_json
 from amsl_tf.data.store import TRAIN, open_views
 from amsl_tf.errors import AMSLError
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.losses import targets_for
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.models import build_network
-from amsl_tf.precision import scoring_policy
 from amsl_tf.training import compiled
 from amsl_tf.views import VIEW_NAMES, split_views
 from benchmarks import upstream
@@ -24,29 +26,35 @@ from benchmarks.rows import table
 BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
 START, END = "<!-- losses: made by scripts/benchmark.py losses -->", "<!-- end of losses -->"
-COLUMNS = {"difference": "+.1%", "standard_error": ".1%", "limit": ".0%"}
+COLUMNS = {"difference": "+.1%", "standard_error": ".1%", "limit": ".0%", "largest_of_a_step": ".0e"}
 SHOWN = 25  # steps are one row of what is printed
-LIMITS: dict[ScoringPrecision, float] = {"float32": 0.02, "bfloat16": 0.05}
+LIMITS = {"float32": 0.02, "bfloat16": 0.05, "float64": 0.02}
+REFERENCES = {"float32": "reference", "bfloat16": "reference", "float64": "reference_float64"}
+
+Curves = dict[str, list[list[float]]]  # the losses (rounds, steps) of each variant
 
 
 def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> None:
-    """Trains the reference and the product in both precisions, writes the curves, and the comparison into NOTES.md.
+    """Trains the reference and the product in each precision, writes the curves, and the comparison into NOTES.md.
 
     Dropout is off in all of them, because its random numbers differ between the graphs. The same training can give other
-    losses, where threads add in another order; so each is repeated, and means are compared.
+    losses, where threads add in another order; so each is repeated, and means are compared. In float64, where rounding is too
+    small to be seen, once is enough.
 
     Args:
         source: The folder that transformation wrote.
         steps: Batches of 16, in the order of the files.
         rounds: How often each variant is trained, in turn.
-        output: File for the report.
+        output: File for the report. The trainings that it holds are not done again.
         tables: The folder of NOTES.md.
 
     Raises:
         DataError: `source` holds no views.
-        AMSLError: NOTES.md has no place for the comparison; or, when all is written, a loss is beyond its limit.
+        AMSLError: NOTES.md has no place for the comparison; or `output` holds trainings of other lengths; or, when all is
+            written, a loss is beyond its limit.
     """
     parts_of(tables / "NOTES.md", START, END)  # what is wrong is told before it is measured
+    curves = _finished(output, steps)
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
     count = min(steps * BATCH, len(views["raw"]))
     stacked = np.stack([view[:count] for view in views.values()], axis=1)
@@ -54,11 +62,13 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
     scaling.adapt([stacked])
     batches = [keras.ops.convert_to_numpy(scaling(batch)) for batch in np.split(stacked, range(BATCH, count, BATCH))]
     initial = build_network(AMSLConfig(), stacked.shape[2:], seed=0)
-    curves: dict[str, list[list[float]]] = {"reference": [], **{precision: [] for precision in LIMITS}}
-    for _ in range(rounds):
-        curves["reference"].append(_reference_losses(initial, batches))
-        for precision in LIMITS:
-            curves[precision].append(_product_losses(initial, batches, scoring_policy(precision)))
+    for number in range(rounds):
+        for variant, (floatx, losses) in _TRAININGS.items():
+            if len(curves[variant]) > number or (number and floatx == "float64"):
+                continue
+            with _floatx(floatx):
+                curves[variant].append(losses(initial, batches))
+            write_json(output, {"steps": steps, "curves": curves})  # nothing that is trained gets lost
     report = compare(curves)
     write_json(output, report)
     write(report, tables)
@@ -68,23 +78,31 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
         raise AMSLError(f"the losses in {' and '.join(beyond)} differ from the reference's by more than the limit.")
 
 
-def compare(curves: dict[str, list[list[float]]]) -> dict[str, Any]:
-    """What is written of the losses (rounds, steps) of each variant: means of the last steps, and how far apart they are.
+def compare(curves: Curves) -> dict[str, Any]:
+    """What is written of the losses: means of the last steps, and how far those of the product are from the reference's.
 
     A difference, of the means over rounds as a share of the reference's, is "within" or "beyond" its limit if it is so by two
-    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact.
+    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact. The
+    largest of a step is that of all steps' means over rounds.
     """
     steps = len(curves["reference"][0])
     compared = min(COMPARED, steps)
     means = {name: np.mean(np.array(rounds)[:, -compared:], axis=1) for name, rounds in curves.items()}
     comparison = {}
     for precision, limit in LIMITS.items():
-        ratio = means[precision].mean() / means["reference"].mean()
-        error = ratio * np.hypot(_relative_error(means[precision]), _relative_error(means["reference"]))
+        name = REFERENCES[precision]
+        ratio = means[precision].mean() / means[name].mean()
+        error = ratio * np.hypot(_relative_error(means[precision]), _relative_error(means[name]))
         distance = abs(ratio - 1)
         verdict = "within" if distance + 2 * error <= limit else "beyond" if not distance - 2 * error <= limit else "open"
-        scatter = error if len(means["reference"]) > 1 else None
-        comparison[precision] = {"difference": ratio - 1, "standard_error": scatter, "limit": limit, "verdict": verdict}
+        step_ratios = np.mean(curves[precision], axis=0) / np.mean(curves[name], axis=0)
+        comparison[precision] = {
+            "difference": ratio - 1,
+            "standard_error": error if len(means[name]) > 1 else None,
+            "limit": limit,
+            "verdict": verdict,
+            "largest_of_a_step": np.abs(step_ratios - 1).max(),
+        }
     listed = {name: values.tolist() for name, values in means.items()}
     return {"steps": steps, "compared": compared, "means": listed, "comparison": comparison, "curves": curves}
 
@@ -92,6 +110,17 @@ def compare(curves: dict[str, list[list[float]]]) -> dict[str, Any]:
 def write(report: dict[str, Any], folder: Path) -> None:
     """Writes the comparison into NOTES.md."""
     put_between(folder / "NOTES.md", START, END, _tables(report))
+
+
+def _finished(output: Path, steps: int) -> Curves:
+    """The losses of the trainings that a report holds; of none where there is no report."""
+    advice = f"Remove {output} or name another with --output."
+    if not output.exists():
+        return {variant: [] for variant in _TRAININGS}
+    held = read_json(output, advice, ("steps", "curves"))
+    if held["steps"] != steps:
+        raise AMSLError(f"{output}: expected trainings of {steps} steps. Received: of {held['steps']}. {advice}")
+    return {variant: held["curves"].get(variant, []) for variant in _TRAININGS}
 
 
 def _relative_error(means: np.ndarray) -> float:
@@ -110,10 +139,27 @@ def _tables(report: dict[str, Any]) -> str:
     for name, rounds in report["means"].items():
         cells = []
         if found := report["comparison"].get(name):
-            cells = ["" if found[key] is None else f"{found[key]:{form}}" for key, form in COLUMNS.items()] + [found["verdict"]]
-        compared.append([name, ", ".join(f"{mean:.4f}" for mean in rounds), *cells])
-    columns = [f"last {report['compared']} steps", "round by round", *(key.replace("_", " ") for key in COLUMNS), ""]
-    return f"{table(['steps', *curves], learned)}\n{table(columns, compared)}"
+            cells = [found["verdict"], *("" if found[key] is None else f"{found[key]:{form}}" for key, form in COLUMNS.items())]
+        compared.append([_words(name), ", ".join(f"{mean:.4f}" for mean in rounds), *cells])
+    columns = [f"last {report['compared']} steps", "round by round", "verdict", *map(_words, COLUMNS)]
+    return f"{table(['steps', *map(_words, curves)], learned)}\n{table(columns, compared)}"
+
+
+def _words(key: str) -> str:
+    return key.replace("_", " ")
+
+
+@contextmanager
+def _floatx(dtype: str) -> Iterator[None]:
+    """Has Keras compute in a precision where nothing is said: in layers of the reference, in losses and optimizers."""
+    before = keras.config.floatx(), keras.config.dtype_policy()
+    keras.config.set_floatx(dtype)
+    keras.config.set_dtype_policy(dtype)
+    try:
+        yield
+    finally:
+        keras.config.set_floatx(before[0])
+        keras.config.set_dtype_policy(before[1])
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:
@@ -149,3 +195,12 @@ def _without_dropout(model: keras.Model) -> None:
 def _loss(metrics: list[np.ndarray]) -> float:
     """The total, which Keras puts first."""
     return float(metrics[0])
+
+
+_TRAININGS: dict[str, tuple[str, Callable[[keras.Model, list[np.ndarray]], list[float]]]] = {
+    "reference": ("float32", _reference_losses),
+    "float32": ("float32", partial(_product_losses, policy="float32")),
+    "bfloat16": ("float32", partial(_product_losses, policy="mixed_bfloat16")),
+    "reference_float64": ("float64", _reference_losses),
+    "float64": ("float64", partial(_product_losses, policy="float64")),
+}

@@ -1,11 +1,13 @@
 """A memory that forgets: one of the two of RFTM, as this project reads it."""
 
+from functools import partial
 from typing import Any
 
 import keras
 from keras import ops
 
 from amsl_tf.layers.memory import Memory, unit
+from amsl_tf.layers.wide import wide
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -17,7 +19,7 @@ class ForgettingMemory(Memory):
         s_k = cos(q, m_k); in training 0 for floor(forgetting K) slots, drawn anew for every batch
         w = softmax of max(s, 0) over the top_k largest s, 0 for the others,    read = w M
 
-    The product is computed in the precision of the layer's dtype policy, all else in float32.
+    The product is computed in the precision of the layer's dtype policy, all else in float32 at least.
 
     Args:
         num_slots: Number of slots K.
@@ -28,7 +30,7 @@ class ForgettingMemory(Memory):
     Call:
         queries: (..., F).
         training: Whether slots are forgotten.
-        Returns the read, float32 (..., F).
+        Returns the read (..., F), float32 at least.
     """
 
     def __init__(self, num_slots: int, forgetting: float, top_k: int, seed: int | None = None, **kwargs: Any) -> None:
@@ -49,7 +51,7 @@ class ForgettingMemory(Memory):
         similarity = self._similarity(queries)
         forgotten = int(round(self.forgetting * self.num_slots, 6))  # 0.29 x 100 is 28.999...
         if training and forgotten:
-            kept = ops.cast(ops.arange(self.num_slots) >= forgotten, "float32")
+            kept = ops.cast(ops.arange(self.num_slots) >= forgotten, similarity.dtype)
             similarity = similarity * keras.random.shuffle(kept, seed=self._draws)
         weights, chosen = self._address(similarity)
         read = ops.take(self.slots, chosen, axis=0)
@@ -58,12 +60,13 @@ class ForgettingMemory(Memory):
     def attention(self, queries: Any) -> Any:
         weights, chosen = self._address(self._similarity(queries))
         # one after the other: side by side they would take top_k times the memory
-        return sum(weights[:, place, None] * ops.one_hot(chosen[:, place], self.num_slots) for place in range(self.top_k))
+        one_hot = partial(ops.one_hot, num_classes=self.num_slots, dtype=weights.dtype)
+        return sum(weights[:, place, None] * one_hot(chosen[:, place]) for place in range(self.top_k))
 
     def _similarity(self, queries: Any) -> Any:
-        """Cosines of the angles between queries (..., F) and slots, float32 (..., K); 0 for a query of zeros."""
+        """Cosines of the angles between queries (..., F) and slots (..., K), float32 at least; 0 for a query of zeros."""
         directions = (ops.cast(unit(vectors), self.compute_dtype) for vectors in (queries, self.slots))
-        return ops.cast(ops.matmul(next(directions), ops.transpose(next(directions))), "float32")
+        return wide(ops.matmul(next(directions), ops.transpose(next(directions))))
 
     def _address(self, similarity: Any) -> tuple[Any, Any]:
         """The weights of the slots that are read (..., top_k), and which they are."""

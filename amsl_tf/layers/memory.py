@@ -6,6 +6,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from amsl_tf.layers.wide import wide
+
 TINY = 1e-6  # beside squared lengths: small, and large enough for the gradient of a vector of zeros to be finite in float16
 
 
@@ -40,7 +42,7 @@ class Memory(keras.layers.Layer, ABC):
     def attention(self, queries: Any) -> Any:
         """How much of each slot queries (N, F) read outside of training.
 
-        Float32 (N, K), at least 0; sums to 1 over slots, or to 0 where a query reads nothing.
+        (N, K), float32 at least, no number below 0; sums to 1 over slots, or to 0 where a query reads nothing.
         """
 
     def stages(self) -> list["Memory"]:
@@ -56,6 +58,6 @@ class Memory(keras.layers.Layer, ABC):
 
 
 def unit(vectors: Any) -> Any:
-    """Vectors (..., F) of length 1, float32; those of zeros left so."""
-    vectors = ops.cast(vectors, "float32")
+    """Vectors (..., F) of length 1, float32 at least; those of zeros left so."""
+    vectors = wide(vectors)
     return vectors * ops.rsqrt(ops.sum(ops.square(vectors), axis=-1, keepdims=True) + TINY)

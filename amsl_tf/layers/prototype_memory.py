@@ -26,7 +26,8 @@ class PrototypeMemory(Memory):
         compactness = mean over features of (q - m_1)^2
         separateness = max(|q - m_1| - |q - m_2| + 1, 0)
 
-    The paper updates items in testing, too; here one window has one score, whatever came before it. All is computed in float32.
+    The paper updates items in testing, too; here one window has one score, whatever came before it. All is computed in float32
+    at least.
 
     Args:
         num_slots: Number of items K, at least 2.
@@ -35,7 +36,8 @@ class PrototypeMemory(Memory):
     Call:
         queries: (..., F).
         training: Whether items are updated.
-        Returns the queries of length 1 beside what is read, (..., 2 F), compactness (...) and separateness (...), all float32.
+        Returns the queries of length 1 beside what is read, (..., 2 F), compactness (...) and separateness (...); all are
+        float32 at least.
     """
 
     def __init__(self, num_slots: int, seed: int | None = None, **kwargs: Any) -> None:
@@ -62,7 +64,7 @@ class PrototypeMemory(Memory):
     def _update(self, queries: Any, products: Any) -> None:
         """Moves items towards the queries (N, F) nearest to them, by their products (N, K)."""
         queries, products = ops.stop_gradient(queries), ops.stop_gradient(products)
-        nearest = ops.one_hot(ops.argmax(products, axis=1), self.num_slots)
+        nearest = ops.one_hot(ops.argmax(products, axis=1), self.num_slots, dtype=products.dtype)
         weights = nearest * ops.exp(products - ops.max(products, axis=0))  # v / max v
         self.slots.assign(unit(self.slots + ops.matmul(ops.transpose(weights), queries)))
 

@@ -30,7 +30,7 @@ class ShrinkageMemory(SoftmaxMemory):
 
     Call:
         queries: (..., F).
-        Returns the read (..., F) and the entropy (...), both float32.
+        Returns the read (..., F) and the entropy (...), both float32 at least.
     """
 
     def __init__(self, num_slots: int, shrink_threshold: float = 1.0, seed: int | None = None, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from amsl_tf.layers.memory import Memory
+from amsl_tf.layers.wide import wide, wide_dtype
 
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
@@ -13,7 +14,8 @@ class SoftmaxMemory(Memory):
     """Replaces each query by a mixture of learned slots (section 3.3 of the AMSL paper).
 
     For a query q and the slots M: w = softmax(q M^T), read = w M, entropy = -sum_k w_k log w_k. Products are computed in the
-    precision of the layer's dtype policy, softmax and entropy in float32; the entropy is finite for every finite query.
+    precision of the layer's dtype policy, softmax and entropy in float32 at least; the entropy is finite for every
+    finite query.
 
     Args:
         num_slots: Number of slots K.
@@ -21,7 +23,7 @@ class SoftmaxMemory(Memory):
 
     Call:
         queries: (..., F).
-        Returns the read (..., F) and the entropy (...), both float32.
+        Returns the read (..., F) and the entropy (...), both float32 at least.
     """
 
     least = 0.0  # attention to a slot, up to which it is not read
@@ -37,15 +39,17 @@ class SoftmaxMemory(Memory):
         return ops.reshape(read, shape), ops.reshape(entropy, shape[:-1])
 
     def attention(self, queries: Any) -> Any:
-        logits = ops.matmul(ops.cast(queries, "float32"), ops.transpose(ops.cast(self.slots, "float32")))
+        logits = ops.matmul(wide(queries), ops.transpose(wide(self.slots)))
         return _weights(logits, self.least)[0]
 
     def compute_output_spec(self, queries: Any) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-        return keras.KerasTensor(queries.shape, "float32"), keras.KerasTensor(queries.shape[:-1], "float32")
+        dtype = wide_dtype(self.compute_dtype)
+        return keras.KerasTensor(queries.shape, dtype), keras.KerasTensor(queries.shape[:-1], dtype)
 
 
 def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
-    """The reads of queries (N, F) from slots (K, F), and their entropies (N,), float32; a graph leaves out what nobody wants.
+    """The reads of queries (N, F) from slots (K, F), and their entropies (N,), float32 at least; a graph leaves out what nobody
+    wants.
 
     With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum
     is q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h
@@ -59,10 +63,10 @@ def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
 
     def read(queries: Any, slots: Any) -> tuple[tuple[Any, Any], Any]:
         dtype = queries.dtype
-        weights, log_sum = _weights(ops.cast(ops.matmul(queries, ops.transpose(slots)), "float32"), least)
+        weights, log_sum = _weights(wide(ops.matmul(queries, ops.transpose(slots))), least)
         weights = ops.cast(weights, dtype)
-        made = ops.cast(ops.matmul(weights, slots), "float32")
-        wide_queries = ops.cast(queries, "float32")
+        made = wide(ops.matmul(weights, slots))
+        wide_queries = wide(queries)
         entropy = log_sum - ops.sum(wide_queries * made, axis=-1)
 
         def gradient(*upstream: Any) -> tuple[Any, Any]:

@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from amsl_tf.layers.forgetting_memory import ForgettingMemory
 from amsl_tf.layers.memory import Memory
+from amsl_tf.layers.wide import wide_dtype
 
 MOMENTUM, EPSILON = 0.9, 1e-5  # of the batch normalization; with Keras' 1e-3 reads, which vary by less, would stay small
 SLOPE = 0.01  # of the leaky rectifier below 0
@@ -30,7 +31,7 @@ class TwinMemory(layers.Layer):
     Call:
         queries: (..., F).
         training: Whether slots are forgotten and batch statistics used.
-        Returns float32 (..., F), or (..., 2 F) for `both`.
+        Returns (..., F), or (..., 2 F) for `both`, float32 at least.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class TwinMemory(layers.Layer):
         if reintegration not in ("cortex", "both"):
             raise ValueError(f"reintegration must be cortex or both. Received: {reintegration!r}.")
         self.hippocampus, self.cortex, self.reintegration = hippocampus, cortex, reintegration
+        dtype = wide_dtype(self.compute_dtype)
         self._norms = [
-            layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{part}_norm", dtype="float32")
+            layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{part}_norm", dtype=dtype)
             for part in ("hippocampus", "cortex")
         ]
 

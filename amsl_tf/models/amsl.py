@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from amsl_tf.layers import AdaptiveFusion, SoftmaxMemory
+from amsl_tf.layers.wide import wide
 from amsl_tf.model_config import AMSLConfig
 from amsl_tf.models.decoder import BLOCKS, build_decoder
 from amsl_tf.models.encoder import build_encoder
@@ -23,7 +24,7 @@ def build_amsl(config: AMSLConfig, window_shape: tuple[int, int], *, dtype: str,
     # views go through the parts that they share one at a time: stacked, their tensors are too large for any cache
     encoder = build_encoder(window_shape, config.latent_features, dtype=dtype, seeds=seeds.take(2))
     latents = [encoder(ops.expand_dims(view, -1)) for view in inputs.values()]
-    outputs = {"latent": ops.stack([ops.mean(ops.cast(latent, "float32"), axis=(1, 2)) for latent in latents], axis=1)}
+    outputs = {"latent": ops.stack([ops.mean(wide(latent), axis=(1, 2)) for latent in latents], axis=1)}
 
     classifier_seeds = seeds.take(4)
     if config.self_supervision:

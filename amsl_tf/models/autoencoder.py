@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from amsl_tf.layers import ForgettingMemory, PrototypeMemory, ShrinkageMemory, TwinMemory
+from amsl_tf.layers.wide import wide
 from amsl_tf.model_config import CAEConfig, MemAEConfig, MNADConfig, RFTMConfig
 from amsl_tf.models.decoder import BLOCKS, build_decoder
 from amsl_tf.models.encoder import build_encoder
@@ -27,7 +28,7 @@ def build_autoencoder(config: CAEConfig, window_shape: tuple[int, int], *, dtype
     decoder = build_decoder(features.shape[1:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=decoder_seeds)
     outputs = {
         "reconstruction": ops.expand_dims(decoder(features), 1),
-        "latent": ops.expand_dims(ops.mean(ops.cast(latent, "float32"), axis=(1, 2)), 1),
+        "latent": ops.expand_dims(ops.mean(wide(latent), axis=(1, 2)), 1),
         **{term: ops.mean(values, axis=(1, 2)) for term, values in terms.items()},
     }
     return keras.Model({name: view}, outputs, name=config.name)

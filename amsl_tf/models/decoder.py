@@ -4,6 +4,7 @@ import keras
 from keras import layers
 
 from amsl_tf.layers import Bias
+from amsl_tf.layers.wide import wide_dtype
 from amsl_tf.models.encoder import padding
 
 BLOCKS = ((128, 1), (64, 2), (32, 2), (1, 1))  # filters and stride
@@ -18,7 +19,7 @@ def build_decoder(
         input_shape: (H, W, F).
         window_shape: (T, C).
         name: Of the model.
-        dtype: Name of a Keras dtype policy; the reconstruction is float32 whatever it is.
+        dtype: Name of a Keras dtype policy; the reconstruction is float32 at least.
         seeds: Of the initial weights, four.
     """
     rows, columns = padding(window_shape)
@@ -37,7 +38,8 @@ def build_decoder(
         x = Bias(dtype=dtype)(x)
         if filters > 1:
             x = layers.Activation("relu", dtype=dtype)(x)
-    x = layers.Activation("sigmoid", dtype="float32")(x)
-    x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype="float32")(x)
-    x = layers.Reshape(window_shape, dtype="float32")(x)
+    dtype = wide_dtype(x.dtype)
+    x = layers.Activation("sigmoid", dtype=dtype)(x)
+    x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype=dtype)(x)
+    x = layers.Reshape(window_shape, dtype=dtype)(x)
     return keras.Model(latent, x, name=name)

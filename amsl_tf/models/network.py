@@ -13,11 +13,11 @@ def build_network(config: ModelConfig, window_shape: tuple[int, int], *, dtype: 
     Args:
         config: Which network, with which views and parts.
         window_shape: (T, C) of the windows.
-        dtype: Name of a Keras dtype policy, such as `mixed_bfloat16`. Slots and outputs are float32 whatever it is.
+        dtype: Name of a Keras dtype policy, such as `mixed_bfloat16`. Slots and outputs are float32 at least.
         seed: Fixes the initial weights, the dropout and what is forgotten.
 
     Returns:
-        A functional model. Inputs: a dict of the R views by name, each (B, T, C), scaled. Outputs, a dict of float32 tensors:
+        A functional model. Inputs: a dict of the R views by name, each (B, T, C), scaled. Outputs, a dict of tensors:
         `reconstruction` (B, R, T, C); `latent` (B, R, F), the mean over positions; and what the objective needs beside the
         reconstruction: `view_probabilities` (B, R, R), with self-supervision; `memory_entropy` (B,), the sum over all reads of
         the mean entropy of a position (AMSL with memory, MemAE); `compactness` and `separateness` (B,), means over positions

@@ -4,15 +4,16 @@ import keras
 from keras import layers
 
 from amsl_tf.layers import Bias
+from amsl_tf.layers.wide import wide_dtype
 
 
 def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, dtype: str, seeds: list[int]) -> keras.Model:
-    """Maps a latent (B, H, W, F) to the probabilities of the views (B, R), float32 (section 3.2 of the paper).
+    """Maps a latent (B, H, W, F) to the probabilities of the views (B, R) (section 3.2 of the paper).
 
     Args:
         input_shape: (H, W, F).
         num_views: R.
-        dtype: Name of a Keras dtype policy; the probabilities are float32 whatever it is.
+        dtype: Name of a Keras dtype policy; the probabilities are float32 at least.
         seeds: Of the initial weights of three layers, and of the dropout.
     """
     *initial, dropout = seeds
@@ -25,5 +26,5 @@ def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, 
     x = layers.Dense(128, activation="relu", kernel_initializer=hidden, dtype=dtype)(x)
     x = layers.Dropout(0.5, seed=dropout, dtype=dtype)(x)
     x = layers.Dense(num_views, kernel_initializer=head, dtype=dtype)(x)
-    x = layers.Activation("softmax", dtype="float32")(x)
+    x = layers.Activation("softmax", dtype=wide_dtype(x.dtype))(x)
     return keras.Model(latent, x, name="view_classifier")

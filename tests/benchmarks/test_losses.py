@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -11,24 +12,65 @@ from benchmarks import losses
 from tests.conftest import ROOT
 
 
+@pytest.fixture
+def page(tmp_path):
+    page = tmp_path / "NOTES.md"
+    page.write_text(f"{losses.START}\n{losses.END}\n")
+    return page
+
+
 @pytest.mark.slow
-def test_the_first_losses_are_the_same_and_a_difference_is_an_error(tmp_path, rng, monkeypatch):
-    views = {name: rng.normal(size=(32, 16, 6)).astype(np.float32) for name in VIEW_NAMES}
+def test_the_losses_are_the_same_and_a_difference_is_an_error(tmp_path, page, rng, monkeypatch):
+    """In float64, where rounding is too small for two trainings to part, of every step."""
+    views = {name: rng.normal(size=(48, 16, 6)).astype(np.float32) for name in VIEW_NAMES}
     monkeypatch.setattr(losses, "open_views", lambda *_: views)
     monkeypatch.setitem(losses.LIMITS, "bfloat16", -1.0)
-    report, page = tmp_path / "losses.json", tmp_path / "NOTES.md"
-    page.write_text(f"{losses.START}\n{losses.END}\n")
+    report = tmp_path / "losses.json"
     with pytest.raises(AMSLError, match="losses in bfloat16 differ"):
-        losses.run(tmp_path, 2, 2, report, tmp_path)
+        losses.run(tmp_path, 3, 2, report, tmp_path)
     curves = {name: np.array(rounds) for name, rounds in json.loads(report.read_text())["curves"].items()}
-    assert curves["reference"].shape == (2, 2)
+    assert curves["reference"].shape == (2, 3)
     np.testing.assert_allclose(curves["float32"][:, 0], curves["reference"][:, 0], rtol=1e-4)
     np.testing.assert_allclose(curves["bfloat16"][:, 0], curves["reference"][:, 0], rtol=1e-2)
-    assert "| 1-2 |" in page.read_text()
+    assert curves["float64"].shape == (1, 3)
+    np.testing.assert_allclose(curves["float64"], curves["reference_float64"], rtol=1e-12)
+    assert "| 1-3 |" in page.read_text()
+    assert (keras.config.floatx(), keras.config.dtype_policy().name) == ("float32", "float32")
+
+
+def test_what_is_trained_is_not_trained_again(tmp_path, page, rng, monkeypatch):
+    """But for what was lacking when it was interrupted."""
+    monkeypatch.setattr(losses, "open_views", lambda *_: dict.fromkeys(VIEW_NAMES, np.zeros((16, 16, 6), np.float32)))
+    trained = []
+
+    def training(name, interrupted=False):
+        def losses_of(*_):
+            if interrupted:
+                raise KeyboardInterrupt
+            trained.append(name)
+            return [1.0]
+
+        return losses_of
+
+    report = tmp_path / "losses.json"
+    for interrupted in (True, False):
+        for name, (floatx, _) in losses._TRAININGS.items():
+            stop = interrupted and name == "bfloat16"
+            monkeypatch.setitem(losses._TRAININGS, name, (floatx, training(name, stop)))
+        if interrupted:
+            with pytest.raises(KeyboardInterrupt):
+                losses.run(tmp_path, 1, 2, report, tmp_path)
+            assert trained == ["reference", "float32"]
+        else:
+            losses.run(tmp_path, 1, 2, report, tmp_path)
+    assert trained == ["reference", "float32", "bfloat16", "reference_float64", "float64", "reference", "float32", "bfloat16"]
+    with pytest.raises(AMSLError, match=r"expected trainings of 2 steps. Received: of 1. Remove .* or name another"):
+        losses.run(tmp_path, 2, 2, report, tmp_path)
 
 
 def curves_of(**means):
-    """Of 60 steps, the last 50 of which have the means."""
+    """Of 60 steps, the last 50 of which have the means; in float64 all are alike."""
+    means = {**means, "reference_float64": [1.0], "float64": [1.0]}
     return {name: [[9.0] * 10 + [mean] * 50 for mean in rounds] for name, rounds in means.items()}
 
 
@@ -36,10 +78,12 @@ def test_differences_are_those_of_the_means_over_rounds():
     """By hand: 1.1 times the reference; the means' standard errors are 1 of 3 and .3 of 3.3."""
     report = losses.compare(curves_of(reference=[2.0, 4.0], float32=[3.0, 3.6], bfloat16=[3.0, 3.0]))
     assert report["means"]["float32"] == pytest.approx([3.0, 3.6])
-    float32, bfloat16 = report["comparison"].values()
+    float32, bfloat16, float64 = report["comparison"].values()
     assert float32["difference"] == pytest.approx(0.1)
     assert float32["standard_error"] == pytest.approx(1.1 * np.sqrt(1 / 9 + 1 / 121))
     assert (bfloat16["difference"], bfloat16["standard_error"]) == pytest.approx((0.0, 1 / 3))
+    assert (float64["difference"], float64["standard_error"]) == (0.0, None)
+    assert [found["largest_of_a_step"] for found in (float32, bfloat16)] == pytest.approx([0.1, 0.0])
 
 
 @pytest.mark.parametrize(

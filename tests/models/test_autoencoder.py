@@ -93,6 +93,17 @@ def test_mixed_precision_keeps_weights_and_outputs_in_float32(model, policy):
 
 
 @pytest.mark.parametrize("model", TERMS)
+def test_in_float64_all_is_float64(model):
+    network, plain = build(model, dtype="float64"), build(model)
+    network.set_weights(plain.get_weights())
+    assert {weight.dtype for weight in network.weights} == {"float64"}
+    for name, value in run(network, views_for()).items():
+        assert value.dtype == np.float64
+        np.testing.assert_allclose(value, run(plain, views_for())[name], rtol=1e-4, atol=1e-6)
+    network({"raw": views_for()}, training=True)  # where MNAD's items are moved and RFTM's slots forgotten
+
+
+@pytest.mark.parametrize("model", TERMS)
 def test_it_is_saved_and_loaded_without_custom_objects(model, tmp_path):
     network = build(model)
     network.save(tmp_path / "network.keras")
