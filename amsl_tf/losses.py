@@ -24,7 +24,10 @@ class ReconstructionLoss(keras.losses.Loss):
 
 @keras.saving.register_keras_serializable(package="amsl_tf")
 class ViewClassificationLoss(keras.losses.Loss):
-    """Cross-entropy of the probabilities (B, R, R) with the views' classes (B, R), summed over views."""
+    """Cross-entropy of the probabilities (B, R, R) with the views' classes (B, R), summed over views.
+
+    Keras cuts probabilities off at its epsilon, 1e-7, and at 1 less that: beyond, nothing is learned from a view.
+    """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         return ops.sum(ops.sparse_categorical_crossentropy(y_true, y_pred), axis=1)

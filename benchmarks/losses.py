@@ -13,6 +13,7 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import read_json, write_json
 from amsl_tf.data.store import TRAIN, open_views
 from amsl_tf.errors import AMSLError
+from amsl_tf.fingerprint import hash_windows
 from amsl_tf.layers import MinMaxScaling
 from amsl_tf.losses import targets_for
 from amsl_tf.model_config import AMSLConfig
@@ -26,9 +27,10 @@ from benchmarks.rows import table
 BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
 START, END = "<!-- losses: made by scripts/benchmark.py losses -->", "<!-- end of losses -->"
-COLUMNS = {"difference": "+.1%", "standard_error": ".1%", "limit": ".0%", "largest_of_a_step": ".0e"}
+COLUMNS = {"difference": "+.2g", "standard_error": ".2g", "limit": ".2g", "steps_alike": ""}
+ALIKE = 1e-6  # share of a loss, up to which the losses of a step are alike
 SHOWN = 25  # steps are one row of what is printed
-LIMITS = {"float32": 0.02, "bfloat16": 0.05, "float64": 0.02}
+LIMITS = {"float32": 0.02, "bfloat16": 0.05, "float64": 1e-6}  # of differences, as shares of the reference's mean
 REFERENCES = {"float32": "reference", "bfloat16": "reference", "float64": "reference_float64"}
 
 Curves = dict[str, list[list[float]]]  # the losses (rounds, steps) of each variant
@@ -38,23 +40,21 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
     """Trains the reference and the product in each precision, writes the curves, and the comparison into NOTES.md.
 
     Dropout is off in all of them, because its random numbers differ between the graphs. The same training can give other
-    losses, where threads add in another order; so each is repeated, and means are compared. In float64, where rounding is too
-    small to be seen, once is enough.
+    losses, where threads add in another order; so each is repeated, and means are compared. In float64, which takes longer and
+    rounds less, each is trained once. What an interrupted run has trained is kept beside `output`.
 
     Args:
         source: The folder that transformation wrote.
         steps: Batches of 16, in the order of the files.
         rounds: How often each variant is trained, in turn.
-        output: File for the report. The trainings that it holds are not done again.
+        output: File for the report.
         tables: The folder of NOTES.md.
 
     Raises:
         DataError: `source` holds no views.
-        AMSLError: NOTES.md has no place for the comparison; or `output` holds trainings of other lengths; or, when all is
-            written, a loss is beyond its limit.
+        AMSLError: NOTES.md has no place for the comparison; or, when all is written, a loss is beyond its limit.
     """
     parts_of(tables / "NOTES.md", START, END)  # what is wrong is told before it is measured
-    curves = _finished(output, steps)
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
     count = min(steps * BATCH, len(views["raw"]))
     stacked = np.stack([view[:count] for view in views.values()], axis=1)
@@ -62,15 +62,21 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
     scaling.adapt([stacked])
     batches = [keras.ops.convert_to_numpy(scaling(batch)) for batch in np.split(stacked, range(BATCH, count, BATCH))]
     initial = build_network(AMSLConfig(), stacked.shape[2:], seed=0)
+    kept = output.with_name(f".{output.stem}.{hash_windows(stacked)[:16]}.json")  # for these windows only
+    curves: Curves = {variant: [] for variant in _TRAININGS}
+    if kept.exists():
+        curves = read_json(kept, f"Remove {kept} to train all anew.", _TRAININGS)
+        print(f"going on with {sum(map(len, curves.values()))} trainings in {kept}")
     for number in range(rounds):
         for variant, (floatx, losses) in _TRAININGS.items():
             if len(curves[variant]) > number or (number and floatx == "float64"):
                 continue
             with _floatx(floatx):
                 curves[variant].append(losses(initial, batches))
-            write_json(output, {"steps": steps, "curves": curves})  # nothing that is trained gets lost
+            write_json(kept, curves)
     report = compare(curves)
     write_json(output, report)
+    kept.unlink(missing_ok=True)
     write(report, tables)
     print(f"{_tables(report)}\nwritten to {output} and {tables / 'NOTES.md'}")
     beyond = [precision for precision in LIMITS if report["comparison"][precision]["verdict"] == "beyond"]
@@ -82,8 +88,8 @@ def compare(curves: Curves) -> dict[str, Any]:
     """What is written of the losses: means of the last steps, and how far those of the product are from the reference's.
 
     A difference, of the means over rounds as a share of the reference's, is "within" or "beyond" its limit if it is so by two
-    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact. The
-    largest of a step is that of all steps' means over rounds.
+    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact. Alike
+    are the steps before the first one whose losses, means over rounds, differ by more than `ALIKE`.
     """
     steps = len(curves["reference"][0])
     compared = min(COMPARED, steps)
@@ -95,13 +101,13 @@ def compare(curves: Curves) -> dict[str, Any]:
         error = ratio * np.hypot(_relative_error(means[precision]), _relative_error(means[name]))
         distance = abs(ratio - 1)
         verdict = "within" if distance + 2 * error <= limit else "beyond" if not distance - 2 * error <= limit else "open"
-        step_ratios = np.mean(curves[precision], axis=0) / np.mean(curves[name], axis=0)
+        unlike = ~np.isclose(np.mean(curves[precision], axis=0), np.mean(curves[name], axis=0), rtol=ALIKE, atol=0)
         comparison[precision] = {
             "difference": ratio - 1,
             "standard_error": error if len(means[name]) > 1 else None,
             "limit": limit,
             "verdict": verdict,
-            "largest_of_a_step": np.abs(step_ratios - 1).max(),
+            "steps_alike": int(np.argmax(unlike)) if unlike.any() else steps,
         }
     listed = {name: values.tolist() for name, values in means.items()}
     return {"steps": steps, "compared": compared, "means": listed, "comparison": comparison, "curves": curves}
@@ -110,17 +116,6 @@ def compare(curves: Curves) -> dict[str, Any]:
 def write(report: dict[str, Any], folder: Path) -> None:
     """Writes the comparison into NOTES.md."""
     put_between(folder / "NOTES.md", START, END, _tables(report))
-
-
-def _finished(output: Path, steps: int) -> Curves:
-    """The losses of the trainings that a report holds; of none where there is no report."""
-    advice = f"Remove {output} or name another with --output."
-    if not output.exists():
-        return {variant: [] for variant in _TRAININGS}
-    held = read_json(output, advice, ("steps", "curves"))
-    if held["steps"] != steps:
-        raise AMSLError(f"{output}: expected trainings of {steps} steps. Received: of {held['steps']}. {advice}")
-    return {variant: held["curves"].get(variant, []) for variant in _TRAININGS}
 
 
 def _relative_error(means: np.ndarray) -> float:
@@ -151,15 +146,20 @@ def _words(key: str) -> str:
 
 @contextmanager
 def _floatx(dtype: str) -> Iterator[None]:
-    """Has Keras compute in a precision where nothing is said: in layers of the reference, in losses and optimizers."""
-    before = keras.config.floatx(), keras.config.dtype_policy()
+    """Has Keras compute in a precision where nothing is said: in inputs, layers of the reference, losses and optimizers."""
+    before = keras.config.floatx(), keras.config.dtype_policy(), keras.config.epsilon()
     keras.config.set_floatx(dtype)
     keras.config.set_dtype_policy(dtype)
+    if dtype == "float64":
+        # The one thing in which the objectives differ: Keras cuts the product's probabilities off at epsilon; for the reference
+        # it goes back to the logits.
+        keras.config.set_epsilon(np.finfo(dtype).tiny)
     try:
         yield
     finally:
         keras.config.set_floatx(before[0])
         keras.config.set_dtype_policy(before[1])
+        keras.config.set_epsilon(before[2])
 
 
 def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:

@@ -68,6 +68,8 @@ def build_upstream(
     Returns:
         A model with an input (B, T, C) for each view by name, and for each view the outputs `reconstruction_VIEW` (B, T, C)
         and `class_VIEW` (B, R).
+        Its objective is the product's, but for classes that are given less than 1e-7: Keras finds the logits behind these
+        outputs and computes cross-entropies from them, where the product's probabilities are cut off.
     """
     rows, columns = -window_shape[0] % 4, -window_shape[1] % 4
     pad = layers.ZeroPadding2D(((rows, 0), (columns, 0)))

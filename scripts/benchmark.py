@@ -37,9 +37,7 @@ def main() -> None:
     losses.add_argument(
         "--rounds", type=rounds, default=3, help="how often each variant is trained, but for float64: once; means are compared"
     )
-    losses.add_argument(
-        "--output", type=Path, default=RESULTS / "losses.json", help="file for the report; what it holds is not trained again"
-    )
+    losses.add_argument("--output", type=Path, default=RESULTS / "losses.json", help="file for the report")
     losses.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of NOTES.md")
     accuracy = kinds.add_parser("accuracy", description="Experiments on DSADS; those that are finished are not run again.")
     table3 = kinds.add_parser(

@@ -14,8 +14,8 @@ class SoftmaxMemory(Memory):
     """Replaces each query by a mixture of learned slots (section 3.3 of the AMSL paper).
 
     For a query q and the slots M: w = softmax(q M^T), read = w M, entropy = -sum_k w_k log w_k. Products are computed in the
-    precision of the layer's dtype policy, softmax and entropy in float32 at least; the entropy is finite for every
-    finite query.
+    precision of the layer's dtype policy, softmax and entropy in float32 at least; the entropy is finite for every finite
+    query.
 
     Args:
         num_slots: Number of slots K.
@@ -48,8 +48,7 @@ class SoftmaxMemory(Memory):
 
 
 def _read(queries: Any, slots: Any, least: float) -> tuple[Any, Any]:
-    """The reads of queries (N, F) from slots (K, F), and their entropies (N,), float32 at least; a graph leaves out what nobody
-    wants.
+    """The reads of queries (N, F) from slots (K, F), and the entropies (N,); a graph leaves out what nobody wants.
 
     With the logits l = q M^T the entropy is log sum_k exp l_k - sum_k w_k l_k, over the slots that are read, and the last sum
     is q . read: nothing of the size N x K is needed for it but what the softmax needs. For the gradients R of the read and h

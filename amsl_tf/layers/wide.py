@@ -7,7 +7,7 @@ from keras import ops
 
 
 def wide_dtype(dtype: Any) -> str:
-    """Float32, or float64 where that is what is computed in."""
+    """Float32; or float64, where that is what is computed in, and Keras knows it (with TensorFlow)."""
     return keras.backend.result_type(dtype, "float32")
 
 

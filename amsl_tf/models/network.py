@@ -13,7 +13,8 @@ def build_network(config: ModelConfig, window_shape: tuple[int, int], *, dtype: 
     Args:
         config: Which network, with which views and parts.
         window_shape: (T, C) of the windows.
-        dtype: Name of a Keras dtype policy, such as `mixed_bfloat16`. Slots and outputs are float32 at least.
+        dtype: Name of a Keras dtype policy, such as `mixed_bfloat16`. Slots and outputs are float32 at least. For
+            `float64` Keras' floatx must be float64, too: inputs and losses go by that.
         seed: Fixes the initial weights, the dropout and what is forgotten.
 
     Returns:
