@@ -61,8 +61,7 @@ def train(
 
     An interrupted training that is called again with the same arguments ends with the weights of one that was not: the folder
     holds weights, optimizer, loss scale, the state of dropout and forgetting and the place in the epoch, and the order of the
-    windows depends on the seed and the epoch only. What TensorFlow itself does in another order with several threads, as it may
-    with sums of gradients in float32, can make a difference between any two trainings.
+    windows depends on the seed and the epoch only.
 
     Args:
         network: As `build_network` makes it.
