@@ -9,7 +9,7 @@ import tensorflow as tf
 from amsl_tf.config import MixedPrecision, ScoringPrecision
 
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
-_FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")  # flags of processors whose bfloat16 products are faster than float32
+_FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
 def training_policy(choice: MixedPrecision) -> str:
@@ -24,7 +24,7 @@ def training_policy(choice: MixedPrecision) -> str:
     if gpus:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return _POLICIES["bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "off"]
-    return _POLICIES["bfloat16" if any(flag in _cpu_flags() for flag in _FAST_BFLOAT16) else "off"]
+    return _POLICIES["bfloat16" if fast_bfloat16() else "off"]
 
 
 def scoring_policy(choice: ScoringPrecision) -> str:
@@ -38,6 +38,11 @@ def device_name() -> str:
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
     return f"CPU ({os.cpu_count()} cores, {platform.machine()})"
+
+
+def fast_bfloat16() -> list[str]:
+    """The flags of the processor by which its bfloat16 products are faster than float32."""
+    return [flag for flag in _FAST_BFLOAT16 if flag in _cpu_flags()]
 
 
 def _cpu_flags() -> set[str]:

@@ -1,5 +1,6 @@
 """Whether the fast network learns what the plain port learns: the losses of both from the same weights on the same batches."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import read_json, write_json
@@ -24,7 +26,6 @@ from benchmarks import upstream
 from benchmarks.pages import parts_of, put_between
 from benchmarks.rows import table
 
-BATCH = 16
 COMPARED = 50  # of the last steps the mean is compared: single steps differ by rounding alone
 START, END = "<!-- losses: made by scripts/benchmark.py losses -->", "<!-- end of losses -->"
 COLUMNS = {"difference": "+.2g", "standard_error": ".2g", "limit": ".2g", "steps_alike": ""}
@@ -39,9 +40,10 @@ Curves = dict[str, list[list[float]]]  # the losses (rounds, steps) of each vari
 def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> None:
     """Trains the reference and the product in each precision, writes the curves, and the comparison into NOTES.md.
 
-    Dropout is off in all of them, because its random numbers differ between the graphs. The same training can give other
-    losses, where threads add in another order; so each is repeated, and means are compared. In float64, which takes longer and
-    rounds less, each is trained once. What an interrupted run has trained is kept beside `output`.
+    Dropout is off in all of them, because its random numbers differ between the graphs. Trainings that differ by rounding alone
+    part; so each is repeated, round by round from other initial weights, and means are compared. In float64, which takes
+    longer and rounds less, each is trained in the first round only. What an interrupted run has trained is kept beside
+    `output`.
 
     Args:
         source: The folder that transformation wrote.
@@ -56,23 +58,24 @@ def run(source: Path, steps: int, rounds: int, output: Path, tables: Path) -> No
     """
     parts_of(tables / "NOTES.md", START, END)  # what is wrong is told before it is measured
     views = open_views(source, TRAIN, VIEW_NAMES, "Run scripts/transformation.py first, or name its folder with --input.")
-    count = min(steps * BATCH, len(views["raw"]))
+    count = min(steps * upstream.BATCH, len(views["raw"]))
     stacked = np.stack([view[:count] for view in views.values()], axis=1)
     scaling = MinMaxScaling()
     scaling.adapt([stacked])
-    batches = [keras.ops.convert_to_numpy(scaling(batch)) for batch in np.split(stacked, range(BATCH, count, BATCH))]
-    initial = build_network(AMSLConfig(), stacked.shape[2:], seed=0)
+    scaled = keras.ops.convert_to_numpy(scaling(stacked))
     kept = output.with_name(f".{output.stem}.{hash_windows(stacked)[:16]}.json")  # for these windows only
     curves: Curves = {variant: [] for variant in _TRAININGS}
     if kept.exists():
         curves = read_json(kept, f"Remove {kept} to train all anew.", _TRAININGS)
-        print(f"going on with {sum(map(len, curves.values()))} trainings in {kept}")
+        print(f"going on with {sum(map(len, curves.values()))} trainings in {kept}", file=sys.stderr)
     for number in range(rounds):
+        initial = build_network(AMSLConfig(), scaled.shape[2:], seed=number)
         for variant, (floatx, losses) in _TRAININGS.items():
             if len(curves[variant]) > number or (number and floatx == "float64"):
                 continue
+            print(f"{_words(variant)}, round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             with _floatx(floatx):
-                curves[variant].append(losses(initial, batches))
+                curves[variant].append(losses(initial, scaled))
             write_json(kept, curves)
     report = compare(curves)
     write_json(output, report)
@@ -88,8 +91,8 @@ def compare(curves: Curves) -> dict[str, Any]:
     """What is written of the losses: means of the last steps, and how far those of the product are from the reference's.
 
     A difference, of the means over rounds as a share of the reference's, is "within" or "beyond" its limit if it is so by two
-    standard errors, which follow from how the rounds scatter; else it is "open". That of a single round counts as exact. Alike
-    are the steps before the first one whose losses, means over rounds, differ by more than `ALIKE`.
+    standard errors, which follow from how the differences of single rounds scatter; else it is "open". That of a single round
+    counts as exact. Alike are the steps before the first one whose losses differ, in any round, by more than `ALIKE`.
     """
     steps = len(curves["reference"][0])
     compared = min(COMPARED, steps)
@@ -97,14 +100,15 @@ def compare(curves: Curves) -> dict[str, Any]:
     comparison = {}
     for precision, limit in LIMITS.items():
         name = REFERENCES[precision]
-        ratio = means[precision].mean() / means[name].mean()
-        error = ratio * np.hypot(_relative_error(means[precision]), _relative_error(means[name]))
-        distance = abs(ratio - 1)
+        differences = (means[precision] - means[name]) / means[name].mean()
+        difference, repeated = differences.mean(), len(differences) > 1
+        error = np.std(differences, ddof=1) / np.sqrt(len(differences)) if repeated else 0.0
+        distance = abs(difference)
         verdict = "within" if distance + 2 * error <= limit else "beyond" if not distance - 2 * error <= limit else "open"
-        unlike = ~np.isclose(np.mean(curves[precision], axis=0), np.mean(curves[name], axis=0), rtol=ALIKE, atol=0)
+        unlike = ~np.isclose(curves[precision], curves[name], rtol=ALIKE, atol=0).all(axis=0)
         comparison[precision] = {
-            "difference": ratio - 1,
-            "standard_error": error if len(means[name]) > 1 else None,
+            "difference": difference,
+            "standard_error": error if repeated else None,
             "limit": limit,
             "verdict": verdict,
             "steps_alike": int(np.argmax(unlike)) if unlike.any() else steps,
@@ -116,11 +120,6 @@ def compare(curves: Curves) -> dict[str, Any]:
 def write(report: dict[str, Any], folder: Path) -> None:
     """Writes the comparison into NOTES.md."""
     put_between(folder / "NOTES.md", START, END, _tables(report))
-
-
-def _relative_error(means: np.ndarray) -> float:
-    """The standard error of a mean over rounds, as a share of it."""
-    return float(np.std(means, ddof=1) / np.sqrt(len(means)) / means.mean()) if len(means) > 1 else 0.0
 
 
 def _tables(report: dict[str, Any]) -> str:
@@ -162,28 +161,20 @@ def _floatx(dtype: str) -> Iterator[None]:
         keras.config.set_epsilon(before[2])
 
 
-def _reference_losses(initial: keras.Model, batches: list[np.ndarray]) -> list[float]:
-    model = upstream.build_upstream(batches[0].shape[2:], first_memories=False, slot_mean_entropy=False)
+def _reference_losses(initial: keras.Model, views: np.ndarray) -> list[float]:
+    model = upstream.build_upstream(views.shape[2:], first_memories=False, slot_mean_entropy=False)
     upstream.set_weights(model, initial)
     _without_dropout(model)
-    losses = []
-    for batch in batches:
-        inputs = split_views(batch, VIEW_NAMES)
-        losses.append(_loss(model.train_on_batch(inputs, upstream.targets(inputs))))
-        model.reset_metrics()
-    return losses
+    inputs = split_views(views, VIEW_NAMES)
+    return _losses(model, inputs, upstream.targets(inputs))
 
 
-def _product_losses(initial: keras.Model, batches: list[np.ndarray], policy: str) -> list[float]:
-    network = build_network(AMSLConfig(), batches[0].shape[2:], dtype=policy)
+def _product_losses(initial: keras.Model, views: np.ndarray, policy: str) -> list[float]:
+    network = build_network(AMSLConfig(), views.shape[2:], dtype=policy)
     network.set_weights(initial.get_weights())
     _without_dropout(network.get_layer("view_classifier"))
     model = compiled(network, DetectorConfig(), policy)
-    losses = []
-    for batch in batches:
-        losses.append(_loss(model.train_on_batch(split_views(batch, VIEW_NAMES), targets_for(AMSLConfig(), batch))))
-        model.reset_metrics()
-    return losses
+    return _losses(model, split_views(views, VIEW_NAMES), targets_for(AMSLConfig(), views))
 
 
 def _without_dropout(model: keras.Model) -> None:
@@ -192,12 +183,18 @@ def _without_dropout(model: keras.Model) -> None:
             layer.rate = 0.0
 
 
-def _loss(metrics: list[np.ndarray]) -> float:
-    """The total, which Keras puts first."""
-    return float(metrics[0])
+def _losses(model: keras.Model, inputs: dict[str, np.ndarray], targets: dict[str, np.ndarray]) -> list[float]:
+    """The loss of every batch, in a single pass.
+
+    Of a dataset whose batches are of a size that TensorFlow does not know, as where a detector is fitted (see
+    `training_batches`).
+    """
+    batches = tf.data.Dataset.from_tensor_slices((inputs, targets)).batch(upstream.BATCH)
+    made = model.fit(batches, steps_per_epoch=1, epochs=len(batches), shuffle=False, verbose=0)
+    return made.history["loss"]
 
 
-_TRAININGS: dict[str, tuple[str, Callable[[keras.Model, list[np.ndarray]], list[float]]]] = {
+_TRAININGS: dict[str, tuple[str, Callable[[keras.Model, np.ndarray], list[float]]]] = {
     "reference": ("float32", _reference_losses),
     "float32": ("float32", partial(_product_losses, policy="float32")),
     "bfloat16": ("float32", partial(_product_losses, policy="mixed_bfloat16")),

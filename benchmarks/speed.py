@@ -9,20 +9,25 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
+from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from amsl_tf.data.files import write_json
+from amsl_tf.errors import AMSLError
 from amsl_tf.model_config import AMSLConfig
-from amsl_tf.precision import device_name
+from amsl_tf.precision import device_name, fast_bfloat16
 from benchmarks.pages import parts_of, put_between
 from benchmarks.rows import table
-from benchmarks.workers import SHAPE, TASKS, VARIANTS
+from benchmarks.workers import CEILING, REFERENCE, SHAPE, VARIANTS
 
-REFERENCE = "reference float32"
 PRECISIONS = ("float32", "bfloat16")
 TIMED = ("training", "scoring")
-COLUMNS = {"windows/s": "{windows_per_second:.1f}", "ratio": "{ratio:.2f}", "of ceiling": "{ceiling_share:.2f}"}
+COLUMNS = ("windows/s", "ratio", "of ceiling")
+STREAMED = (320, 3_200)  # windows: how much memory scoring takes must not depend on their number
+LIBRARIES = ("tensorflow", "keras", "torch")
 START, END = "<!-- speed: made by scripts/benchmark.py speed -->", "<!-- end of speed -->"
 
 
@@ -39,7 +44,7 @@ def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
 
     multiplications. A stride-2 transposed convolution costs what its input positions cost.
     """
-    positions = -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
+    positions = _positions(window_shape)
     num_views = len(config.views)
     memories = {"none": 0, "global": 1, "local": 1, "both": 2}[config.memory]
     inputs = config.latent_features * (config.skip + config.has_memory)
@@ -52,40 +57,55 @@ def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
 
 def training_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     """Those of a training step for one window: forward, and twice as much backward but for the first layer's input."""
-    positions = -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
-    return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * 16 * positions * 16 * 32
+    return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * 16 * _positions(window_shape) * 16 * 32
+
+
+def _positions(window_shape: tuple[int, int]) -> int:
+    """Of a latent, H W."""
+    return -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
 
 
 class Worker:
-    """A variant in a process of its own.
+    """A variant in a process of its own. A context manager that ends it.
 
     Args:
-        name: One of `VARIANTS`.
+        name: One of `VARIANTS`, or how many windows to stream.
+
+    Attributes:
+        tasks: What it can do, by name the amount of it; nothing where PyTorch is needed and not installed.
+
+    Raises:
+        AMSLError: The process ends before it should.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed when the process is ended
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.workers", name],
             cwd=Path(__file__).resolve().parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
         )
-        self.tasks = tuple(self._answer() or ())
+        self.tasks: dict[str, float] = self._answer() or {}
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
 
     def seconds(self, task: str) -> float:
         """Runs a task once."""
         return self._ask(task)
 
     def peak_memory(self) -> float:
-        """The largest resident size so far, GB."""
+        """The largest resident size so far, GB, of the machine's memory, not of a GPU's."""
         return self._ask("memory")
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
     def _ask(self, what: str) -> Any:
         assert self._process.stdin
@@ -94,10 +114,16 @@ class Worker:
         return self._answer()
 
     def _answer(self) -> Any:
-        """What the process says; None if it has ended, as it does where its library is not installed."""
+        """What the process says; None if it has ended without an error."""
         assert self._process.stdout
         line = self._process.stdout.readline()
-        return json.loads(line) if line else None
+        if line:
+            return json.loads(line)
+        if self._process.wait():
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace").strip().splitlines() or ["nothing was said"]
+            raise AMSLError(f"{self.name}: the process that measures it has failed ({said[-1]}).")
+        return None
 
 
 def measure(rounds: int) -> dict[str, Any]:
@@ -106,60 +132,78 @@ def measure(rounds: int) -> dict[str, Any]:
     Args:
         rounds: How often each is measured, after one round that is not counted.
     """
-    workers = [Worker(name) for name in VARIANTS]
-    times: dict[tuple[str, str], list[float]] = {}
-    try:
-        workers = [worker for worker in workers if worker.tasks]
+    with ExitStack() as stack:
+        started = [stack.enter_context(Worker(name)) for name in VARIANTS]
+        workers = {worker.name: worker for worker in started if worker.tasks}
+        seconds: dict[str, dict[str, list[float]]] = {
+            name: {task: [] for task in worker.tasks} for name, worker in workers.items()
+        }
         for number in range(rounds + 1):
-            for task in TASKS:
-                for worker in workers:
+            for task in dict.fromkeys(task for tasks in seconds.values() for task in tasks):
+                for name, worker in workers.items():
                     if task in worker.tasks:
-                        seconds = worker.seconds(task)
-                        times.setdefault((worker.name, task), []).append(seconds)
+                        seconds[name][task].append(worker.seconds(task))
             print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
-        memory = {worker.name: worker.peak_memory() for worker in workers}
-    finally:
-        for worker in workers:
-            worker.close()
-    medians = {key: statistics.median(values[1:]) for key, values in times.items()}
-    return _report(medians, memory, rounds)
+        amounts = {name: worker.tasks for name, worker in workers.items()}
+        memory = {name: worker.peak_memory() for name, worker in workers.items()}
+    streamed = {}
+    for count in STREAMED:
+        with Worker(str(count)) as worker:
+            worker.seconds("scoring")
+            streamed[str(count)] = worker.peak_memory()
+    counted = {name: {task: values[1:] for task, values in tasks.items()} for name, tasks in seconds.items()}
+    return {**_report(counted, amounts, memory), "scoring_memory_gb": streamed, "rounds": rounds}
 
 
-def _report(medians: dict[tuple[str, str], float], memory: dict[str, float], rounds: int) -> dict[str, Any]:
+def _report(
+    seconds: dict[str, dict[str, list[float]]], amounts: dict[str, dict[str, float]], memory: dict[str, float]
+) -> dict[str, Any]:
+    """What is made of the seconds of all rounds and of the amounts, by variant and task, and of the memory of variants."""
     config = AMSLConfig()
-    ceiling = {
-        precision: TASKS[f"ceiling {precision}"] / medians["ceiling", f"ceiling {precision}"] / 1e9 for precision in PRECISIONS
-    }
     flops = {"training": training_flops(config, SHAPE), "scoring": forward_flops(config, SHAPE)}
+    speeds = {
+        (name, task): [amounts[name][task] / one for one in values]
+        for name, tasks in seconds.items()
+        for task, values in tasks.items()
+    }
+    medians = {key: statistics.median(values) for key, values in speeds.items()}
+    ceiling = {precision: medians[CEILING, f"ceiling {precision}"] / 1e9 for precision in PRECISIONS}
     rows = []
-    for (name, task), seconds in medians.items():
-        if task not in flops:
+    for (name, task), values in speeds.items():
+        if name == CEILING:
             continue
-        speed = TASKS[task] / seconds
-        precision = name.split()[1]
+        by_round = [one / other for one, other in zip(values, speeds[REFERENCE, task], strict=True)]
         rows.append(
             {
                 "variant": name,
                 "task": task,
-                "windows_per_second": speed,
-                "ratio": speed * medians[REFERENCE, task] / TASKS[task],
-                "ceiling_share": speed * flops[task] / 1e9 / ceiling[precision],
+                "windows_per_second": medians[name, task],
+                "ratio": medians[name, task] / medians[REFERENCE, task],
+                "ratio_range": [min(by_round), max(by_round)],
+                "ceiling_share": medians[name, task] * flops[task] / 1e9 / ceiling[name.split()[1]],
                 "peak_memory_gb": memory[name],
+                "seconds": seconds[name][task],
             }
         )
     ratios = {(row["variant"], row["task"]): row["ratio"] for row in rows}
     shares = {(row["variant"], row["task"]): row["ceiling_share"] for row in rows}
     return {
-        **{f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task] for task in flops for precision in PRECISIONS},
+        **{f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task] for task in TIMED for precision in PRECISIONS},
         **{f"ceiling_share_{precision}": shares[f"amsl_tf {precision}", "training"] for precision in PRECISIONS},
         "reference_ceiling_share": shares[REFERENCE, "training"],
         "ceiling_gflops": ceiling,
         "gflop_per_window": {task: value / 1e9 for task, value in flops.items()},
-        "rounds": rounds,
         "device": device_name(),
-        "python": platform.python_version(),
+        "fast_bfloat16": fast_bfloat16(),
+        "versions": {"python": platform.python_version(), **_versions()},
         "rows": rows,
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the libraries that are installed."""
+    installed = {name: list(metadata.distributions(name=name)) for name in LIBRARIES}
+    return {name: found[0].version for name, found in installed.items() if found}
 
 
 def write(report: dict[str, Any], folder: Path) -> None:
@@ -172,14 +216,22 @@ def _table(report: dict[str, Any]) -> str:
     variants: dict[str, dict[str, Any]] = {REFERENCE: {}}
     for row in report["rows"]:
         variants.setdefault(row["variant"], {})[row["task"]] = row
-    ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
-    columns = ["", *(f"{task}, {what}" for task in TIMED for what in COLUMNS), "peak GB"]
     rows = []
     for name, tasks in variants.items():
-        cells = [cell.format(**tasks[task]) for task in TIMED for cell in COLUMNS.values()]
+        cells = [cell for task in TIMED for cell in _cells(tasks[task])]
         rows.append([name, *cells, f"{tasks['training']['peak_memory_gb']:.1f}"])
-    head = f"{report['device']}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:"
-    return f"{head}\n\n{table(columns, rows)}"
+    columns = ["", *(f"{task}, {what}" for task in TIMED for what in COLUMNS), "peak GB"]
+    flags = f", {' '.join(report['fast_bfloat16'])}" if report["fast_bfloat16"] else ""
+    ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
+    head = f"{report['device']}{flags}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:"
+    memory = " and ".join(f"{int(count):,} windows {value:.2f} GB" for count, value in report["scoring_memory_gb"].items())
+    return f"{head}\n\n{table(columns, rows)}\nA process that only scores, in float32, takes for {memory} at its peak.\n"
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    low, high = row["ratio_range"]
+    ratio = f"{row['ratio']:.2f}" if row["variant"] == REFERENCE else f"{row['ratio']:.2f} ({low:.2f} to {high:.2f})"
+    return [f"{row['windows_per_second']:.1f}", ratio, f"{row['ceiling_share']:.2f}"]
 
 
 def run(output: Path, rounds: int, tables: Path) -> None:
@@ -191,7 +243,7 @@ def run(output: Path, rounds: int, tables: Path) -> None:
         tables: The folder of README.md.
 
     Raises:
-        AMSLError: README.md has no place for the table.
+        AMSLError: README.md has no place for the table, or a variant fails.
     """
     parts_of(tables / "README.md", START, END)  # what is wrong is told before it is measured
     report = measure(rounds)

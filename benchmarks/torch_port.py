@@ -1,5 +1,6 @@
 """The network of `benchmarks/upstream.py` without its faults in PyTorch, for a row of the speed benchmark."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-NUM_VIEWS, NUM_SLOTS = 7, 500
+from amsl_tf.views import VIEW_NAMES
+
+NUM_VIEWS, NUM_SLOTS = len(VIEW_NAMES), 500
 ROWS, COLUMNS = 3, 3  # of padding: 125 x 45 becomes 128 x 48
 
 
@@ -90,7 +93,7 @@ class Network(nn.Module):
 
 def build(compile_it: bool) -> tuple[Any, torch.optim.Optimizer]:
     """The network and its optimizer."""
-    network = Network().to(memory_format=torch.channels_last)
+    network = Network().to(_device(), memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     return (torch.compile(network) if compile_it else network), optimizer
 
@@ -99,14 +102,15 @@ def train(built: tuple[Any, torch.optim.Optimizer], views: list[np.ndarray], bat
     """One pass over the views in training."""
     network, optimizer = built
     network.train()
-    for batch in torch.from_numpy(np.stack(views, axis=1)).split(batch_size):
+    for batch in _batches(views, batch_size):
         made, logits, entropy = network(batch)
-        classes = torch.arange(NUM_VIEWS).repeat(len(batch))
+        classes = torch.arange(NUM_VIEWS, device=batch.device).repeat(len(batch))
         named = functional.cross_entropy(logits.reshape(-1, NUM_VIEWS), classes) * NUM_VIEWS
         loss = (made - batch).square().mean((0, 2, 3)).sum() + named + 0.0002 * entropy
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        loss.item()  # waits for a GPU, as Keras does
 
 
 @torch.inference_mode()
@@ -114,5 +118,14 @@ def score(built: tuple[Any, torch.optim.Optimizer], views: list[np.ndarray], bat
     """The sum over views of the mean squared errors, (N,)."""
     network, _ = built
     network.eval()
-    batches = torch.from_numpy(np.stack(views, axis=1)).split(batch_size)
-    return torch.cat([(network(batch)[0] - batch).square().mean((2, 3)).sum(1) for batch in batches]).numpy()
+    batches = _batches(views, batch_size)
+    return torch.cat([(network(batch)[0] - batch).square().mean((2, 3)).sum(1) for batch in batches]).cpu().numpy()
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _batches(views: list[np.ndarray], batch_size: int) -> Iterator[torch.Tensor]:
+    for batch in torch.from_numpy(np.stack(views, axis=1)).split(batch_size):
+        yield batch.to(_device())

@@ -30,40 +30,71 @@ def test_the_papers_network_has_4_3_gflop():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ceiling", "reference float32", "amsl_tf float32", "amsl_tf bfloat16"])
-def test_a_worker_answers_in_seconds(name):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.workers", name],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
+@pytest.mark.parametrize("name", ["ceiling", "reference float32", "amsl_tf float32", "amsl_tf bfloat16", "70"])
+def test_a_worker_does_its_tasks(name):
+    tasks = {"ceiling": {f"ceiling {precision}": 2.0 * 2048**3 for precision in speed.PRECISIONS}, "70": {"scoring": 70}}
+    with speed.Worker(name) as worker:
+        assert worker.tasks == tasks.get(name, {"training": 32, "scoring": 32})
+        assert all(worker.seconds(task) > 0 for task in worker.tasks)
+        assert 0.1 < worker.peak_memory() < 5
+
+
+def test_a_worker_that_fails_is_told_with_what_it_said():
+    with pytest.raises(AMSLError, match=r"^no variant: .* failed \(ValueError: .*no variant"):
+        speed.Worker("no variant")
+
+
+def test_a_variant_without_its_library_is_left_out(monkeypatch):
+    started = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started([sys.executable, "-c", ""], **settings))
+    with speed.Worker("torch float32") as worker:
+        assert worker.tasks == {}
+
+
+def test_figures_by_hand():
+    """Two rounds; the product takes half of the reference's seconds in one and two thirds in the other."""
+    names = ("reference float32", "amsl_tf float32", "amsl_tf bfloat16")
+    seconds = {name: {task: [1.0, 2.0] for task in speed.TIMED} for name in names}
+    seconds["reference float32"] = {task: [2.0, 3.0] for task in speed.TIMED}
+    amounts = {name: dict.fromkeys(speed.TIMED, 32.0) for name in names}
+    seconds["ceiling"], amounts["ceiling"] = (
+        {f"ceiling {precision}": amount for precision, amount in zip(speed.PRECISIONS, of_both, strict=True)}
+        for of_both in (([1.0, 1.0], [1.0, 1.0]), (1e12, 2e12))
     )
-    tasks = ["ceiling float32", "ceiling bfloat16"] if name == "ceiling" else ["training", "scoring"]
-    answers, _ = process.communicate("\n".join([*tasks, "memory"]) + "\n")
-    said, *seconds = map(json.loads, answers.splitlines())
-    assert said == tasks
-    assert len(seconds) == 3
-    assert all(value > 0 for value in seconds)
+    report = speed._report(seconds, amounts, dict.fromkeys(names, 1.5))
+    assert report["ceiling_gflops"] == {"float32": 1000.0, "bfloat16": 2000.0}
+    (product,) = (row for row in report["rows"] if (row["variant"], row["task"]) == ("amsl_tf bfloat16", "scoring"))
+    assert product["windows_per_second"] == 24.0  # between 32 and 16
+    assert product["ratio"] == report["scoring_speedup_bfloat16"] == pytest.approx(24 / ((16 + 32 / 3) / 2))
+    assert product["ratio_range"] == pytest.approx([1.5, 2.0])
+    assert product["ceiling_share"] == pytest.approx(24 * forward_flops(AMSLConfig(), SHAPE) / 2e12)
 
 
 def test_the_table_has_every_variant_the_reference_first(tmp_path, monkeypatch):
-    row = {"windows_per_second": 9.0, "ratio": 1.0, "ceiling_share": 0.5, "peak_memory_gb": 2.0}
+    row = {"windows_per_second": 9.0, "ratio": 1.0, "ratio_range": [0.9, 1.3], "ceiling_share": 0.5, "peak_memory_gb": 2.0}
     rows = [
         {**row, "variant": name, "task": task}
         for name in ("amsl_tf float32", "reference float32")
         for task in ("training", "scoring")
     ]
     rows[1]["ratio"] = 1.25
-    report = {"device": "CPU", "ceiling_gflops": {"float32": 200.0}, "rounds": 3, "rows": rows}
+    report = {
+        "device": "CPU",
+        "fast_bfloat16": ["amx_bf16"],
+        "ceiling_gflops": {"float32": 200.0},
+        "rounds": 3,
+        "rows": rows,
+        "scoring_memory_gb": {"320": 0.5, "3200": 0.75},
+    }
     monkeypatch.setattr(speed, "measure", lambda rounds: report)
     readme = tmp_path / "README.md"
     readme.write_text(f"before\n{speed.START}\n{speed.END}\nafter\n")
     speed.run(tmp_path / "speed.json", 3, tmp_path)
-    *_, reference, product, _, after = readme.read_text().splitlines()
+    head, *_, reference, product, _, memory, _, after = readme.read_text().splitlines()[2:]
+    assert head.startswith("CPU, amx_bf16; products of matrices reach 200 GFLOP/s in float32;")
     assert reference == "| reference float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.00 | 0.50 | 2.0 |"
-    assert product == "| amsl_tf float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.25 | 0.50 | 2.0 |"
+    assert product == "| amsl_tf float32 | 9.0 | 1.00 (0.90 to 1.30) | 0.50 | 9.0 | 1.25 (0.90 to 1.30) | 0.50 | 2.0 |"
+    assert "320 windows 0.50 GB and 3,200 windows 0.75 GB" in memory
     assert after == "after"
     assert json.loads((tmp_path / "speed.json").read_text()) == report
 
