@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,10 @@ class Worker:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process."""
         self._process.kill()
         self._process.communicate()
         self._errors.close()
@@ -109,8 +113,9 @@ class Worker:
 
     def _ask(self, what: str) -> Any:
         assert self._process.stdin
-        self._process.stdin.write(what + "\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):  # the process has ended: there is no answer either
+            self._process.stdin.write(what + "\n")
+            self._process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
@@ -119,10 +124,11 @@ class Worker:
         line = self._process.stdout.readline()
         if line:
             return json.loads(line)
-        if self._process.wait():
+        if status := self._process.wait():
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace").strip().splitlines() or ["nothing was said"]
-            raise AMSLError(f"{self.name}: the process that measures it has failed ({said[-1]}).")
+            self.close()
+            raise AMSLError(f"{self.name}: the process that measures it has failed with status {status} ({said[-1]}).")
         return None
 
 
@@ -194,7 +200,7 @@ def _report(
         "ceiling_gflops": ceiling,
         "gflop_per_window": {task: value / 1e9 for task, value in flops.items()},
         "device": device_name(),
-        "fast_bfloat16": fast_bfloat16(),
+        "fast_bfloat16": fast_bfloat16() if device_name().startswith("CPU") else [],
         "versions": {"python": platform.python_version(), **_versions()},
         "rows": rows,
     }
@@ -224,8 +230,8 @@ def _table(report: dict[str, Any]) -> str:
     flags = f", {' '.join(report['fast_bfloat16'])}" if report["fast_bfloat16"] else ""
     ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
     head = f"{report['device']}{flags}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:"
-    memory = " and ".join(f"{int(count):,} windows {value:.2f} GB" for count, value in report["scoring_memory_gb"].items())
-    return f"{head}\n\n{table(columns, rows)}\nA process that only scores, in float32, takes for {memory} at its peak.\n"
+    memory = " and ".join(f"{value:.2f} GB for {int(count):,} windows" for count, value in report["scoring_memory_gb"].items())
+    return f"{head}\n\n{table(columns, rows)}\nA process that only scores, in float32, takes {memory} at its peak.\n"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

@@ -86,8 +86,8 @@ def training_batches(
 ) -> tf.data.Dataset:
     """Shuffled batches of the given epochs, one epoch after the other: what `fit` takes.
 
-    TensorFlow is not told their size. A step of known size, unless it is small, it changes to save memory (Grappler's memory
-    optimizer): gradients of one tensor are then added up as threads come to make them, and no two trainings end alike.
+    TensorFlow is not told their size. It changes a step of known size, unless that is small, to save memory (Grappler's memory
+    optimizer): gradients of one tensor may then be added up as threads come to make them, and two trainings not end alike.
 
     Args:
         source: Of the views.

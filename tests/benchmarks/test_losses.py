@@ -31,6 +31,7 @@ def test_the_losses_are_the_same_and_a_difference_is_an_error(tmp_path, page, rn
         losses.run(tmp_path, 3, 2, report, tmp_path)
     curves = {name: np.array(rounds) for name, rounds in json.loads(report.read_text())["curves"].items()}
     assert curves["reference"].shape == (2, 3)
+    assert curves["reference"][0, 0] != curves["reference"][1, 0]
     np.testing.assert_allclose(curves["float32"][:, 0], curves["reference"][:, 0], rtol=1e-4)
     np.testing.assert_allclose(curves["bfloat16"][:, 0], curves["reference"][:, 0], rtol=1e-2)
     assert curves["float64"].shape == (1, 3)

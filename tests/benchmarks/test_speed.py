@@ -1,6 +1,7 @@
 """The speed benchmark: its count of operations by hand, and that every variant computes."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from amsl_tf.errors import AMSLError
 from amsl_tf.model_config import AMSLConfig
 from benchmarks import speed
 from benchmarks.speed import SHAPE, forward_flops, training_flops
+from benchmarks.workers import SIZES
 from tests.conftest import ROOT
 
 
@@ -32,7 +34,10 @@ def test_the_papers_network_has_4_3_gflop():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["ceiling", "reference float32", "amsl_tf float32", "amsl_tf bfloat16", "70"])
 def test_a_worker_does_its_tasks(name):
-    tasks = {"ceiling": {f"ceiling {precision}": 2.0 * 2048**3 for precision in speed.PRECISIONS}, "70": {"scoring": 70}}
+    tasks = {
+        "ceiling": {f"ceiling {precision}": 2.0 * SIZES["CPU"] ** 3 for precision in speed.PRECISIONS},
+        "70": {"scoring": 70},
+    }
     with speed.Worker(name) as worker:
         assert worker.tasks == tasks.get(name, {"training": 32, "scoring": 32})
         assert all(worker.seconds(task) > 0 for task in worker.tasks)
@@ -40,15 +45,33 @@ def test_a_worker_does_its_tasks(name):
 
 
 def test_a_worker_that_fails_is_told_with_what_it_said():
-    with pytest.raises(AMSLError, match=r"^no variant: .* failed \(ValueError: .*no variant"):
+    with pytest.raises(AMSLError, match=r"^no variant: .* failed with status 1 \(ValueError: .*no variant"):
         speed.Worker("no variant")
 
 
-def test_a_variant_without_its_library_is_left_out(monkeypatch):
+@pytest.mark.parametrize(("name", "missing"), [("torch float32", "torch"), ("ceiling", "tensorflow")])
+def test_only_pytorch_may_be_missing(monkeypatch, name, missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; from benchmarks.workers import main; main({name!r})"
     started = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started([sys.executable, "-c", ""], **settings))
-    with speed.Worker("torch float32") as worker:
-        assert worker.tasks == {}
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started([sys.executable, "-c", code], **settings))
+    if missing == "torch":
+        with speed.Worker(name) as worker:
+            assert worker.tasks == {}
+    else:
+        with pytest.raises(AMSLError, match=missing):
+            speed.Worker(name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+def test_a_worker_that_is_killed_is_told(monkeypatch):
+    started = subprocess.Popen
+    answer = [sys.executable, "-c", "import time; print('{}', flush=True); time.sleep(60)"]
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started(answer, **settings))
+    with speed.Worker("ceiling") as worker:
+        worker._process.kill()
+        worker._process.wait()
+        with pytest.raises(AMSLError, match="failed with status -9"):
+            worker.seconds("training")
 
 
 def test_figures_by_hand():
@@ -94,7 +117,7 @@ def test_the_table_has_every_variant_the_reference_first(tmp_path, monkeypatch):
     assert head.startswith("CPU, amx_bf16; products of matrices reach 200 GFLOP/s in float32;")
     assert reference == "| reference float32 | 9.0 | 1.00 | 0.50 | 9.0 | 1.00 | 0.50 | 2.0 |"
     assert product == "| amsl_tf float32 | 9.0 | 1.00 (0.90 to 1.30) | 0.50 | 9.0 | 1.25 (0.90 to 1.30) | 0.50 | 2.0 |"
-    assert "320 windows 0.50 GB and 3,200 windows 0.75 GB" in memory
+    assert "0.50 GB for 320 windows and 0.75 GB for 3,200 windows" in memory
     assert after == "after"
     assert json.loads((tmp_path / "speed.json").read_text()) == report
 
