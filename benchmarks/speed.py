@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ def _positions(window_shape: tuple[int, int]) -> int:
 
 
 class Worker:
-    """A variant in a process of its own. A context manager that ends it.
+    """A variant in a process of its own, which `close` ends.
 
     Args:
         name: One of `VARIANTS`, or how many windows to stream.
@@ -90,12 +90,6 @@ class Worker:
             text=True,
         )
         self.tasks: dict[str, float] = self._answer() or {}
-
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the process."""
@@ -139,7 +133,7 @@ def measure(rounds: int) -> dict[str, Any]:
         rounds: How often each is measured, after one round that is not counted.
     """
     with ExitStack() as stack:
-        started = [stack.enter_context(Worker(name)) for name in VARIANTS]
+        started = [stack.enter_context(closing(Worker(name))) for name in VARIANTS]
         workers = {worker.name: worker for worker in started if worker.tasks}
         seconds: dict[str, dict[str, list[float]]] = {
             name: {task: [] for task in worker.tasks} for name, worker in workers.items()
@@ -154,7 +148,7 @@ def measure(rounds: int) -> dict[str, Any]:
         memory = {name: worker.peak_memory() for name, worker in workers.items()}
     streamed = {}
     for count in STREAMED:
-        with Worker(str(count)) as worker:
+        with closing(Worker(str(count))) as worker:
             worker.seconds("scoring")
             streamed[str(count)] = worker.peak_memory()
     counted = {name: {task: values[1:] for task, values in tasks.items()} for name, tasks in seconds.items()}

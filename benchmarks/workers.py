@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from amsl_tf.config import ScoringPrecision
 from amsl_tf.views import VIEW_NAMES
 
-BATCH = 16
+BATCH = 16  # as benchmarks/upstream.py has it, which imports Keras: PyTorch's process must not
 WINDOWS = 2 * BATCH
 SHAPE = (125, 45)
 BANK = 4_000  # normal windows that scores compare with, about as many as train on DSADS
@@ -109,12 +109,12 @@ def make_score(precision: ScoringPrecision) -> Callable[[Any], Any]:
     from amsl_tf.scoring.path import SCORE, ScoringPath
     from amsl_tf.transforms import draw_for_scoring
 
-    config, model = DetectorConfig(axes=AXES), AMSLConfig()
+    views = np.stack(random_views(), axis=1)
     scaling = MinMaxScaling()
-    scaling.adapt([np.stack(random_views(), axis=1)])
-    network = build_network(model, SHAPE, dtype=scoring_policy(precision))
-    path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), config, SHAPE)
-    (seen,) = path.run(random_views()[0][:1], Outputs._fields)
+    scaling.adapt([views])
+    network = build_network(AMSLConfig(), SHAPE, dtype=scoring_policy(precision))
+    path = ScoringPath(network, scaling, draw_for_scoring(SEED, SHAPE), DetectorConfig(axes=AXES), SHAPE)
+    (seen,) = path.run(views[:1, 0], Outputs._fields)
     generator = np.random.default_rng(SEED)
     bank = {name: generator.uniform(size=(BANK, *values.shape[1:])).astype(np.float32) for name, values in seen.items()}
     path.scorers["nearest_normal"] = scorer = NearestNormal()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_a_worker_does_its_tasks(name):
         "ceiling": {f"ceiling {precision}": 2.0 * SIZES["CPU"] ** 3 for precision in speed.PRECISIONS},
         "70": {"scoring": 70},
     }
-    with speed.Worker(name) as worker:
+    with closing(speed.Worker(name)) as worker:
         assert worker.tasks == tasks.get(name, {"training": 32, "scoring": 32})
         assert all(worker.seconds(task) > 0 for task in worker.tasks)
         assert 0.1 < worker.peak_memory() < 5
@@ -49,25 +50,37 @@ def test_a_worker_that_fails_is_told_with_what_it_said():
         speed.Worker("no variant")
 
 
-@pytest.mark.parametrize(("name", "missing"), [("torch float32", "torch"), ("ceiling", "tensorflow")])
-def test_only_pytorch_may_be_missing(monkeypatch, name, missing):
-    code = f"import sys; sys.modules[{missing!r}] = None; from benchmarks.workers import main; main({name!r})"
+@pytest.fixture
+def run_instead(monkeypatch):
+    """Has workers run other code."""
     started = subprocess.Popen
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started([sys.executable, "-c", code], **settings))
-    if missing == "torch":
-        with speed.Worker(name) as worker:
-            assert worker.tasks == {}
-    else:
-        with pytest.raises(AMSLError, match=missing):
-            speed.Worker(name)
+
+    def replace(code):
+        command = [sys.executable, "-c", code]
+        monkeypatch.setattr(subprocess, "Popen", lambda _, **settings: started(command, **settings))
+
+    return replace
+
+
+WITHOUT = "import sys; sys.modules[{!r}] = None; from benchmarks.workers import main; main({!r})"
+
+
+def test_without_pytorch_its_rows_are_left_out(run_instead):
+    run_instead(WITHOUT.format("torch", "torch float32"))
+    with closing(speed.Worker("torch float32")) as worker:
+        assert worker.tasks == {}
+
+
+def test_without_another_library_nothing_is_left_out(run_instead):
+    run_instead(WITHOUT.format("tensorflow", "ceiling"))
+    with pytest.raises(AMSLError, match="tensorflow"):
+        speed.Worker("ceiling")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
-def test_a_worker_that_is_killed_is_told(monkeypatch):
-    started = subprocess.Popen
-    answer = [sys.executable, "-c", "import time; print('{}', flush=True); time.sleep(60)"]
-    monkeypatch.setattr(subprocess, "Popen", lambda command, **settings: started(answer, **settings))
-    with speed.Worker("ceiling") as worker:
+def test_a_worker_that_is_killed_is_told(run_instead):
+    run_instead("import time; print('{}', flush=True); time.sleep(60)")
+    with closing(speed.Worker("ceiling")) as worker:
         worker._process.kill()
         worker._process.wait()
         with pytest.raises(AMSLError, match="failed with status -9"):
