@@ -1,37 +1,85 @@
-"""Checks of single settings, with one wording."""
+"""Validation of single settings, with one wording."""
 
 import math
+from collections.abc import Iterable
+from dataclasses import field
 from numbers import Integral, Real
-from typing import Any, get_args
+from typing import Any
 
 from amsl_tf.errors import AMSLError
 
+MAX_SEED = 2**31
 
-def check_choice(name: str, value: Any, choices: Any) -> None:
-    """Refuses what is none of the values of a Literal."""
-    if value not in get_args(choices):
-        raise AMSLError(f"{name} must be one of {', '.join(get_args(choices))}. Received: {value!r}.")
+
+def setting(default: Any, text: str) -> Any:
+    """Returns a dataclass field that is also an option of the command line, with its help text."""
+    return field(default=default, metadata={"help": text})
+
+
+def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:
+    """Raises AMSLError if a value is not one of the choices."""
+    choices = tuple(choices)
+    if value not in choices:
+        raise AMSLError(f"{name} must be one of {', '.join(choices)}. Received: {value!r}.")
 
 
 def check_flag(name: str, value: Any) -> None:
-    """Refuses what is not True or False."""
+    """Raises AMSLError if a value is not a bool."""
     if not isinstance(value, bool):
         raise AMSLError(f"{name} must be True or False. Received: {value!r}.")
 
 
-def settle_count(config: Any, name: str, minimum: int = 1) -> None:
-    """Makes a setting an int of at least `minimum`, from any integer type."""
+def check_seed(seed: Any) -> int:
+    """Returns a seed as an int, 0 or more and below 2**31. Raises AMSLError for any other value."""
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= int(seed) < MAX_SEED:
+        raise AMSLError(f"seed must be an integer of at least 0 and below 2**31. Received: {seed!r}.")
+    return int(seed)
+
+
+def check_number(name: str, value: Any, low: float, high: float) -> float:
+    """Returns a number as a float. Raises AMSLError if it is not one from `low` to `high`."""
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:
+        raise AMSLError(f"{name} must be a number from {low:.6g} to {high:.6g}. Received: {value!r}.")
+    return float(value)
+
+
+def convert_count(config: Any, name: str, minimum: int = 1) -> None:
+    """Converts an attribute of any integer type to an int. Raises AMSLError if it is below `minimum` or not an integer."""
     value = getattr(config, name)
     if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
         raise AMSLError(f"{name} must be an integer of at least {minimum}. Received: {value!r}.")
     object.__setattr__(config, name, int(value))
 
 
-def settle_number(config: Any, name: str, minimum: float, maximum: float = math.inf, above: bool = False) -> None:
-    """Makes a setting a float, `minimum <= value < maximum`, or strictly above the minimum where asked, from any real type."""
+def convert_number(config: Any, name: str, minimum: float, maximum: float = math.inf, exclusive: bool = False) -> None:
+    """Converts an attribute of any real type to a float.
+
+    Args:
+        config: An object, possibly a frozen dataclass.
+        name: The attribute.
+        minimum: The smallest value allowed; not allowed itself if `exclusive`.
+        maximum: Values must be below it.
+        exclusive: Whether values must be above the minimum.
+
+    Raises:
+        AMSLError: The value is out of range or not a number.
+    """
     value = getattr(config, name)
     is_number = isinstance(value, Real) and not isinstance(value, bool)
-    if not is_number or not minimum <= value < maximum or (above and value == minimum):
-        limits = f"{'above' if above else 'at least'} {minimum:g}" + (f" and below {maximum:g}" if maximum < math.inf else "")
+    if not is_number or not minimum <= value < maximum or (exclusive and value == minimum):
+        limits = f"{'above' if exclusive else 'at least'} {minimum:g}" + (
+            f" and below {maximum:g}" if maximum < math.inf else ""
+        )
         raise AMSLError(f"{name} must be a number {limits}. Received: {value!r}.")
     object.__setattr__(config, name, float(value))
+
+
+def convert_names(config: Any, name: str) -> None:
+    """Converts an attribute to a tuple of different names. Raises AMSLError if it is anything else."""
+    values = getattr(config, name)
+    if isinstance(values, str) or not isinstance(values, Iterable) or not all(isinstance(item, str) for item in values):
+        raise AMSLError(f"{name} must be a list of names, as in ['x', 'y']. Received: {values!r}.")
+    if len(set(values)) < len(tuple(values)):
+        raise AMSLError(f"{name} must differ from each other. Received: {values!r}.")
+    object.__setattr__(config, name, tuple(values))

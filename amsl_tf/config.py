@@ -1,148 +1,182 @@
-"""Settings of a detector: frozen, validated when made, and the same after a trip through JSON.
+"""The settings of a detector: frozen, validated dataclasses that round-trip through JSON."""
 
-The settings of the networks are in `amsl_tf.model_config`.
-"""
-
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from amsl_tf.checks import check_choice, settle_count, settle_number
+from amsl_tf.checks import check_choice, check_seed, convert_count, convert_names, convert_number, setting
 from amsl_tf.errors import AMSLError
-from amsl_tf.model_config import MODELS, AMSLConfig, ModelConfig
+from amsl_tf.networks import NETWORKS, NetworkConfig
+from amsl_tf.networks.amsl import AMSLConfig
 
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
-Score = Literal["nearest_normal", "reconstruction"]
 ScoringPrecision = Literal["float32", "bfloat16"]
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How the network is trained.
+    """The settings of a training run.
 
     Attributes:
-        epochs: Passes over the training windows.
-        batch_size: Windows in a step.
-        learning_rate: Of Adam.
-        validation_share: Share of the windows held back to choose the best epoch; with groups, one whole group is held back.
-        mixed_precision: `auto` takes what the device computes fast.
-        seed: Fixes the initial weights, the order, the views, the dropout and what a memory forgets.
+        epochs: The number of passes over the training windows.
+        batch_size: The number of windows in a step.
+        learning_rate: The learning rate of Adam.
+        validation_share: The share of the windows, or of the groups where groups are given, that is held out to choose the best
+            epoch.
+        mixed_precision: The precision of training; `auto` selects the fastest one that the hardware supports.
+        seed: The seed of initial weights, order, views, dropout and forgetting.
     """
 
-    epochs: int = 100
-    batch_size: int = 16
-    learning_rate: float = 1e-3
-    validation_share: float = 0.2
-    mixed_precision: MixedPrecision = "auto"
-    seed: int = 0
+    epochs: int = setting(100, "passes over the training windows")
+    batch_size: int = setting(16, "windows in a step")
+    learning_rate: float = setting(1e-3, "learning rate of the optimizer, Adam")
+    validation_share: float = setting(0.2, "share of the windows, or of the subjects, that is held out for validation")
+    mixed_precision: MixedPrecision = setting("auto", "precision of training; auto selects the fastest one of the hardware")
+    seed: int = setting(0, "seed of initial weights, order, dropout and forgetting")
 
     def __post_init__(self) -> None:
-        settle_count(self, "epochs")
-        settle_count(self, "batch_size")
-        settle_number(self, "learning_rate", minimum=0.0, above=True)
-        settle_number(self, "validation_share", minimum=0.0, maximum=1.0, above=True)
-        check_choice("mixed_precision", self.mixed_precision, MixedPrecision)
-        settle_count(self, "seed", minimum=0)
-        if self.seed >= 2**31:
-            raise AMSLError(f"seed must be below 2**31. Received: {self.seed}.")
+        convert_count(self, "epochs")
+        convert_count(self, "batch_size")
+        convert_number(self, "learning_rate", minimum=0.0, exclusive=True)
+        convert_number(self, "validation_share", minimum=0.0, maximum=1.0, exclusive=True)
+        check_choice("mixed_precision", self.mixed_precision, get_args(MixedPrecision))
+        object.__setattr__(self, "seed", check_seed(self.seed))
 
 
 @dataclass(frozen=True)
 class DetectorConfig:
-    """Everything a detector is made from.
+    """All settings of a detector.
 
     Attributes:
-        model: The network and its objective, one of `MODELS`.
-        training: How it is trained.
-        score: The score that decides: `nearest_normal`, or the paper's `reconstruction`.
-        percentile: The threshold is this percentile, at least 50 and below 100, of the scores of normal training windows; with
-            groups, the median of the groups' percentiles.
-        scoring_precision: What the network computes in when it scores; scorers and thresholds are fitted to the same.
-        bank_size: Training windows that the nearest-normal score keeps, at most, but at least one of each group; memory and
-            time of scoring grow with it.
-        axes: Consecutive channels that are the axes of one sensor, such as 3 for accelerometers in x, y and z: scores then look
-            at norms too, which do not depend on how a sensor is turned.
-        channel_names: Of all channels, in order, for people who read what the detector says, and to find the columns of tables;
-            none if not known.
+        network: The network and its objective.
+        training: The training of the network.
+        score: The name of the decision score in `amsl_tf.scoring.SCORES`; `reconstruction` is the score of the paper.
+        extra_scores: Further scores that are fitted, reported and saved, but do not affect the decision.
+        contamination: The share of normal training windows above the threshold, above 0 and at most 0.5; with groups, the
+            threshold is the median of the thresholds of the groups.
+        scoring_precision: The precision of the network when it scores; scores and thresholds are fitted in the same precision.
+        bank_size: The maximum number of training windows in the bank of the nearest-normal score, but at least one of each
+            group; memory and time of scoring grow with it.
+        axes: The number of consecutive channels that are the axes of one sensor, such as 3 for accelerometers: scores then use
+            their norms, which do not depend on the orientation of a sensor.
+        channel_names: The names of all channels, in order, for reports and to find the columns of tables; may be empty.
     """
 
-    model: ModelConfig = field(default_factory=AMSLConfig)
+    network: NetworkConfig = field(default_factory=AMSLConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    score: Score = "nearest_normal"
-    percentile: float = 98.0
-    scoring_precision: ScoringPrecision = "float32"
-    bank_size: int = 10_000
+    score: str = "nearest_normal"
+    extra_scores: tuple[str, ...] = ()
+    contamination: float = 0.02
+    scoring_precision: ScoringPrecision = setting("float32", "precision of scoring")
+    bank_size: int = setting(10_000, "maximum number of training windows that the nearest-normal score keeps")
     axes: int = 1
     channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if type(self.model) not in MODELS.values():
-            raise AMSLError(f"model must be a configuration such as AMSLConfig(). Received: {self.model!r}.")
+        if not isinstance(self.network, NetworkConfig):
+            raise AMSLError(f"network must be a configuration such as AMSLConfig(). Received: {self.network!r}.")
         if not isinstance(self.training, TrainingConfig):
             raise AMSLError(f"training must be a TrainingConfig. Received: {self.training!r}.")
-        check_choice("score", self.score, Score)
-        check_choice("scoring_precision", self.scoring_precision, ScoringPrecision)
-        settle_number(self, "percentile", minimum=50.0, maximum=100.0)
-        settle_count(self, "bank_size", minimum=2)
-        settle_count(self, "axes")
-        names = self.channel_names
-        if isinstance(names, str) or not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
-            raise AMSLError(f"channel_names must be a list of names, as in ['x', 'y']. Received: {names!r}.")
-        object.__setattr__(self, "channel_names", tuple(names))
-        if len(set(self.channel_names)) < len(self.channel_names):
-            raise AMSLError(f"channel_names must differ from each other. Received: {names!r}.")
+        if not isinstance(self.score, str):
+            raise AMSLError(f"score must be the name of a score. Received: {self.score!r}.")
+        convert_names(self, "extra_scores")
+        if self.score in self.extra_scores:
+            raise AMSLError(f"extra_scores must differ from score. Received: {self.score!r} in both.")
+        check_choice("scoring_precision", self.scoring_precision, get_args(ScoringPrecision))
+        convert_number(self, "contamination", minimum=0.0, exclusive=True)
+        if self.contamination > 0.5:
+            raise AMSLError(f"contamination must be at most 0.5. Received: {self.contamination}.")
+        convert_count(self, "bank_size", minimum=2)
+        convert_count(self, "axes")
+        convert_names(self, "channel_names")
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The names of all scores, the decision score first."""
+        return (self.score, *self.extra_scores)
+
+    @property
+    def percentile(self) -> float:
+        """The percentile of normal scores that is the threshold, from 50 to below 100."""
+        return to_percentile(self.contamination)
 
     @classmethod
-    def from_settings(cls, model: str = AMSLConfig.name, **settings: Any) -> "DetectorConfig":
-        """The defaults with some settings changed, whichever of the three parts they belong to.
+    def from_settings(cls, network: Any = AMSLConfig.name, **settings: Any) -> "DetectorConfig":
+        """Builds a configuration from flat settings.
 
         Args:
-            model: The network's name in `MODELS`, which decides what settings it has.
-            settings: Of the network, of `TrainingConfig` and of the detector.
+            network: The name of the network, which decides which settings it has, or its configuration.
+            settings: Settings of the network, unless it is given as a configuration, of `TrainingConfig` and of this class.
+
+        Returns:
+            The validated configuration.
 
         Raises:
-            AMSLError: A setting is unknown or its value cannot be used.
+            AMSLError: A setting is unknown or has an invalid value.
         """
-        if not isinstance(model, str) or model not in MODELS:
-            raise AMSLError(f"model must be one of {', '.join(MODELS)}. Received: {model!r}.")
-        homes = {**_SETTINGS, **{item.name: "model" for item in fields(MODELS[model])}}
-        parts: dict[str, dict[str, Any]] = {"model": {}, "training": {}, "detector": {}}
+        parts: dict[str, dict[str, Any]] = {"network": {}, "training": {}, "detector": {}}
+        homes = dict(_SETTINGS)
+        if not isinstance(network, NetworkConfig):
+            if isinstance(network, type):
+                raise AMSLError(f"network must be a name or a configuration: {network.__name__}(). Received: the class.")
+            network = NETWORKS[network]
+            homes |= {item.name: "network" for item in fields(network)}
         for name, value in settings.items():
-            home = homes.get(name)
-            if home is None:
-                raise AMSLError(f"there is no setting {name!r} of {model}; the settings are {', '.join(sorted(homes))}.")
-            parts[home][name] = value
-        return cls(model=MODELS[model](**parts["model"]), training=TrainingConfig(**parts["training"]), **parts["detector"])
+            if name not in homes:
+                known = ", ".join(sorted(homes))
+                raise AMSLError(f"unexpected parameter {name!r} for network {network.name!r}; the parameters are {known}.")
+            parts[homes[name]][name] = value
+        built = network if isinstance(network, NetworkConfig) else network(**parts["network"])
+        return cls(network=built, training=TrainingConfig(**parts["training"]), **parts["detector"])
 
     def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "model": self.model.to_dict()}
+        """Returns the settings, ready for JSON; those of network and training are dicts of their own."""
+        return {**asdict(self), "network": self.network.to_dict()}
 
     def flat(self) -> dict[str, Any]:
-        """All settings but the names of channels, for people and tables: lists as words with spaces between."""
+        """Returns all settings but the names of channels in one level for tables, lists as words separated by spaces."""
         values = self.to_dict()
-        model = values.pop("model")
-        flat = {"model": model.pop("name"), **model, **values.pop("training"), **values}
+        network = values.pop("network")
+        flat = {"network": network.pop("name"), **network, **values.pop("training"), **values}
         del flat["channel_names"]
         return {name: " ".join(value) if isinstance(value, tuple) else value for name, value in flat.items()}
 
     @classmethod
     def from_dict(cls, values: Any) -> "DetectorConfig":
-        """The inverse of `to_dict`, also after a trip through JSON.
+        """Inverts `to_dict`, also after a round trip through JSON.
+
+        Args:
+            values: The result of `to_dict`.
+
+        Returns:
+            The validated configuration.
 
         Raises:
-            AMSLError: A setting is missing its place, is unknown or cannot be used.
+            AMSLError: The settings are incomplete, unknown or invalid.
         """
         try:
             flat = {**values}
-            model = {**flat.pop("model")}
-            return cls.from_settings(model.pop("name"), **model, **flat.pop("training"), **flat)
+            network = {**flat.pop("network")}
+            training = TrainingConfig(**flat.pop("training"))
+            return cls(network=NETWORKS[network.pop("name")](**network), training=training, **flat)
         except (KeyError, TypeError, AttributeError) as error:
             raise AMSLError(
-                f"a detector's settings need the parts model, with a name, and training. Received: {values!r} ({error})."
+                f"the settings of a detector need the parts network, with a name, and training. Received: {values!r} ({error})."
             ) from error
+
+
+def to_percentile(contamination: float) -> float:
+    """Returns the percentile of the threshold for a contamination: 98 for 0.02."""
+    return round(100 * (1 - contamination), 9)
+
+
+def to_contamination(percentile: float) -> float:
+    """Returns the contamination for a percentile of the threshold: 0.02 for 98. Raises AMSLError below 50 and from 100."""
+    if not 50 <= percentile < 100:
+        raise AMSLError(f"percentile must be a number at least 50 and below 100. Received: {percentile!r}.")
+    return round(1 - percentile / 100, 11)
 
 
 _SETTINGS = {
     **{item.name: "training" for item in fields(TrainingConfig)},
-    **{item.name: "detector" for item in fields(DetectorConfig) if item.name not in ("model", "training")},
+    **{item.name: "detector" for item in fields(DetectorConfig) if item.name not in ("network", "training")},
 }

@@ -1,4 +1,4 @@
-"""What several test files need."""
+"""Shared fixtures and helpers."""
 
 import os
 import signal
@@ -27,18 +27,28 @@ def waves() -> np.ndarray:
     return (np.sin(time[None, :, None] + phase + np.arange(3)) + generator.normal(0, 0.05, (40, 24, 3))).astype(np.float32)
 
 
+def make_detector(network: str = "amsl", **settings):
+    """Makes an unfitted detector from flat settings of network, training and detector, with both scores by default."""
+    from amsl_tf import AMSLDetector, DetectorConfig
+
+    other_scores = {"nearest_normal": "reconstruction", "reconstruction": "nearest_normal"}
+    settings.setdefault("extra_scores", [other_scores[settings.get("score", "nearest_normal")]])
+    return AMSLDetector.from_config(DetectorConfig.from_settings(network, **settings))
+
+
 @pytest.fixture(scope="session")
 def detector(waves):
-    """A small detector with every part, fitted to people a, b, c and d."""
-    from amsl_tf import AMSLDetector
+    """A small detector with memories, self-supervision and both scores, fitted to the subjects a, b, c and d."""
+    from amsl_tf import AMSLConfig, AMSLDetector
 
-    detector = AMSLDetector(views=["raw", "noise"], num_slots=8, epochs=1, axes=3, channel_names=["x", "y", "z"])
-    return detector.fit(waves, groups=np.tile(["a", "b", "c", "d"], 10))
+    network = AMSLConfig(views=["raw", "noise"], num_slots=8)
+    settings = {"epochs": 1, "axes": 3, "channel_names": ["x", "y", "z"], "extra_scores": ["reconstruction"]}
+    return AMSLDetector(network, **settings).fit(waves, groups=np.tile(["a", "b", "c", "d"], 10))
 
 
 @pytest.fixture(scope="session")
 def exported(detector, tmp_path_factory) -> Path:
-    """The first version of the model `waves`, made of that detector."""
+    """The first version of the model `waves`, exported from `detector`."""
     from amsl_tf.export import export_detector
 
     return export_detector(detector, tmp_path_factory.mktemp("serving") / "waves")
@@ -46,10 +56,10 @@ def exported(detector, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def evaluated(detector, waves, tmp_path_factory):
-    """A folder with `detector`, `data` and `results`; of the test windows some are flagged wrongly, of both kinds."""
+    """A folder with `detector`, `data` and `results`; the test windows have false positives and false negatives."""
     from amsl_tf.data.store import TEST_ABNORMAL, TEST_NORMAL, TRAIN, write_index
     from amsl_tf.data.windows import Windows
-    from amsl_tf.results import write_results
+    from amsl_tf.evaluation.results import write_results
 
     folder = tmp_path_factory.mktemp("evaluated")
     detector.save(folder / "detector")
@@ -63,7 +73,7 @@ def evaluated(detector, waves, tmp_path_factory):
         file = part.file(folder / "data", "raw")
         file.parent.mkdir(parents=True)
         np.save(file, windows.x)
-        write_index(part.index(folder / "data"), windows.index())
+        write_index(part.index(folder / "data"), windows.columns())
         scored[part] = (windows, detector.training_scores_ if part is TRAIN else detector.score_components(x))
     run = {
         "protocol": "subject",
@@ -77,34 +87,34 @@ def evaluated(detector, waves, tmp_path_factory):
 
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int, kept: int) -> None:
-    """Interrupts a training after so many steps, of which some have been kept."""
-    from amsl_tf import training
+    """Interrupts a training after `steps` steps; no state after the first `kept` steps is saved."""
+    from amsl_tf.training import loop
 
-    count, save = iter(range(1, steps + 1)), training._State._save
-    monkeypatch.setattr(training._State, "_save", lambda state: save(state) if int(state._done) <= kept else None)
-    step = training._State.on_train_batch_end
+    count, save = iter(range(1, steps + 1)), loop._State._save
+    monkeypatch.setattr(loop._State, "_save", lambda state: save(state) if int(state._done) <= kept else None)
+    on_train_batch_end = loop._State.on_train_batch_end
 
     def stop(state, batch, logs=None):
-        step(state, batch, logs)
+        on_train_batch_end(state, batch, logs)
         if next(count) == steps:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._State, "on_train_batch_end", stop)
+    monkeypatch.setattr(loop._State, "on_train_batch_end", stop)
 
 
 def close(found: np.ndarray, expected: np.ndarray) -> None:
-    """Fails where scores differ by more than float32's rounding."""
+    """Asserts that scores agree: max |difference| / mean |score| <= 1e-5."""
     assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).mean()
 
 
 @pytest.fixture(scope="session")
 def dsads() -> Path:
-    """The root of real DSADS data, whole or in part."""
+    """The root folder of the DSADS data set, or of a part of it."""
     return Path(os.environ["AMSL_TF_DSADS"])
 
 
 def run_python(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Runs Python in the repository's root, to its end."""
+    """Runs Python in the root folder of the repository, and waits for its end."""
     return subprocess.run(
         [sys.executable, *map(str, arguments)],
         cwd=ROOT,
@@ -116,18 +126,18 @@ def run_python(*arguments: object, **environment: str) -> subprocess.CompletedPr
 
 
 def steps_done(state: Path) -> int:
-    """Steps of the newest state that a training keeps in a folder."""
+    """Returns the number of training steps of the newest checkpoint in a folder, 0 if there is none."""
     import tensorflow as tf
 
     newest = tf.train.latest_checkpoint(state)
     try:
         return int(tf.train.load_variable(newest, "done/.ATTRIBUTES/VARIABLE_VALUE")) if newest else 0
-    except tf.errors.OpError:  # a newer one took its place just now
+    except tf.errors.OpError:  # replaced by a newer checkpoint in the meantime
         return 0
 
 
 def kill_when(process, work_dir, steps):
-    """Sends SIGKILL once a state of at least so many steps is kept."""
+    """Sends SIGKILL once there is a checkpoint of at least `steps` steps."""
     deadline = time.monotonic() + 300
     while process.poll() is None and time.monotonic() < deadline:
         if any(steps_done(state) >= steps for state in work_dir.glob("*")):

@@ -1,19 +1,20 @@
-"""Settings: the paper's defaults, the trip through JSON, what is refused."""
+"""Settings: the defaults of the papers, JSON round trips, validation."""
 
 import json
 
 import numpy as np
 import pytest
 
-from amsl_tf.config import DetectorConfig, TrainingConfig
+from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination, to_percentile
 from amsl_tf.errors import AMSLError
-from amsl_tf.model_config import MODELS, AMSLConfig, ModelConfig
-from amsl_tf.views import VIEW_NAMES
+from amsl_tf.networks import NETWORKS
+from amsl_tf.networks.amsl import AMSLConfig
+from amsl_tf.views import PAPER_VIEWS
 
 
-def test_defaults_are_the_papers():
+def test_defaults_are_those_of_the_paper():
     assert DetectorConfig().to_dict() == {
-        "model": {
+        "network": {
             "name": "amsl",
             "views": ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed"),
             "latent_features": 64,
@@ -33,7 +34,8 @@ def test_defaults_are_the_papers():
             "seed": 0,
         },
         "score": "nearest_normal",
-        "percentile": 98.0,
+        "extra_scores": (),
+        "contamination": 0.02,
         "scoring_precision": "float32",
         "bank_size": 10_000,
         "axes": 1,
@@ -61,11 +63,11 @@ def test_defaults_are_the_papers():
         ("mnad", {"num_slots": 10, "compactness_weight": 0.01, "separateness_weight": 0.01}),
     ],
 )
-def test_defaults_of_the_networks_of_other_papers(name, settings):
+def test_defaults_of_the_other_networks(name, settings):
     config = DetectorConfig.from_settings(name)
-    assert config.to_dict()["model"] == {"name": name, "views": ("raw",), "latent_features": 64, **settings}
+    assert config.to_dict()["network"] == {"name": name, "views": ("raw",), "latent_features": 64, **settings}
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert config.flat()["model"] == name
+    assert config.flat()["network"] == name
 
 
 def test_json_round_trip():
@@ -73,16 +75,16 @@ def test_json_round_trip():
         views=["raw", "smoothed"], memory="global", epochs=3, score="reconstruction", skip=False
     )
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert config.model.views == ("raw", "smoothed")
+    assert config.network.views == ("raw", "smoothed")
 
 
 @pytest.mark.parametrize("count", range(1, 8))
-def test_first_views_are_a_subset(count):
-    assert AMSLConfig(views=VIEW_NAMES[:count]).views == VIEW_NAMES[:count]
+def test_leading_views_are_valid(count):
+    assert AMSLConfig(views=PAPER_VIEWS[:count]).views == PAPER_VIEWS[:count]
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "message"),
     [
         ({"views": []}, "views"),
         ({"views": "raw"}, "list of names"),
@@ -104,32 +106,34 @@ def test_first_views_are_a_subset(count):
         ({"seed": 2**31}, "seed"),
         ({"skip": 1}, "True or False"),
         ({"entropy_weight": -0.1}, "at least 0"),
-        ({"score": "best"}, "nearest_normal, reconstruction"),
-        ({"percentile": 100.0}, "below 100"),
-        ({"percentile": 0.98}, "at least 50"),
+        ({"extra_scores": ["nearest_normal"]}, "extra_scores must differ from score"),
+        ({"extra_scores": "reconstruction"}, "extra_scores must be a list of names"),
+        ({"contamination": 0.0}, "above 0"),
+        ({"contamination": 0.51}, "at most 0.5"),
+        ({"contamination": "auto"}, "contamination must be a number"),
         ({"channel_names": "xyz"}, "must be a list of names"),
         ({"channel_names": ["x", "x"]}, "must differ"),
         ({"channel_names": [1, 2]}, "must be a list of names"),
-        ({"epoch": 3}, "there is no setting 'epoch' of amsl; the settings are axes,"),
+        ({"epoch": 3}, "unexpected parameter 'epoch' for network 'amsl'; the parameters are axes,"),
         ({"latent_features": 0}, "latent_features"),
-        ({"model": "vae"}, "model must be one of amsl, memae, rftm, mnad, cae. Received: 'vae'"),
-        ({"model": ["amsl"]}, "model must be one of"),
-        ({"model": "memae", "skip": True}, "there is no setting 'skip' of memae"),
-        ({"model": "cae", "views": ["raw", "noise"]}, "the model cae takes one view"),
-        ({"model": "memae", "shrink_threshold": -1.0}, "shrink_threshold"),
-        ({"model": "memae", "shrink_threshold": 1.5}, "shrink_threshold must be at most 1"),
-        ({"model": "memae", "num_slots": 1}, "below 1 where there is one slot"),
+        ({"network": "vae"}, "network must be one of amsl, memae, rftm, mnad, cae. Received: 'vae'"),
+        ({"network": ["amsl"]}, "network must be one of"),
+        ({"network": "memae", "skip": True}, "unexpected parameter 'skip' for network 'memae'"),
+        ({"network": "cae", "views": ["raw", "noise"]}, "the network cae takes one view"),
+        ({"network": "memae", "shrink_threshold": -1.0}, "shrink_threshold"),
+        ({"network": "memae", "shrink_threshold": 1.5}, "shrink_threshold must be at most 1"),
+        ({"network": "memae", "num_slots": 1}, "below 1 with one slot"),
         (
-            {"model": "rftm", "hippocampus_top_k": 51},
+            {"network": "rftm", "hippocampus_top_k": 51},
             "hippocampus_top_k must be at most hippocampus_slots. Received: 51 and 50",
         ),
-        ({"model": "rftm", "cortex_forgetting": 1.0}, "cortex_forgetting"),
-        ({"model": "rftm", "reintegration": "hippocampus"}, "cortex, both"),
-        ({"model": "mnad", "num_slots": 1}, "at least 2"),
+        ({"network": "rftm", "cortex_forgetting": 1.0}, "cortex_forgetting"),
+        ({"network": "rftm", "reintegration": "hippocampus"}, "cortex, both"),
+        ({"network": "mnad", "num_slots": 1}, "at least 2"),
     ],
 )
-def test_what_cannot_be_used_is_refused(settings, said):
-    with pytest.raises(AMSLError, match=said):
+def test_invalid_settings_are_errors(settings, message):
+    with pytest.raises(AMSLError, match=message):
         DetectorConfig.from_settings(**settings)
 
 
@@ -139,36 +143,49 @@ def test_what_cannot_be_used_is_refused(settings, said):
         None,
         [],
         {},
-        {"model": {}},
-        {"model": {}, "training": {}},
-        {"model": {"name": "amsl"}, "training": 3},
-        {"model": {"name": "amsl", "a": 1}, "training": {}},
-        {"model": {"name": "vae"}, "training": {}},
+        {"network": {}},
+        {"network": {}, "training": {}},
+        {"network": {"name": "amsl"}, "training": 3},
+        {"network": {"name": "amsl", "a": 1}, "training": {}},
+        {"network": {"name": "vae"}, "training": {}},
     ],
 )
-def test_broken_settings_are_refused(values):
+def test_incomplete_saved_settings_are_errors(values):
     with pytest.raises(AMSLError):
         DetectorConfig.from_dict(values)
 
 
-def test_numbers_of_any_type_become_those_of_json():
-    config = DetectorConfig.from_settings(epochs=np.int64(3), percentile=np.float32(95), learning_rate=1, channel_names=["x"])
+def test_numpy_numbers_become_json_numbers():
+    settings = {"epochs": np.int64(3), "contamination": np.float32(0.05), "learning_rate": 1, "channel_names": ["x"]}
+    config = DetectorConfig.from_settings(**settings)
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
-    assert (config.training.epochs, config.percentile, config.training.learning_rate) == (3, 95.0, 1.0)
+    assert (config.training.epochs, round(config.contamination, 6), config.training.learning_rate) == (3, 0.05, 1.0)
 
 
-def test_a_model_is_one_of_those_there_are():
-    assert DetectorConfig(model=MODELS["mnad"]()).model.name == "mnad"
-    for model in ("mnad", ModelConfig(), MODELS["mnad"]):
-        with pytest.raises(AMSLError, match="model must be a configuration"):
-            DetectorConfig(model=model)
+def test_network_must_be_a_configuration():
+    assert DetectorConfig(network=NETWORKS["mnad"]()).network.name == "mnad"
+    for network in ("mnad", NETWORKS["mnad"]):
+        with pytest.raises(AMSLError, match="network must be a configuration"):
+            DetectorConfig(network=network)
 
 
-def test_training_is_a_config():
+@pytest.mark.parametrize(("percentile", "contamination"), [(98.0, 0.02), (95, 0.05), (50, 0.5), (99.9, 0.001), (97.3, 0.027)])
+def test_contamination_and_percentile_are_equivalent(percentile, contamination):
+    assert to_contamination(percentile) == contamination
+    assert to_percentile(contamination) == percentile
+
+
+@pytest.mark.parametrize("percentile", [100.0, 0.98, 49.9])
+def test_percentile_out_of_range_is_an_error(percentile):
+    with pytest.raises(AMSLError, match="at least 50 and below 100"):
+        to_contamination(percentile)
+
+
+def test_training_must_be_a_configuration():
     with pytest.raises(AMSLError, match="must be a TrainingConfig"):
         DetectorConfig(training={"epochs": 2})
 
 
-def test_configs_do_not_change():
+def test_configurations_are_immutable():
     with pytest.raises(AttributeError):
         TrainingConfig().epochs = 3

@@ -1,4 +1,4 @@
-"""Bars: on a terminal only, and not where nothing is to be said."""
+"""Progress bars: on a terminal only, and not with `--quiet`."""
 
 import logging
 
@@ -8,7 +8,7 @@ from amsl_tf import progress
 
 
 class Terminal:
-    """A stderr that says it is a terminal, or not."""
+    """A standard error stream that is a terminal, or not."""
 
     def __init__(self, is_terminal):
         self.written, self._is_terminal = "", is_terminal
@@ -27,7 +27,7 @@ class Terminal:
     ("is_terminal", "level", "shown"),
     [(True, logging.WARNING, True), (False, logging.WARNING, False), (True, logging.ERROR, False)],
 )
-def test_a_bar_shows_on_a_terminal_only_and_not_when_quiet(monkeypatch, caplog, is_terminal, level, shown):
+def test_bar_is_shown_on_a_terminal_unless_quiet(monkeypatch, caplog, is_terminal, level, shown):
     monkeypatch.setattr("sys.stderr", terminal := Terminal(is_terminal))
     caplog.set_level(level, "amsl_tf")
     with progress.bar(10, "scoring", "windows", done=4) as bar:
