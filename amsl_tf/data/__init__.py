@@ -1,1 +1,1 @@
-"""Sensor windows: what they are, where they come from, how they are split, stored and fed to the network."""
+"""Windows and recordings: validation, splits, files."""

@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all."""
+"""Atomic writes of files and folders, locks, and JSON files."""
 
 import errno
 import json
@@ -10,21 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.errors import AMSLError
+from filelock import FileLock, Timeout
 
-try:
-    import fcntl
-except ImportError:  # on Windows, where nobody is kept out
-    fcntl = None  # type: ignore[assignment]
+from amsl_tf.errors import AMSLError
 
 LOCK = "lock"
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Gives a temporary path, which takes the name `path` when the block ends well and vanishes when it does not.
+    """Yields a temporary path that is renamed to `path` if the block succeeds, and removed if it fails.
 
-    The temporary name ends as `path` does, which decides the format for some writers.
+    The temporary name has the suffix of `path`, from which some writers infer the format.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
@@ -36,34 +33,41 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 def check_replaceable(path: Path, entries: Collection[str]) -> None:
-    """Refuses to replace anything but a folder that holds exactly what this program writes there, or nothing.
+    """Checks that a path is free, an empty folder, or a folder with exactly the entries that this package writes.
+
+    Args:
+        path: The path.
+        entries: The names of the entries.
 
     Raises:
-        AMSLError: `path` is something else.
+        AMSLError: `path` is anything else, which must not be replaced.
     """
     if path.is_dir():
         found = {item.name for item in path.iterdir()}
         if not found or found == set(entries):
             return
         foreign, missing = sorted(found.difference(entries)), sorted(set(entries) - found)
-        fault = f"has {foreign[0]}, which this program does not write there" if foreign else f"lacks {missing[0]}"
+        fault = f"contains {foreign[0]}, which amsl_tf does not write there" if foreign else f"lacks {missing[0]}"
     elif path.exists():
-        fault = "is no folder"
+        fault = "is not a folder"
     else:
         return
-    raise AMSLError(f"{path}: {fault}. It is not replaced: move what you need and remove it, or name another folder.")
+    raise AMSLError(f"{path}: {fault}, so it is not replaced. Move what you need and remove it, or name another folder.")
 
 
 @contextmanager
 def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
-    """Gives a temporary folder, which takes the place of `path` when the block ends well and vanishes when it does not.
+    """Yields a temporary folder that replaces `path` if the block succeeds, and is removed if it fails.
 
     Args:
-        path: The folder to make or replace.
-        entries: The names of all that the block puts into it; a folder with other names at its top is never replaced.
+        path: The folder to create or replace.
+        entries: The names of everything that the block writes into it; a folder with other entries is never replaced.
+
+    Yields:
+        The temporary folder, beside `path`.
 
     Raises:
-        AMSLError: `path` holds something else.
+        AMSLError: `path` holds anything else.
     """
     path = path.resolve()
     check_replaceable(path, entries)
@@ -85,37 +89,44 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Makes a folder and keeps other processes out of it that ask for the same; let go of however the process ends.
+    """Creates a folder and locks it for this process; the lock ends with the process at the latest.
+
+    A file system without locks, as on some clusters, is used without locking.
 
     Raises:
-        AMSLError: Another process is at work in the folder.
+        AMSLError: Another process has locked the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise AMSLError(f"{folder}: another process is at work here. Wait until it has ended, or stop it.") from error
-            except OSError as error:
-                if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-                    raise  # else a file system without locks, as clusters have: nobody is kept out
+    lock = FileLock(folder / LOCK)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise AMSLError(f"{folder}: in use by another process. Wait until it has ended, or stop it.") from error
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, values: Any) -> None:
-    """Writes a JSON file, whole or not at all."""
+    """Writes a JSON file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
 
 
 def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, Any]:
-    """The object that a JSON file holds.
+    """Reads the object of a JSON file.
 
     Args:
         path: The file.
-        advice: What the user should do if it is missing or broken.
-        keys: Which the object must have.
+        advice: The advice to the user if it is missing or broken, for the error message.
+        keys: The keys that the object must have.
+
+    Returns:
+        The object.
 
     Raises:
         AMSLError: The file is missing, is not JSON or lacks a key.
@@ -124,7 +135,7 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
         values = json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError) as error:
         raise AMSLError(f"{path}: not found. {advice}") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise AMSLError(f"{path}: expected JSON ({error}). {advice}") from error
     for key in keys:
         if not isinstance(values, dict) or key not in values:

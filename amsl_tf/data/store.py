@@ -1,4 +1,4 @@
-"""The project's files of windows: the original's names and tree, float32, memory-mapped, written whole or not at all.
+"""The files of windows, with the names and the tree of the original code; arrays are float32 and memory-mapped.
 
     generate_dataset/    normal.npy  normal.csv  abnormal.npy  abnormal.csv  sensors.json
     transform_dataset/   split.json
@@ -6,10 +6,10 @@
         test_dataset/normal data/             index.csv  data_{...}_test.npy
         test_dataset/abnormal data/           index.csv  data_{...}_abnormal.npy
 
-A .npy file holds (N, T, C); the CSV beside it says what its rows are, and sensors.json which channels belong together.
+A .npy file holds (N, T, C), the CSV beside it a row of metadata for each window, sensors.json the names and axes of channels.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -18,23 +18,30 @@ import numpy as np
 import pandas as pd
 
 from amsl_tf.data.files import read_json
-from amsl_tf.data.windows import Windows, check_windows
+from amsl_tf.data.windows import Windows
 from amsl_tf.errors import DataError
-from amsl_tf.views import VIEWS
 
 
 @dataclass(frozen=True)
 class Part:
-    """One of the three sets of windows that transformation writes, by its place in the original's tree."""
+    """One of the three parts that transformation writes, and its place in the tree of the original code.
+
+    Attributes:
+        name: The name of the part in results.
+        folder: Its folder, relative to the root of the tree.
+        ending: The end of the names of its files.
+    """
 
     name: str
     folder: str
     ending: str
 
     def file(self, root: Path, suffix: str) -> Path:
+        """Returns the .npy file of a view by its suffix (`View.suffix`), below the root of the tree."""
         return root / self.folder / f"data_{suffix}_{self.ending}.npy"
 
     def index(self, root: Path) -> Path:
+        """Returns the CSV file with the metadata of the windows, below the root of the tree."""
         return root / self.folder / "index.csv"
 
 
@@ -50,56 +57,87 @@ TRANSFORMED_ENTRIES = (SPLIT, "train_dataset", "test_dataset")
 
 
 class ArrayWriter:
-    """Writes a float32 .npy file part by part, with no more memory than one part takes. A context manager.
+    """A context manager that writes a float32 .npy file part by part, in constant memory.
 
     Args:
         path: The file.
-        shape: Of the whole array; the parts follow each other along its first axis.
+        shape: The shape of the whole array, which the parts make up along its first axis.
+
+    Raises:
+        DataError: At the end of the block, if rows are missing.
     """
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._shape, self._rows = path, shape, 0
         self._file = path.open("wb")
         np.lib.format.write_array_header_1_0(self._file, {"descr": "<f4", "fortran_order": False, "shape": shape})
 
     def append(self, part: np.ndarray) -> None:
+        """Writes the next part (n, ...). Raises DataError if it does not fit the shape."""
+        self._rows += len(part)
+        if part.shape[1:] != self._shape[1:] or self._rows > self._shape[0]:
+            found = f"a part of shape {part.shape} that ends at row {self._rows}"
+            raise DataError(f"{self._path.name}: expected an array of shape {self._shape}, received {found}.")
         np.ascontiguousarray(part, "<f4").tofile(self._file)
 
     def __enter__(self) -> "ArrayWriter":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._file.close()
+        if error is None and self._rows != self._shape[0]:
+            raise DataError(f"{self._path.name}: expected {self._shape[0]} rows, received {self._rows}.")
 
 
 def open_array(path: Path, advice: str) -> np.ndarray:
-    """An .npy file, memory-mapped.
+    """Opens an .npy file, memory-mapped.
+
+    Args:
+        path: The file.
+        advice: The advice to the user if it is missing or broken, for the error message.
+
+    Returns:
+        The array, read-only, with the shape and dtype of the file.
 
     Raises:
-        DataError: The file is missing or is no .npy file of numbers.
+        DataError: The file is missing or not an .npy file of numbers.
     """
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
-            raise ValueError("it is an archive of several")
+            raise ValueError("it is an archive of several arrays")
         return array
     except FileNotFoundError as error:
         raise DataError(f"{path}: not found. {advice}") from error
     except (ValueError, EOFError) as error:
-        raise DataError(f"{path}: not a whole .npy file of numbers ({error}). {advice}") from error
+        raise DataError(f"{path}: not a complete .npy file of numbers ({error}). {advice}") from error
 
 
 def write_index(path: Path, columns: dict[str, np.ndarray]) -> None:
-    """Writes what the rows of an array are, as CSV with a header."""
+    """Writes the metadata of the rows of an array, as CSV with a header.
+
+    Args:
+        path: The file; its folder is created if needed.
+        columns: The metadata by name, (N,) each.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     pd.DataFrame(columns).to_csv(path, index=False)
 
 
 def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[str, np.ndarray]:
-    """The columns of an index, as arrays of strings.
+    """Reads the metadata that `write_index` wrote.
+
+    Args:
+        path: The CSV file.
+        advice: The advice to the user if it is missing or broken, for the error message.
+        columns: The columns that it must have.
+
+    Returns:
+        All columns by name, arrays of strings (N,).
 
     Raises:
-        DataError: The file is missing, is no CSV or lacks one of `columns`.
+        DataError: The file is missing, is not a CSV or lacks one of `columns`.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
@@ -114,7 +152,15 @@ def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[s
 
 
 def open_windows(array: Path, index: Path, advice: str) -> Windows:
-    """Windows from an .npy file and the CSV that says what its rows are; columns that `Windows` has not are left out.
+    """Opens windows from an .npy file and the CSV with their metadata.
+
+    Args:
+        array: The .npy file (N, T, C).
+        index: The CSV file with N rows; columns that `Windows` does not have are ignored.
+        advice: The advice to the user if a file is missing or broken, for the error message.
+
+    Returns:
+        The windows, memory-mapped if the file holds float32, with their metadata.
 
     Raises:
         DataError: A file is missing or broken, or the two do not fit.
@@ -127,30 +173,25 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
         raise DataError(f"{array} with {index.name}: {error} {advice}") from error
 
 
-def read_sensors(folder: Path, advice: str) -> dict[str, Any]:
-    """What sensors.json says of the channels, as settings of a detector, `axes` and `channel_names`; their defaults without it.
+def read_metadata(folder: Path, advice: str) -> dict[str, Any]:
+    """Reads sensors.json.
+
+    Args:
+        folder: The folder that preprocessing wrote.
+        advice: The advice to the user if the file is broken, for the error message.
+
+    Returns:
+        `axes` (1 without the file) and `channel_names`, parameters of a detector; `labels`, the titles of activities by name;
+        and `test_subjects`, the default of the protocol `subject`.
 
     Raises:
         AMSLError: The file is broken.
     """
     file = folder / SENSORS
-    known = read_json(file, advice, ("axes",)) if file.exists() else {}
-    return {"axes": known.get("axes", 1), "channel_names": known.get("channel_names", [])}
-
-
-def open_views(root: Path, part: Part, names: Iterable[str], advice: str) -> dict[str, np.ndarray]:
-    """The materialised views of a part, memory-mapped, by name.
-
-    Raises:
-        DataError: A file is missing or broken, or of another shape than the raw view.
-    """
-    suffixes = {view.name: view.suffix for view in VIEWS}
-    shape = open_array(part.file(root, suffixes["raw"]), advice).shape
-    views = {}
-    for name in names:
-        file = part.file(root, suffixes[name])
-        try:
-            views[name] = check_windows(open_array(file, advice), shape[1:], shape[0])
-        except DataError as error:
-            raise DataError(f"{file}: {error} {advice}") from error
-    return views
+    values = read_json(file, advice, ("axes",)) if file.exists() else {}
+    return {
+        "axes": values.get("axes", 1),
+        "channel_names": values.get("channel_names", []),
+        "labels": values.get("labels", {}),
+        "test_subjects": values.get("test_subjects", []),
+    }

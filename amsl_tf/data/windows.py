@@ -1,5 +1,6 @@
-"""Windows of multivariate sensor data, and the one validation that all of them pass."""
+"""Windows of multivariate sensor data and their validation."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -9,22 +10,27 @@ import pandas as pd
 
 from amsl_tf.errors import DataError
 
-MIN_STEPS = 16  # the shortest window: the smoothing needs 11 steps, the encoder halves the time axis twice
-LARGEST = 1e30  # of values: views of it stay finite in float32
-CHUNK = 256  # windows that are held in memory at a time wherever an array is streamed
+MIN_STEPS = 16  # the smoothing needs 11 steps, the encoder halves the time axis twice
+LARGEST = 1e30  # the largest absolute value: its views are finite in float32
+CHUNK = 256  # windows in memory at a time where an array is streamed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Windows:
-    """N windows of T time steps and C channels, and what is known about them.
+    """N windows of T time steps and C channels, with their metadata.
 
     Attributes:
         x: float32 (N, T, C), finite; may be memory-mapped.
-        activity, subject, segment, source: What each window shows, of whom, which part of the recording it is and the file
-            that it comes from: arrays of N strings, or None where not known.
+        activity, subject, segment, source: The activity, the subject recorded, the part of the recording and the file: arrays
+            of N strings each, or None where unknown.
+        label: int (N,), 1 for abnormal and 0 for normal windows, or None.
 
     Raises:
-        DataError: `x` is not what `check_windows` accepts, or another array has not N entries.
+        DataError: `check_windows` does not accept `x`, or another array does not have N entries.
+
+    Example:
+        >>> windows = Windows(x, subject=subjects, label=labels)  # arrays (N, T, C), (N,) and (N,)
+        >>> normal = windows[windows.label == 0]
     """
 
     x: np.ndarray
@@ -32,36 +38,48 @@ class Windows:
     subject: np.ndarray | None = None
     segment: np.ndarray | None = None
     source: np.ndarray | None = None
+    label: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", check_windows(self.x))
-        for name, values in self.index().items():
+        for name, values in self.columns().items():
             object.__setattr__(self, name, check_labels(name, values, len(self)))
+        if self.label is not None:
+            object.__setattr__(self, "label", check_binary("label", self.label, len(self)))
 
     def __len__(self) -> int:
         return len(self.x)
 
+    def __getitem__(self, rows: Any) -> "Windows":
+        """Returns the windows at a slice, at positions or where a mask is true, with their metadata."""
+        return Windows(self.x[rows], **{name: column[rows] for name, column in self.columns().items()})
+
     @classmethod
     def of(cls, windows: Any) -> "Windows":
-        """`windows` itself, or Windows around an array (N, T, C)."""
+        """Returns `windows` itself if it is a `Windows`, else `Windows` around an array (N, T, C)."""
         return windows if isinstance(windows, cls) else cls(windows)
 
-    def index(self) -> dict[str, np.ndarray]:
-        """What is known about the windows, by name."""
-        known = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "x"}
-        return {name: values for name, values in known.items() if values is not None}
+    def columns(self) -> dict[str, np.ndarray]:
+        """Returns the metadata that is known, (N,) each by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self) if item.name != "x"}
+        return {name: column for name, column in values.items() if column is not None}
 
 
-def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | None = None) -> np.ndarray:
-    """Returns windows as a finite float32 array (N, T, C), memory-mapped where it came so.
+def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | None = None, *, finite: bool = True) -> np.ndarray:
+    """Validates windows.
 
     Args:
-        x: Anything that NumPy takes for a three-dimensional array of numbers.
-        shape: The (T, C) that is expected; any T of at least 16 and any C of at least 1 if None.
-        count: The N that is expected; any from 1 if None.
+        x: Anything that NumPy converts to a three-dimensional array of numbers.
+        shape: The expected (T, C); any T of at least 16 and any C of at least 1 if None.
+        count: The expected N; any from 1 if None.
+        finite: Whether values that are NaN, infinite or beyond `LARGEST` are refused.
+
+    Returns:
+        The windows, float32 (N, T, C); the input itself, possibly memory-mapped, if it has this dtype.
 
     Raises:
-        DataError: The array is empty or has another shape, or holds something that is not a number within `LARGEST` of 0.
+        DataError: The array is empty, has another shape, is masked or holds no real numbers, or with `finite` a value that is
+            not a number within `LARGEST` of 0.
     """
     try:
         array = np.asanyarray(x)
@@ -77,12 +95,12 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
                 f"Received: shape={array.shape}."
             )
     if isinstance(array, np.ma.MaskedArray):
-        raise DataError("windows must be without gaps. Received: a masked array. Fill what is masked first.")
+        raise DataError("windows must have no missing values. Received: a masked array. Fill the masked values first.")
     if array.dtype.kind not in "fiu":
         raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}.")
-    with np.errstate(over="ignore"):  # what overflows float32 is found below, as infinite
+    with np.errstate(over="ignore"):  # overflow in float32 is detected below, as infinity
         array = array if array.dtype == np.float32 else array.astype(np.float32)
-    for start, chunk in chunks(array):
+    for start, chunk in chunks(array) if finite else ():
         usable = np.abs(chunk) <= LARGEST  # false for NaN
         if not usable.all():
             window, step, channel = np.argwhere(~usable)[0]
@@ -94,29 +112,71 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
 
 
 def check_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
-    """Returns the views of these names, each as `check_windows` does.
+    """Validates materialised views with `check_windows`.
 
     Args:
-        views: Arrays by name; others than `names` are left out.
-        names: Of the views.
+        views: Arrays by name; those not in `names` are ignored.
+        names: The names of the views.
         shape: (N, T, C) of the windows.
 
+    Returns:
+        float32 (N, T, C) by name, in the order of `names`.
+
     Raises:
-        DataError: A view is missing, or is not what `check_windows` accepts.
+        DataError: A view is missing, or `check_windows` does not accept it.
     """
+    if not isinstance(views, Mapping):
+        raise DataError(f"views must be a dict of arrays by name. Received: {type(views).__name__}.")
     missing = [name for name in names if name not in views]
     if missing:
         raise DataError(f"views must have an array for each of {', '.join(names)}. Received: none for {', '.join(missing)}.")
-    return {name: check_windows(views[name], shape[1:], shape[0]) for name in names}
+    checked = {}
+    for name in names:
+        try:
+            checked[name] = check_windows(views[name], shape[1:], shape[0])
+        except DataError as error:
+            raise DataError(f"view {name}: {error}") from error
+    return checked
+
+
+def check_binary(name: str, values: Any, count: int) -> np.ndarray:
+    """Validates binary labels.
+
+    Args:
+        name: The name of the labels, for error messages.
+        values: Numbers, bools or their text.
+        count: The expected number of labels N.
+
+    Returns:
+        int (N,), 0 for normal and 1 for abnormal windows.
+
+    Raises:
+        DataError: There is another number of labels, or one is neither 0 nor 1.
+    """
+    labels = check_labels(name, values, count)
+    numbers = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(float)  # NaN for what is not a number
+    other = np.flatnonzero(~np.isin(numbers, (0, 1)))
+    if len(other):
+        received = f"{labels[other[0]]} for window {other[0]}"
+        raise DataError(f"{name} must be 0 (normal) or 1 (abnormal). Received: {received}.")
+    return numbers.astype(int)
 
 
 def check_labels(name: str, values: Any, count: int) -> np.ndarray:
-    """Returns what is known of `count` windows as an array (count,).
+    """Validates the metadata of windows, such as groups.
+
+    Args:
+        name: The name of the metadata, for error messages.
+        values: Numbers or strings, all comparable with each other.
+        count: The expected number of entries N.
+
+    Returns:
+        An array (N,) with the dtype that NumPy gives the values.
 
     Raises:
         DataError: There is another number of entries, one is missing (None, NaN), or they cannot be compared.
     """
-    labels = np.asarray(values, object)  # as they come: NumPy would make text of what stands beside text, NaN too
+    labels = np.asarray(values, object)  # NumPy would convert everything to text if one entry is text, NaN included
     if labels.shape != (count,):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: shape={labels.shape}.")
     missing = np.flatnonzero(pd.isna(labels))
@@ -130,6 +190,14 @@ def check_labels(name: str, values: Any, count: int) -> np.ndarray:
 
 
 def chunks(array: np.ndarray, size: int = CHUNK) -> Iterator[tuple[int, np.ndarray]]:
-    """Consecutive parts of an array along its first axis, each with the place where it starts."""
+    """Yields consecutive parts of an array along its first axis, each with the position of its first row."""
     for start in range(0, len(array), size):
         yield start, array[start : start + size]
+
+
+def hash_windows(x: np.ndarray) -> str:
+    """Computes the sha256 of the shape and the float32 values of windows (N, T, C), in hexadecimal digits."""
+    digest = hashlib.sha256(str(x.shape).encode())
+    for _, chunk in chunks(x):
+        digest.update(np.ascontiguousarray(chunk).tobytes())
+    return digest.hexdigest()

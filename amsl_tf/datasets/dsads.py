@@ -1,6 +1,9 @@
-"""The UCI data set "Daily and Sports Activities" (DSADS): its tree, its activities, a reader of its text files.
+"""The data set "Daily and Sports Activities" (DSADS).
 
-One file is one window: 5 s at 25 Hz, 125 rows of 45 comma-separated numbers, `a<activity>/p<person>/s<segment>.txt`.
+A file is a window: 5 s at 25 Hz, 125 rows of 45 comma-separated numbers, `a<activity>/p<subject>/s<segment>.txt`.
+
+Reference:
+    B. Barshan and K. Altun, UCI Machine Learning Repository, 2010, doi 10.24432/C5C59F.
 """
 
 import io
@@ -9,16 +12,18 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from amsl_tf.datasets.base import Dataset
 from amsl_tf.errors import DataError
 
 STEPS, CHANNELS = 125, 45
 RATE = 25  # Hz
-AXES = 3  # consecutive channels of one sensor
+AXES = 3  # consecutive channels that are the axes of one sensor
 UNITS = ("torso", "right arm", "left arm", "right leg", "left leg")
 CHANNEL_NAMES = tuple(
     f"{unit} {sensor} {axis}" for unit in UNITS for sensor in ("accelerometer", "gyroscope", "magnetometer") for axis in "xyz"
@@ -46,76 +51,125 @@ ACTIVITIES = {
     "a19": "playing basketball",
 }
 ABNORMAL = ("a05", "a06", "a12", "a18", "a19")
-_AHEAD = 8  # recordings parsed ahead of the reader: keeps the threads busy and the memory small
+_AHEAD = 8  # recordings parsed in advance, which keeps the threads busy and the memory small
 NORMAL = tuple(activity for activity in ACTIVITIES if activity not in ABNORMAL)
 
 
-def titled(label: str) -> str:
-    """An activity with what it is, as in `a05 ascending stairs`; any other label as it is."""
-    return f"{label} {ACTIVITIES.get(label, '')}".rstrip()
+class DSADS(Dataset):
+    """DSADS, with the abnormal activities of the AMSL paper: climbing stairs, running, jumping and playing basketball.
+
+    Units are m/s2 (accelerometers), rad/s (gyroscopes) and the strength of the earth's magnetic field (magnetometers).
+
+    Args:
+        folder: The folder with a01 to a19.
+    """
+
+    window_shape = (STEPS, CHANNELS)
+    sampling_rate = RATE
+    axes = AXES
+    channel_names = CHANNEL_NAMES
+    titles = ACTIVITIES
+    test_subjects = ("p6", "p7", "p8")
+
+    @cached_property
+    def _recordings(self) -> list["Recording"]:
+        return find_recordings(self.folder)
+
+    def index(self) -> dict[str, np.ndarray]:
+        """Reads the activity, subject, segment, source and label of all windows; see `Dataset.index`."""
+        rows = [(item, segment) for item in self._recordings for segment in item.segments]
+        return {
+            "activity": np.array([item.activity for item, _ in rows]),
+            "subject": np.array([item.subject for item, _ in rows]),
+            "segment": np.array([segment for _, segment in rows]),
+            "source": np.array([f"{item.activity}/{item.subject}/{segment}.txt" for item, segment in rows]),
+            "label": np.array([int(item.activity in ABNORMAL) for item, _ in rows]),
+        }
+
+    def read(self) -> Iterator[np.ndarray]:
+        """Reads the windows of each recording in turn; see `Dataset.read`."""
+        return read_recordings(self._recordings)
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The segments of one person at one activity; `segments` are names without `.txt`, in order."""
+    """The files of one subject and one activity.
+
+    Attributes:
+        folder: The folder of the files, `a<activity>/p<subject>`.
+        segments: The names of the files without `.txt`, in order.
+    """
 
     folder: Path
     segments: tuple[str, ...]
 
     @property
     def activity(self) -> str:
+        """The name of the activity, such as `a05`."""
         return self.folder.parent.name
 
     @property
     def subject(self) -> str:
+        """The name of the subject, such as `p1`."""
         return self.folder.name
 
     @property
     def files(self) -> list[Path]:
+        """The files of the segments, in order."""
         return [self.folder / f"{segment}.txt" for segment in self.segments]
 
 
 def find_recordings(root: Path) -> list[Recording]:
-    """All recordings below `root`, activity by activity and person by person.
+    """Finds all recordings below a folder, by activity and subject.
 
-    Every activity must have the same people, and every person the same segments.
+    Every activity must have the same subjects, and every subject the same segments.
+
+    Args:
+        root: The folder with a01 to a19.
+
+    Returns:
+        The recordings, ordered by activity, then by subject.
 
     Raises:
-        DataError: There is no such tree, or a folder or file is missing in it.
+        DataError: The folder does not hold the data set, or a folder or file is missing.
     """
     if not root.is_dir():
         raise DataError(
-            f"{root}: expected a folder with DSADS' folders a01 to a19, found none. Name it with --source; data/README.md says "
-            "where to get the data."
+            f"{root}: expected a folder with the folders a01 to a19 of DSADS, found none. Name it with --source; the data set "
+            "has the doi 10.24432/C5C59F."
         )
     if not _named(root, r"a\d\d"):
-        raise DataError(f"{root}: expected DSADS' folders a01 to a19 in it, found none. Name the folder that holds them.")
+        raise DataError(f"{root}: expected the folders a01 to a19 of DSADS in it, found none. Name the folder that holds them.")
     folders = {activity: _named(root / activity, r"p\d+") for activity in ACTIVITIES}
-    for activity, people in folders.items():
-        if not people:
-            raise DataError(f"{root / activity}: expected a folder for each person (p1, p2, ...), found none. {ADVICE}")
-    everybody = sorted({name for names in folders.values() for name in names}, key=_number)
+    for activity, found in folders.items():
+        if not found:
+            raise DataError(f"{root / activity}: expected a folder for each subject (p1, p2, ...), found none. {ADVICE}")
+    subjects = sorted({name for names in folders.values() for name in names}, key=_number)
     held = {
-        (activity, person): _named(root / activity / person, r"s\d+\.txt") for activity in ACTIVITIES for person in everybody
+        (activity, subject): _named(root / activity / subject, r"s\d+\.txt") for activity in ACTIVITIES for subject in subjects
     }
     files = sorted({name for names in held.values() for name in names}, key=_number)
     if not files:
         raise DataError(f"{root}: expected files like a01/p1/s01.txt, found none. {ADVICE}")
-    for (activity, person), names in held.items():
+    for (activity, subject), names in held.items():
         for name in files:
             if name not in names:
-                raise DataError(f"{root / activity / person / name}: missing, though other recordings have {name}. {ADVICE}")
+                raise DataError(f"{root / activity / subject / name}: missing, though other recordings have {name}. {ADVICE}")
     segments = tuple(name.removesuffix(".txt") for name in files)
-    return [Recording(root / activity / person, segments) for activity in ACTIVITIES for person in everybody]
+    return [Recording(root / activity / subject, segments) for activity in ACTIVITIES for subject in subjects]
 
 
 def read_recordings(recordings: Iterable[Recording]) -> Iterator[np.ndarray]:
-    """Yields the windows of each recording in turn, float32 (segments, 125, 45).
+    """Reads the windows of recordings, parsed in threads.
 
-    Files are parsed a recording at a time, in threads, a few recordings ahead of the one that is yielded.
+    Args:
+        recordings: The recordings.
+
+    Yields:
+        The windows of each recording in turn, float32 (segments, 125, 45).
 
     Raises:
-        DataError: A file has another number of rows or columns, or something that is not a finite number; names file and row.
+        DataError: A file has another number of rows or columns, or a value that is not a finite number.
     """
     with ThreadPoolExecutor() as pool:
         ahead: deque[Future[np.ndarray]] = deque()
@@ -131,7 +185,7 @@ def read_recordings(recordings: Iterable[Recording]) -> Iterator[np.ndarray]:
                 future.cancel()
 
 
-@np.errstate(over="ignore")  # what overflows float32 is found, as infinite
+@np.errstate(over="ignore")  # overflow in float32 is detected as infinity
 def _read_recording(recording: Recording) -> np.ndarray:
     texts = [file.read_bytes() for file in recording.files]
     if all(text.count(b"\n") + (not text.endswith(b"\n")) == STEPS for text in texts):
@@ -146,7 +200,7 @@ def _read_recording(recording: Recording) -> np.ndarray:
 
 
 def _read_carefully(file: Path, text: bytes) -> np.ndarray:
-    """Reads one file line by line: slow, but it can say what is wrong and where."""
+    """Reads one file line by line, slowly, to report an error with its position."""
     lines = text.decode(errors="replace").splitlines()
     if not text.strip():
         raise DataError(f"{file}: expected {STEPS} rows of {CHANNELS} numbers, found an empty file. {ADVICE}")

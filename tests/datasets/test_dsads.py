@@ -1,27 +1,27 @@
-"""The reader of DSADS' text files: against NumPy's own, and every way a tree can be broken."""
+"""The reader of DSADS: against `numpy.loadtxt`, and errors for damaged files."""
 
 import shutil
 
 import numpy as np
 import pytest
 
-from amsl_tf.data.dsads import ABNORMAL, ACTIVITIES, NORMAL, find_recordings, read_recordings
-from amsl_tf.data.preprocessing import preprocess
 from amsl_tf.data.store import open_windows
-from amsl_tf.data.synthetic import write_tree
+from amsl_tf.datasets.dsads import ABNORMAL, ACTIVITIES, NORMAL, find_recordings, read_recordings
+from amsl_tf.datasets.synthetic import write_tree
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.stages.preprocessing import preprocess
 
 
 @pytest.fixture(scope="module")
-def whole_tree(tmp_path_factory):
+def complete_tree(tmp_path_factory):
     root = tmp_path_factory.mktemp("dsads") / "tree"
-    write_tree(root, people=2, segments=2)
+    write_tree(root, subjects=2, segments=2)
     return root
 
 
 @pytest.fixture
-def tree(whole_tree, tmp_path):
-    shutil.copytree(whole_tree, tmp_path / "tree")
+def tree(complete_tree, tmp_path):
+    shutil.copytree(complete_tree, tmp_path / "tree")
     return tmp_path / "tree"
 
 
@@ -29,9 +29,11 @@ def test_activities():
     assert len(ACTIVITIES) == 19
     assert ABNORMAL == ("a05", "a06", "a12", "a18", "a19")
     assert len(NORMAL) == 14
+    titles = ["ascending stairs", "descending stairs", "running on a treadmill", "jumping", "playing basketball"]
+    assert [ACTIVITIES[name] for name in ABNORMAL] == titles
 
 
-def test_every_file_is_read_as_numpy_reads_it(tree):
+def test_files_against_numpy_loadtxt(tree):
     recordings = find_recordings(tree)
     assert len(recordings) == 19 * 2
     for recording, windows in zip(recordings, read_recordings(recordings), strict=True):
@@ -39,7 +41,7 @@ def test_every_file_is_read_as_numpy_reads_it(tree):
         np.testing.assert_array_equal(windows, expected)
 
 
-def test_preprocessing_keeps_the_originals_order_and_says_what_each_row_is(tree, tmp_path):
+def test_preprocessing_has_the_order_of_the_original_and_an_index(tree, tmp_path):
     shapes = preprocess(tree, tmp_path / "out")
     assert shapes == {"normal": (56, 125, 45), "abnormal": (20, 125, 45)}
     windows = open_windows(tmp_path / "out" / "normal.npy", tmp_path / "out" / "normal.csv", "")
@@ -50,7 +52,7 @@ def test_preprocessing_keeps_the_originals_order_and_says_what_each_row_is(tree,
         assert (windows.activity[row], windows.subject[row], windows.segment[row]) == (activity, subject, segment)
 
 
-def test_line_ends_do_not_matter(tree):
+def test_line_endings(tree):
     file = tree / "a01/p1/s01.txt"
     expected = next(read_recordings(find_recordings(tree)))
     for text in (file.read_bytes().rstrip(b"\n"), file.read_bytes().replace(b"\n", b"\r\n")):
@@ -58,44 +60,46 @@ def test_line_ends_do_not_matter(tree):
         np.testing.assert_array_equal(next(read_recordings(find_recordings(tree))), expected)
 
 
-def rewrite(number, change):
-    def spoil(file):
+def with_row(number, change):
+    """Returns a function that replaces a row of a file, counted from 1, by those that `change` returns for it."""
+
+    def damage(file):
         lines = file.read_text().splitlines()
         lines[number - 1 : number] = change(lines[number - 1])
         file.write_text("\n".join(lines) + "\n")
 
-    return spoil
+    return damage
 
 
-SPOILS = {
-    "missing": (lambda file: file.unlink(), "a05/p2/s02.txt: missing"),
-    "empty": (lambda file: file.write_text(""), "a05/p2/s02.txt: expected 125 rows of 45 numbers, found an empty file"),
-    "blank": (lambda file: file.write_text("\n" * 125), "found an empty file"),
-    "a row less": (rewrite(7, lambda line: []), "row 125: expected 125 rows, found 124"),
-    "a row more": (rewrite(7, lambda line: [line, line]), "row 126: expected 125 rows, found 126"),
-    "a blank row": (rewrite(7, lambda line: [""]), "row 7: expected 45 numbers, found 1"),
-    "a column less": (rewrite(7, lambda line: [line.rpartition(",")[0]]), "row 7: expected 45 numbers, found 44"),
-    "a column more": (rewrite(7, lambda line: [line + ",1.0"]), "row 7: expected 45 numbers, found 46"),
-    "text": (rewrite(7, lambda line: [line.replace(line.split(",")[2], "oops", 1)]), "row 7, column 3: .*'oops'"),
-    "NaN": (rewrite(7, lambda line: ["nan," + line.partition(",")[2]]), "row 7, column 1: .*'nan'"),
-    "infinity": (rewrite(7, lambda line: ["inf," + line.partition(",")[2]]), "row 7, column 1: .*'inf'"),
-    "overflow": (rewrite(7, lambda line: ["1e300," + line.partition(",")[2]]), "row 7, column 1: .*'1e300'"),
-    "no value": (rewrite(7, lambda line: ["," + line.partition(",")[2]]), "row 7, column 1: .*''"),
-    "bytes": (lambda file: file.write_bytes(b"\xff\xfe" * 400 + b"\n" * 125), "row 1: expected 45 numbers"),
+DAMAGES = {
+    "missing file": (lambda file: file.unlink(), "a05/p2/s02.txt: missing"),
+    "empty file": (lambda file: file.write_text(""), "a05/p2/s02.txt: expected 125 rows of 45 numbers, found an empty file"),
+    "blank rows only": (lambda file: file.write_text("\n" * 125), "found an empty file"),
+    "missing row": (with_row(7, lambda line: []), "row 125: expected 125 rows, found 124"),
+    "duplicate row": (with_row(7, lambda line: [line, line]), "row 126: expected 125 rows, found 126"),
+    "blank row": (with_row(7, lambda line: [""]), "row 7: expected 45 numbers, found 1"),
+    "missing column": (with_row(7, lambda line: [line.rpartition(",")[0]]), "row 7: expected 45 numbers, found 44"),
+    "additional column": (with_row(7, lambda line: [line + ",1.0"]), "row 7: expected 45 numbers, found 46"),
+    "text": (with_row(7, lambda line: [line.replace(line.split(",")[2], "oops", 1)]), "row 7, column 3: .*'oops'"),
+    "NaN": (with_row(7, lambda line: ["nan," + line.partition(",")[2]]), "row 7, column 1: .*'nan'"),
+    "infinity": (with_row(7, lambda line: ["inf," + line.partition(",")[2]]), "row 7, column 1: .*'inf'"),
+    "overflow": (with_row(7, lambda line: ["1e300," + line.partition(",")[2]]), "row 7, column 1: .*'1e300'"),
+    "missing value": (with_row(7, lambda line: ["," + line.partition(",")[2]]), "row 7, column 1: .*''"),
+    "no text": (lambda file: file.write_bytes(b"\xff\xfe" * 400 + b"\n" * 125), "row 1: expected 45 numbers"),
 }
 
 
-@pytest.mark.parametrize("name", SPOILS)
-def test_a_broken_file_is_named_with_its_row_and_nothing_is_left(tree, tmp_path, name):
-    spoil, said = SPOILS[name]
-    spoil(tree / "a05/p2/s02.txt")
-    with pytest.raises(DataError, match=f"a05/p2/s02.txt.*{said}" if "a05" not in said else said):
+@pytest.mark.parametrize("name", DAMAGES)
+def test_damaged_file_is_an_error_and_leaves_no_output(tree, tmp_path, name):
+    damage, message = DAMAGES[name]
+    damage(tree / "a05/p2/s02.txt")
+    with pytest.raises(DataError, match=f"a05/p2/s02.txt.*{message}" if "a05" not in message else message):
         preprocess(tree, tmp_path / "out")
     assert [item.name for item in tmp_path.iterdir()] == ["tree"]
 
 
-def test_rows_that_moved_between_files_are_found(tree):
-    """Two files whose rows add up to what two whole files have."""
+def test_row_in_the_wrong_file_is_an_error(tree):
+    """Two consecutive files that have 250 rows in total, but not 125 each."""
     first, second = tree / "a05/p2/s01.txt", tree / "a05/p2/s02.txt"
     lines = second.read_text().splitlines(keepends=True)
     second.write_text("".join(lines[1:]))
@@ -104,8 +108,8 @@ def test_rows_that_moved_between_files_are_found(tree):
         list(read_recordings(find_recordings(tree)))
 
 
-def test_missing_folders_are_named(tree, tmp_path):
-    with pytest.raises(DataError, match="expected a folder with DSADS' folders"):
+def test_missing_folders_are_errors(tree, tmp_path):
+    with pytest.raises(DataError, match="expected a folder with the folders a01 to a19"):
         find_recordings(tmp_path / "typo")
     with pytest.raises(DataError, match="Name the folder that holds them"):
         find_recordings(tree / "a05")
@@ -113,11 +117,11 @@ def test_missing_folders_are_named(tree, tmp_path):
     with pytest.raises(DataError, match=r"a07/p2/s01.txt: missing"):
         find_recordings(tree)
     shutil.rmtree(tree / "a07")
-    with pytest.raises(DataError, match="a07: expected a folder for each person"):
+    with pytest.raises(DataError, match="a07: expected a folder for each subject"):
         find_recordings(tree)
 
 
-def test_output_that_is_something_else_is_left_alone(tree, tmp_path):
+def test_folder_with_other_files_is_not_replaced(tree, tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "thesis.txt").write_text("precious")
     with pytest.raises(AMSLError, match="name another folder"):
@@ -126,7 +130,7 @@ def test_output_that_is_something_else_is_left_alone(tree, tmp_path):
 
 
 @pytest.mark.real_data
-def test_real_files(dsads, tmp_path):
+def test_real_data(dsads, tmp_path):
     shapes = preprocess(dsads, tmp_path / "out")
     files = len(list(dsads.rglob("s*.txt")))
     assert shapes["normal"][0] + shapes["abnormal"][0] == files

@@ -1,39 +1,45 @@
-"""Synthetic recordings in the format of DSADS: for a demonstration and for tests, not for results.
+"""Synthetic recordings in the format of DSADS, for demonstrations and tests.
 
-Five units (torso, arms, legs) feel gravity, the earth's magnetic field and a periodic motion with harmonics, each person with
-their own cadence, strength and mounting of the units. Normal and abnormal activities share postures and strength of motion;
-abnormal ones differ in dynamics: a faster, uneven beat with bursts.
+Five units (torso, arms, legs) measure gravity, the magnetic field of the earth and a periodic motion with harmonics; cadence,
+strength and mounting of the units vary between subjects. Normal and abnormal activities have the same postures and strengths of
+motion; abnormal ones differ in their dynamics: a faster, irregular cadence with bursts.
 """
 
 from pathlib import Path
 
 import numpy as np
 
-from amsl_tf.data.dsads import ABNORMAL, ACTIVITIES, CHANNELS, NORMAL, RATE, STEPS, UNITS
 from amsl_tf.data.files import atomic_folder
+from amsl_tf.datasets.dsads import ABNORMAL, ACTIVITIES, CHANNELS, NORMAL, RATE, STEPS, UNITS
 
 MARKER = "SYNTHETIC.txt"
 
 
-def make_windows(activity: str, person: int, segments: int, seed: int = 0) -> np.ndarray:
-    """Consecutive windows of one person (1, 2, ...) at one activity.
+def make_windows(activity: str, subject: int, segments: int, seed: int = 0) -> np.ndarray:
+    """Generates consecutive windows of one subject and one activity.
+
+    Args:
+        activity: The name of an activity in `ACTIVITIES`.
+        subject: The number of the subject, from 1.
+        segments: The number of windows.
+        seed: The seed of everything random.
 
     Returns:
-        float64 (segments, 125, 45), in the units of DSADS: m/s2, rad/s, and the field relative to the earth's.
+        float64 (segments, 125, 45) at 25 Hz, in the units of DSADS (m/s2, rad/s, and the field relative to that of the earth).
     """
     number = list(ACTIVITIES).index(activity)
     abnormal = activity in ABNORMAL
-    # an abnormal activity moves as strongly, and in the same posture, as one of the normal ones
+    # posture and strength of an abnormal activity are those of a normal one
     model = list(ACTIVITIES).index(NORMAL[6 + ABNORMAL.index(activity)]) if abnormal else number
     posture = np.random.default_rng([seed, 1, model])
     motion = np.random.default_rng([seed, 2, number])
-    wearer = np.random.default_rng([seed, 3, person])
-    noise = np.random.default_rng([seed, 4, number, person])
+    wearer = np.random.default_rng([seed, 3, subject])
+    noise = np.random.default_rng([seed, 4, number, subject])
 
     time = np.arange(segments * STEPS) / RATE
     cadence = (motion.uniform(2.2, 3.0) if abnormal else motion.uniform(0.6, 1.6)) * wearer.uniform(0.94, 1.06)
     phase = 2 * np.pi * cadence * time + np.cumsum(noise.normal(0.0, 0.02, time.size))
-    if abnormal:  # an uneven beat: every other cycle is shorter, and the motion comes in bursts
+    if abnormal:  # an irregular cadence: every other cycle is shorter, and the motion comes in bursts
         phase = phase + 0.6 * np.sin(phase / 2)
     harmonics = np.arange(1, 5)
     decay = 0.9 if abnormal else 0.45
@@ -52,20 +58,29 @@ def make_windows(activity: str, person: int, segments: int, seed: int = 0) -> np
     return recording.reshape(segments, STEPS, CHANNELS)
 
 
-def write_tree(root: Path, people: int = 4, segments: int = 8, seed: int = 0) -> int:
-    """Writes recordings as DSADS' text files and returns their number.
+def write_tree(root: str | Path, subjects: int = 4, segments: int = 8, seed: int = 0) -> int:
+    """Writes recordings as the text files of DSADS.
+
+    Args:
+        root: The folder to write; it is written completely or not at all.
+        subjects: The number of subjects.
+        segments: The number of windows of each subject and activity.
+        seed: The seed of everything random.
+
+    Returns:
+        The number of files.
 
     Raises:
-        AMSLError: `root` holds something that this function has not written.
+        AMSLError: `root` holds files that this function has not written.
     """
     files = 0
-    with atomic_folder(root, (MARKER, *ACTIVITIES)) as folder:
-        (folder / MARKER).write_text("Made by amsl_tf.data.synthetic; not real data.\n")
+    with atomic_folder(Path(root), (MARKER, *ACTIVITIES)) as folder:
+        (folder / MARKER).write_text("Made by amsl_tf.datasets.synthetic; not real data.\n")
         for activity in ACTIVITIES:
-            for person in range(1, people + 1):
-                target = folder / activity / f"p{person}"
+            for subject in range(1, subjects + 1):
+                target = folder / activity / f"p{subject}"
                 target.mkdir(parents=True)
-                for number, window in enumerate(make_windows(activity, person, segments, seed), start=1):
+                for number, window in enumerate(make_windows(activity, subject, segments, seed), start=1):
                     rows = ([f"{value:.5g}" for value in row] for row in window.tolist())
                     (target / f"s{number:02d}.txt").write_text("".join(",".join(row) + "\n" for row in rows))
                     files += 1
