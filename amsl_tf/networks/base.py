@@ -1,0 +1,62 @@
+"""The base class of the configurations of networks. Configurations do not import Keras."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from amsl_tf.checks import convert_count, setting
+from amsl_tf.errors import AMSLError
+from amsl_tf.views.base import PAPER_VIEWS, VIEWS
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class NetworkConfig(ABC):
+    """The configuration of a network, which also builds it. Subclass it, as a frozen dataclass, for a network of your own.
+
+    Attributes:
+        views: The names of the views, a non-empty subset of `VIEWS` in that order.
+        latent_features: The number of features F at each position of the latent: the width of the bottleneck.
+
+    Class attributes:
+        name: The name of the network in settings and files.
+    """
+
+    name: ClassVar[str]
+
+    views: tuple[str, ...] = setting(PAPER_VIEWS, "views, in this order; exactly one, except for amsl")
+    latent_features: int = setting(64, "features at each position of the latent, the width of the bottleneck")
+
+    def __post_init__(self) -> None:
+        if isinstance(self.views, str) or not isinstance(self.views, Iterable):
+            raise AMSLError(f"views must be a list of names, as in ['raw', 'noise']. Received: {self.views!r}.")
+        object.__setattr__(self, "views", tuple(self.views))
+        in_order = tuple(name for name in VIEWS if name in self.views)
+        if not self.views or self.views != in_order:
+            raise AMSLError(f"views must be one or more of {', '.join(VIEWS)}, in this order. Received: {list(self.views)}.")
+        convert_count(self, "latent_features")
+
+    @abstractmethod
+    def build(self, window_shape: tuple[int, int], *, dtype: str, seed: int) -> "keras.Model":
+        """Builds the network. Call it through `build_network`, which has defaults.
+
+        Args:
+            window_shape: (T, C) of the windows.
+            dtype: The name of a Keras dtype policy, such as `float32` or `mixed_bfloat16`.
+            seed: The seed of the initial weights, the dropout and the forgetting of memories.
+
+        Returns:
+            A functional model with the inputs and outputs that `build_network` describes.
+        """
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The weights of the terms of the objective, by the network output that each is computed from."""
+        return {"reconstruction": 1.0}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the settings with the name of the network, ready for JSON."""
+        return {"name": self.name, **asdict(self)}
