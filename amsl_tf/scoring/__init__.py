@@ -1,12 +1,32 @@
 """Scores: one number for each window, computed for each window alone; higher is more abnormal.
 
-`SCORERS` has them all by name. What a scorer sees of the network is `Outputs`.
+`SCORES` is the registry of the scores, `FEATURES` that of the features which scores are computed from. From a window to its
+score: `AMSLDetector.decision_function` (`detection.py`) runs `ScoringPipeline` (`pipeline.py`: views, network, features);
+its last step is a `Score` in `members/`, by default `NearestNormal`, whose distances are those of `members/bank.py`.
 """
 
-from amsl_tf.scoring.base import Outputs, Scorer
-from amsl_tf.scoring.nearest_normal import NearestNormal
-from amsl_tf.scoring.reconstruction import Reconstruction
+from typing import TYPE_CHECKING
 
-SCORERS: dict[str, type[Scorer]] = {"reconstruction": Reconstruction, "nearest_normal": NearestNormal}
+from amsl_tf.registry import Registry
 
-__all__ = ["SCORERS", "NearestNormal", "Outputs", "Reconstruction", "Scorer"]
+if TYPE_CHECKING:
+    from amsl_tf.scoring.features import Feature
+    from amsl_tf.scoring.members.base import Score
+
+SCORES: Registry[type["Score"]] = Registry(
+    "score",
+    {
+        "nearest_normal": "amsl_tf.scoring.members.nearest_normal:NearestNormal",
+        "reconstruction": "amsl_tf.scoring.members.reconstruction:Reconstruction",
+    },
+)
+FEATURES: Registry["Feature"] = Registry(
+    "feature",
+    {
+        "error": "amsl_tf.scoring.features.reconstruction_error:log_errors",
+        "latent": "amsl_tf.scoring.features.latent:flat_latents",
+        "signal": "amsl_tf.scoring.features.signal:signal_features",
+    },
+)
+
+__all__ = ["FEATURES", "SCORES"]

@@ -1,0 +1,71 @@
+"""The feature `signal`: levels, spectra and correlations of the sensors, without any network."""
+
+import numpy as np
+import tensorflow as tf
+
+from amsl_tf.scoring.features import FeatureInputs
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+BANDS = 12  # frequency bands, spaced geometrically; fewer for short windows
+MAX_PAIRED = 32  # the largest number of sensors whose correlations are features
+CORRELATION_LIMIT = 0.99  # correlations are clipped: the z-transform is infinite at 1
+ROUNDING = 1e-5  # of the root mean square of a sensor: less variation, such as rounding in float32, counts as none
+TINY = 1e-60  # added to powers, for sensors that are always 0
+
+
+def signal_features(inputs: FeatureInputs) -> tf.Tensor:
+    """Computes `describe_signal` of the raw windows, float32 (B, D)."""
+    return describe_signal(inputs.windows, inputs.axes)
+
+
+def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
+    """Computes features of raw windows that are invariant to circular shifts in time.
+
+    A sensor with several axes is replaced by its norm, which does not depend on its orientation. For each sensor: the
+    `QUANTILES` of its values and the logarithms of the mean power in `BANDS` frequency bands. For each pair of sensors, if
+    there are at most `MAX_PAIRED`: Fisher's z-transform of their correlation, 0 where one of them is constant. A sensor whose
+    offset is more than 100,000 times its variation counts as constant: remove the offset first.
+
+    Args:
+        windows: float32 (B, T, C), in their own units; frequencies are in cycles per window.
+        axes: The number of consecutive channels that are the axes of one sensor; C is a multiple of it.
+
+    Returns:
+        float32 (B, D), for S = C / axes sensors and K bands, 5 S quantiles, K S logarithms of power, and S (S - 1) / 2
+        correlations.
+    """
+    x = tf.cast(windows, tf.float64)  # the squares of the largest values are finite in float64
+    steps, channels = windows.shape[1:]
+    sensors = channels // axes
+    if axes > 1:
+        x = tf.norm(tf.reshape(x, (-1, steps, sensors, axes)), axis=3)
+    moving = x - tf.reduce_mean(x, axis=1, keepdims=True)
+    rounding = ROUNDING**2 * tf.reduce_mean(tf.square(x), axis=1) + TINY
+    levels = tf.einsum("qt,bts->bqs", _quantile_weights(steps), tf.sort(x, axis=1))
+    spectrum = tf.signal.rfft(tf.transpose(moving, (0, 2, 1)))[..., 1:]
+    powers = tf.einsum("kf,bsf->bks", _band_weights(steps), tf.square(tf.abs(spectrum)) / steps**2)
+    parts = [levels, tf.math.log(powers + rounding[:, None])]
+    flat = [tf.reshape(part, (-1, part.shape[1] * sensors)) for part in parts]
+    if 1 < sensors <= MAX_PAIRED:
+        products = tf.einsum("bti,btj->bij", moving, moving) / steps
+        variances = tf.linalg.diag_part(products)
+        inverse = tf.where(variances > rounding, tf.math.rsqrt(variances + rounding), tf.zeros_like(variances))
+        correlations = products * inverse[:, :, None] * inverse[:, None]
+        first, second = np.triu_indices(sensors, 1)
+        pairs = tf.gather(tf.reshape(correlations, (-1, sensors**2)), first * sensors + second, axis=1)
+        flat.append(tf.atanh(tf.clip_by_value(pairs, -CORRELATION_LIMIT, CORRELATION_LIMIT)))
+    return tf.cast(tf.concat(flat, axis=1), tf.float32)
+
+
+def _quantile_weights(steps: int) -> np.ndarray:
+    """Returns the weights (5, T) of sorted values for linearly interpolated quantiles."""
+    places = np.asarray(QUANTILES)[:, None] * (steps - 1)
+    return np.maximum(1 - np.abs(places - np.arange(steps)), 0)
+
+
+def _band_weights(steps: int) -> np.ndarray:
+    """Returns the weights (K, T // 2) of 1, 2, ..., T // 2 cycles per window for the mean of each band, K <= `BANDS`."""
+    edges = np.unique(np.round(np.geomspace(1, steps // 2 + 1, BANDS + 1)))
+    frequencies = np.arange(1, steps // 2 + 1)
+    inside = (frequencies >= edges[:-1, None]) & (frequencies < edges[1:, None])
+    return inside / inside.sum(axis=1, keepdims=True)

@@ -1,0 +1,96 @@
+"""The base class of scores."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.errors import AMSLError
+
+
+class Evidence(NamedTuple):
+    """The inputs of scores for N windows with R views, as tensors or arrays.
+
+    Attributes:
+        error: float32 (N, R, C), the squared error of the reconstruction in scaled units, averaged over time.
+        features: (N, D) each, by name in `FEATURES`: those in `Score.features`.
+    """
+
+    error: Any
+    features: Mapping[str, Any]
+
+
+class Score(ABC):
+    """A score of windows. Subclass it and register the subclass in `SCORES` to add one.
+
+    Scores are TensorFlow operations, so that score and network form one graph. Call `fit` or `restore` before `score`.
+
+    Args:
+        config: The settings of the detector.
+
+    Class attributes:
+        features: The names of the features that the score uses.
+        has_nearest: Whether `nearest` is implemented.
+    """
+
+    features: ClassVar[tuple[str, ...]] = ()
+    has_nearest: ClassVar[bool] = False
+
+    def __init__(self, config: DetectorConfig) -> None:
+        self.config = config
+
+    @abstractmethod
+    def fit(self, evidence: Evidence, groups: np.ndarray | None = None) -> np.ndarray:
+        """Fits the score to normal training windows.
+
+        Args:
+            evidence: The evidence of N windows, as arrays.
+            groups: The group of each window (N,), or None.
+
+        Returns:
+            The leave-one-out scores of the training windows, float32 (N,). Each window is compared with all other windows, or
+            with groups with all other groups. The network itself has been trained on all of them.
+        """
+
+    @abstractmethod
+    def score(self, evidence: Evidence) -> tf.Tensor:
+        """Computes the scores of new windows, as part of a TensorFlow graph.
+
+        Args:
+            evidence: The evidence of N windows, as tensors.
+
+        Returns:
+            float32 (N,), dimensionless; higher is more abnormal. Each score depends on its own window alone.
+        """
+
+    def nearest(self, evidence: Evidence) -> tf.Tensor:
+        """Finds the normal training window nearest to each window, for scores with `has_nearest`.
+
+        Args:
+            evidence: The evidence of N windows, as tensors.
+
+        Returns:
+            int64 (N,), positions among the training windows that the score was fitted to.
+
+        Raises:
+            AMSLError: The score has no nearest windows.
+        """
+        raise AMSLError(f"{type(self).__name__} has no nearest windows. Use the score nearest_normal.")
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns the fitted state, which is saved and exported with the detector.
+
+        Returns:
+            Arrays of numbers by name; empty for a score without state.
+        """
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027, a score without state has nothing to restore
+        """Sets the fitted state.
+
+        Args:
+            state: The result of `state`, as arrays or TensorFlow variables by name.
+        """

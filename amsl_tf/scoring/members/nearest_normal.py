@@ -1,0 +1,98 @@
+"""The nearest-normal score, the default of this project."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from amsl_tf import progress
+from amsl_tf.config import DetectorConfig
+from amsl_tf.errors import DataError
+from amsl_tf.scoring.members.bank import Bank, fit_bank
+from amsl_tf.scoring.members.base import Evidence, Score
+
+
+class NearestNormal(Score):
+    """The distance of a window to normal training windows, relative to the distances between these.
+
+    There are three feature groups: the logarithms of the reconstruction errors of the R views and C channels, the latents of
+    the R views, and the features of the raw signal. For each of them (docs/method.md has the equations):
+
+    - Columns are standardised with the training windows and weighted by their within-neighbour variance.
+    - The distance to a window of the bank is divided by a power of the local density there (the k-NN distance of the bank
+      window): a distance counts for more where normal windows are dense. The power is half of the slope with which the
+      leave-one-out distances of the training windows follow the local density; it is 0 with groups.
+    - The logarithm of the smallest relative distance is standardised with the leave-one-out values of the training windows.
+      With groups it is the mean over the two nearest groups.
+
+    The score is the mean of these standardised scores, weighted by the square of the slope: a feature group that varies
+    between subjects correlates weakly with the local density, and carries little information about unseen subjects.
+
+    Args:
+        config: The settings of the detector, of which `bank_size` and `training.seed` are used.
+    """
+
+    features = ("error", "latent", "signal")
+    has_nearest = True
+
+    def __init__(self, config: DetectorConfig) -> None:
+        super().__init__(config)
+        self._banks: dict[str, Bank] = {}
+
+    def fit(self, evidence: Evidence, groups: np.ndarray | None = None) -> np.ndarray:
+        """Fits a bank for each feature group; see `Score.fit`.
+
+        Raises:
+            DataError: `groups` has a single value.
+        """
+        values = {name: np.asarray(evidence.features[name], np.float64) for name in self.features}
+        count = len(next(iter(values.values())))
+        _, numbers = np.unique(np.zeros(count) if groups is None else groups, return_inverse=True)
+        if groups is not None and not numbers.any():
+            raise DataError(f"the nearest-normal score needs windows of at least two groups. Received: only {groups[0]}.")
+        fitted = {}
+        with progress.bar(len(values), "selecting the bank", "feature groups") as bar:
+            for name, columns in values.items():
+                fitted[name] = fit_bank(columns, numbers, self.config.bank_size, self.config.training.seed)
+                bar.update(1)
+        self._banks = {name: bank for name, (bank, _) in fitted.items()}
+        return self._mean({name: scores for name, (_, scores) in fitted.items()}).numpy()
+
+    def score(self, evidence: Evidence) -> tf.Tensor:
+        """Computes the weighted mean of the standardised scores of the feature groups, float32 (N,)."""
+        return self._mean(self.member_scores(evidence))
+
+    def member_scores(self, evidence: Evidence) -> dict[str, tf.Tensor]:
+        """Computes the standardised score of each feature group, float64 (N,) by name."""
+        return {name: self._banks[name].score(tf.cast(evidence.features[name], tf.float64)) for name in self.features}
+
+    def nearest(self, evidence: Evidence) -> tf.Tensor:
+        """Returns the training position of the nearest bank window by the feature group with the largest weight, int64 (N,)."""
+        name = max(self._banks, key=lambda name: float(self._banks[name].weight))
+        return self._banks[name].nearest(tf.cast(evidence.features[name], tf.float64))
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the feature groups after `fit`; they need not sum to 1."""
+        return {name: float(bank.weight) for name, bank in self._banks.items()}
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns the attributes of each `Bank`, as `FEATURE.ATTRIBUTE`."""
+        return {
+            f"{name}.{field.name}": getattr(bank, field.name) for name, bank in self._banks.items() for field in fields(bank)
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Sets the banks from the result of `state`, as arrays or TensorFlow variables."""
+        parts: dict[str, dict[str, Any]] = {}
+        for key, value in state.items():
+            feature, _, name = key.partition(".")
+            parts.setdefault(feature, {})[name] = value
+        self._banks = {feature: Bank(**arrays) for feature, arrays in parts.items()}
+
+    def _mean(self, scores: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        weights = {name: tf.convert_to_tensor(self._banks[name].weight) for name in scores}
+        total = tf.add_n([weights[name] * values for name, values in scores.items()])
+        return tf.cast(total / tf.add_n(list(weights.values())), tf.float32)

@@ -1,0 +1,167 @@
+"""The scoring pipeline: the one implementation of views, scaling, network, features and scores, as one TensorFlow graph."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from amsl_tf import progress
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.windows import LARGEST, chunks
+from amsl_tf.errors import AMSLError
+from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.scoring import FEATURES
+from amsl_tf.scoring.features import FeatureInputs
+from amsl_tf.scoring.members.base import Evidence, Score
+from amsl_tf.views import split_views
+from amsl_tf.views.operations import Draws, make_views
+
+BATCH = 64
+SCORE, FEATURE = "score.", "feature."  # prefixes of the outputs named after scores and features
+NEAREST, VALID = "nearest", "valid"
+LIMIT = 1e15  # scaled values are clipped to it, so that squares and network outputs are finite in float32
+
+
+class Explanation(NamedTuple):
+    """The reconstruction error of N windows, by channel, view and time step.
+
+    Errors are squared errors in scaled units: views are scaled to [0, 1] over the training windows.
+
+    Attributes:
+        channel_error: float32 (N, C), the squared error averaged over time and summed over views.
+        view_error: float32 (N, R), the squared error averaged over time and channels.
+        time_error: float32 (N, T), the squared error averaged over channels and summed over views.
+        reconstruction: float32 (N, R, T, C), the reconstruction of each view, in the units of the windows.
+    """
+
+    channel_error: np.ndarray
+    view_error: np.ndarray
+    time_error: np.ndarray
+    reconstruction: np.ndarray
+
+
+class ScoringPipeline:
+    """The computation of scores, explanations and features from raw windows.
+
+    Each window is computed alone: its results do not depend on its batch, beyond rounding errors.
+
+    Args:
+        network: A network of `build_network`.
+        scaling: The fitted scaling.
+        draws: The fixed random part of the views, with a leading axis of length 1.
+        config: The settings of the detector.
+        window_shape: (T, C).
+        scores: The fitted scores by name; may be empty before they are fitted.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        scaling: MinMaxScaling,
+        draws: Draws,
+        config: DetectorConfig,
+        window_shape: tuple[int, int],
+        scores: Mapping[str, Score] | None = None,
+    ) -> None:
+        self.network, self.scaling, self.draws, self.scores = network, scaling, dict(draws), dict(scores or {})
+        self.config, self.shape = config, window_shape
+        self.signature = tf.TensorSpec((None, *window_shape), tf.float32, name="windows")
+        self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_compiled": {}}  # graphs can be neither copied nor pickled; they are traced again
+
+    def run(self, x: np.ndarray, outputs: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
+        """Computes outputs of windows, `BATCH` windows at a time, in constant memory.
+
+        Args:
+            x: float32 (N, T, C), possibly memory-mapped.
+            outputs: The names of the outputs, see `compute`.
+
+        Yields:
+            The outputs of a batch by name.
+        """
+        if outputs not in self._compiled:
+            # a partial, because TensorFlow warns of retracing for several functions of the same code
+            function = partial(self.compute, outputs=outputs)
+            self._compiled[outputs] = tf.function(function, input_signature=[self.signature], autograph=False)
+        compute = self._compiled[outputs]
+        with progress.bar(len(x), "scoring", "windows") as bar:
+            for _, batch in chunks(x, BATCH):
+                yield {name: value.numpy() for name, value in compute(tf.convert_to_tensor(batch)).items()}
+                bar.update(len(batch))
+
+    def compute(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
+        """Computes outputs of windows; the graph drops everything else.
+
+        A window with a value that is NaN, infinite or beyond `LARGEST` is invalid: its outputs are NaN, or 0 where they are
+        integers, and those of the other windows do not depend on it.
+
+        Args:
+            windows: float32 (B, T, C).
+            outputs: Names among `score.NAME` (B,) of each score; `feature.NAME` (B, D) of each feature; `error` (B, R, C), the
+                squared error in scaled units, averaged over time; the fields of `Explanation`; `right_view` (B,), the summed
+                probability of the right view, and `entropy` (B,), the summed entropy of the reads in nats, which are omitted
+                for networks without self-supervision or without memory; `nearest` (B,), the position of the nearest training
+                window, int64; `valid` (B,), bool.
+
+        Returns:
+            The outputs by name, float32 unless stated otherwise; features have the dtype of their function.
+
+        Raises:
+            AMSLError: `nearest` is requested, and no score has it.
+        """
+        valid = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=(1, 2))  # False for NaN
+        values = self._compute_valid(tf.where(valid[:, None, None], windows, 0.0), outputs)
+        masked = {
+            name: tf.where(
+                tf.reshape(valid, (-1,) + (1,) * (len(value.shape) - 1)),
+                value,
+                tf.constant(np.nan if value.dtype.is_floating else 0, value.dtype),
+            )
+            for name, value in values.items()
+        }
+        return {**masked, VALID: valid} if VALID in outputs else masked
+
+    def _compute_valid(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
+        views = self.config.network.views
+        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draws, views)), -LIMIT, LIMIT)
+        made = self.network(split_views(scaled, views), training=False)
+        squared = tf.square(made["reconstruction"] - scaled)
+        error = tf.reduce_mean(squared, axis=2)
+        values = {
+            "error": error,
+            "channel_error": tf.reduce_sum(error, axis=1),
+            "view_error": tf.reduce_mean(error, axis=2),
+            "time_error": tf.reduce_sum(tf.reduce_mean(squared, axis=3), axis=1),
+            "reconstruction": self.scaling.inverse(made["reconstruction"]),
+        }
+        if "view_probabilities" in made:
+            values["right_view"] = tf.linalg.trace(made["view_probabilities"])
+        if "memory_entropy" in made:
+            values["entropy"] = made["memory_entropy"]
+
+        wanted = {name: score for name, score in self.scores.items() if SCORE + name in outputs}
+        features = {name.removeprefix(FEATURE) for name in outputs if name.startswith(FEATURE)}
+        nearest = self._nearest_score() if NEAREST in outputs else None
+        for score in (*wanted.values(), *filter(None, [nearest])):
+            features.update(score.features)
+        inputs = FeatureInputs(windows, error, made["latent"], self.config.axes)
+        evidence = Evidence(error, {name: FEATURES[name](inputs) for name in sorted(features)})
+        values |= {FEATURE + name: value for name, value in evidence.features.items()}
+        values |= {SCORE + name: score.score(evidence) for name, score in wanted.items()}
+        if nearest is not None:
+            values[NEAREST] = nearest.nearest(evidence)
+        return {name: value for name, value in values.items() if name in outputs}
+
+    def _nearest_score(self) -> Any:
+        for score in self.scores.values():
+            if score.has_nearest:
+                return score
+        raise AMSLError(
+            f"the nearest normal window needs the score nearest_normal; this detector has {', '.join(self.scores)}. Fit one "
+            'with score="nearest_normal" or extra_scores=["nearest_normal"].'
+        )
