@@ -1,4 +1,4 @@
-"""TensorBoard's files: what a resumed training forgets, what the projector reads."""
+"""TensorBoard files: truncation for a resumed training, and the files of the projector."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 from google.protobuf import text_format
 from tensorboard.plugins.projector.projector_config_pb2 import ProjectorConfig
 
-from amsl_tf.monitoring.event_files import forget_after, write_projector
+from amsl_tf.training.monitoring.event_files import truncate_after_step, write_projector
 
 
 def write(folder, steps):
@@ -18,34 +18,34 @@ def write(folder, steps):
 
 
 def steps_in(folder):
-    """Steps of all points, in the order of files and records."""
+    """Returns the steps of all points, in the order of files and records."""
     files = sorted(folder.glob("events*"), key=lambda file: file.name)
     events = (event for file in files for event in tf.compat.v1.train.summary_iterator(str(file)))
     return [event.step for event in events if event.summary.value]
 
 
-def test_later_steps_are_forgotten_and_others_kept(tmp_path):
+def test_later_steps_are_removed(tmp_path):
     write(tmp_path / "train", range(1, 8))
     write(tmp_path, [0])
-    forget_after(tmp_path, 4)
+    truncate_after_step(tmp_path, 4)
     assert steps_in(tmp_path / "train") == [1, 2, 3, 4]
     assert steps_in(tmp_path) == [0]
 
 
 @pytest.mark.parametrize("cut", [1, 9, 30])
-def test_a_file_that_was_cut_off_stays_readable(tmp_path, cut):
-    """As SIGKILL leaves it, and with something after it that would else never be read."""
+def test_incomplete_file_becomes_readable(tmp_path, cut):
+    """As after SIGKILL; records appended to an incomplete one would never be read."""
     write(tmp_path, range(1, 8))
     (file,) = tmp_path.glob("events*")
     file.write_bytes(file.read_bytes()[:-cut])
-    forget_after(tmp_path, 100)
+    truncate_after_step(tmp_path, 100)
     assert steps_in(tmp_path) == [1, 2, 3, 4, 5, 6]
     before = file.read_bytes()
-    forget_after(tmp_path, 100)
+    truncate_after_step(tmp_path, 100)
     assert file.read_bytes() == before
 
 
-def test_the_projector_finds_points_and_words(tmp_path):
+def test_projector_files(tmp_path):
     points = np.arange(6.0).reshape(3, 2)
     write_projector(tmp_path, "slots", points, {"memory": ["a", "b", "c"], "state": ["x", "y", "z"]})
     (embedding,) = text_format.Parse((tmp_path / "projector_config.pbtxt").read_text(), ProjectorConfig()).embeddings
@@ -53,16 +53,16 @@ def test_the_projector_finds_points_and_words(tmp_path):
     assert (tmp_path / embedding.metadata_path).read_text() == "memory\tstate\na\tx\nb\ty\nc\tz\n"
 
 
-def test_what_a_killed_clean_up_left_is_removed(tmp_path):
-    """TensorBoard would read it: it looks for the word anywhere in a name."""
+def test_temporary_file_of_a_killed_process_is_removed(tmp_path):
+    """TensorBoard would read it, because it searches names for `tfevents` at any position."""
     write(tmp_path, range(1, 4))
     (file,) = tmp_path.glob("events*")
     (tmp_path / f".0a1b2c3d.{file.name}").write_bytes(file.read_bytes())
-    forget_after(tmp_path, 2)
+    truncate_after_step(tmp_path, 2)
     assert [item.name for item in tmp_path.iterdir()] == [file.name]
 
 
-def test_a_new_start_keeps_nothing(tmp_path):
+def test_start_at_step_0_removes_everything(tmp_path):
     write(tmp_path / "train", range(3))
-    forget_after(tmp_path, 0)
+    truncate_after_step(tmp_path, 0)
     assert steps_in(tmp_path / "train") == []

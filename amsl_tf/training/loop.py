@@ -1,4 +1,4 @@
-"""Training: compile, callbacks, fit, and going on after an interruption."""
+"""The training loop: compilation, callbacks, Keras' `fit`, and resuming after an interruption."""
 
 import logging
 import math
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -16,8 +16,10 @@ from amsl_tf import progress
 from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
-from amsl_tf.losses import losses_for, targets_for
-from amsl_tf.monitoring import Monitor
+from amsl_tf.networks.losses import losses_for, targets_for
+
+if TYPE_CHECKING:
+    from amsl_tf.training.monitoring import Monitor
 
 log = logging.getLogger(__name__)
 
@@ -26,25 +28,19 @@ HISTORY, BEST = "history.json", "best.weights.h5"
 
 @dataclass(frozen=True)
 class Batches:
-    """What a network is trained on.
+    """The datasets of a training run.
 
     Attributes:
         training: (epochs, number of batches to skip) -> the dataset of these epochs, one after the other.
-        validation: The dataset of held-back windows.
-        steps: Batches in an epoch.
-        windows: In an epoch.
+        validation: The dataset of validation windows.
+        steps: The number of batches in an epoch.
+        windows: The number of windows in an epoch.
     """
 
     training: Callable[[range, int], tf.data.Dataset]
     validation: tf.data.Dataset
     steps: int
     windows: int
-
-
-def check_work_dir(folder: Path) -> None:
-    """Raises AMSLError where the state of a training cannot be kept."""
-    if set("[]") & set(str(folder.absolute())):  # TensorFlow takes them for a pattern and never finds the state again
-        raise AMSLError(f"{folder}: the state of a training cannot be kept where a name has [ or ]. Choose another.")
 
 
 def train(
@@ -54,33 +50,33 @@ def train(
     batches: Batches,
     work_dir: Path,
     *,
-    monitor: Monitor | None = None,
+    monitor: "Monitor | None" = None,
     checkpoint_seconds: float = 60.0,
 ) -> dict[str, list[float]]:
-    """Trains a network, or goes on where it was interrupted, and leaves it with the weights of the best epoch.
+    """Trains a network, or resumes its training, and loads the weights of the best epoch.
 
-    An interrupted training that is called again with the same arguments ends with the weights of one that was not: the folder
-    holds weights, optimizer, loss scale, the state of dropout and forgetting and the place in the epoch, and the order of the
-    windows depends on the seed and the epoch only.
+    A training run that is interrupted and started again with the same arguments ends with the same weights as an uninterrupted
+    one: the folder holds weights, optimizer, loss scale, the random state of dropout and forgetting and the position in the
+    epoch, and the order of the windows depends on the seed and the epoch only.
 
     Args:
-        network: As `build_network` makes it.
-        config: Of the detector.
+        network: A network of `build_network`.
+        config: The settings of the detector.
         policy: The dtype policy that the network was built with.
-        batches: To train on.
-        work_dir: Keeps the state of the training, `check_work_dir` permitting; the caller removes it when it is not needed any
-            more.
-        monitor: Writes TensorBoard's files.
-        checkpoint_seconds: At least so long between two states that are kept in an epoch; the end of an epoch always keeps one.
+        batches: The datasets.
+        work_dir: The folder for the state of the training run; the caller removes it.
+        monitor: The callback that writes TensorBoard's files, or None.
+        checkpoint_seconds: The minimum time between two saved states within an epoch, in seconds; the end of an epoch always
+            saves one.
 
     Returns:
-        The value of every loss, and of what the monitor measured, at every epoch, by name. The training losses of an epoch
-        that was interrupted are means over the steps after the interruption.
+        The values of every loss and of the measurements of the monitor by epoch. The training losses of an interrupted epoch
+        are means over the steps after the interruption.
 
     Raises:
         AMSLError: A loss is not finite, or the state in `work_dir` is broken or cannot be written.
     """
-    trained = compiled(network, config, policy)
+    trained = compile_network(network, config, policy)
     state = _State(
         trained,
         batches.steps,
@@ -94,7 +90,7 @@ def train(
     callbacks: list[keras.callbacks.Callback] = [bar, state]
     if monitor is not None:
         monitor.begin(epoch * batches.steps + step)
-        callbacks.insert(0, monitor)  # its files reach further than the state, never less far
+        callbacks.insert(0, monitor)  # before the state: its files may be ahead of the state, never behind
     settings: dict[str, Any] = {
         "validation_data": batches.validation,
         "callbacks": callbacks,
@@ -103,7 +99,7 @@ def train(
     }
     last = config.training.epochs
     parts = [(range(epoch, last), 0)]
-    if step:  # the rest of the epoch that was interrupted comes first
+    if step:  # the rest of the interrupted epoch comes first
         parts = [(range(epoch, epoch + 1), step), (range(epoch + 1, last), 0)]
     with bar:
         for epochs, skip in filter(lambda part: part[0], parts):
@@ -115,36 +111,45 @@ def train(
                 **settings,
             )
     trained.load_weights(work_dir / BEST)
-    # what was not monitored from the start, but only since an interruption, would stand at the wrong epochs
+    # a quantity monitored only since an interruption would be assigned to the wrong epochs
     return {name: values for name, values in state.history.items() if len(values) == last}
 
 
-def compiled(network: keras.Model, config: DetectorConfig, policy: str) -> keras.Model:
-    """The part of a network that its objective needs, ready to be trained."""
-    losses, weights = losses_for(config.model)
+def compile_network(network: keras.Model, config: DetectorConfig, policy: str) -> keras.Model:
+    """Compiles the part of a network that its objective needs, with Adam.
+
+    Args:
+        network: A network of `build_network`.
+        config: The settings of the detector.
+        policy: The dtype policy that the network was built with; `mixed_float16` adds loss scaling.
+
+    Returns:
+        A model that shares the layers of the network, whose outputs are those with a loss; all its variables exist.
+    """
+    losses, weights = losses_for(config.network)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
     optimizer = keras.optimizers.Adam(config.training.learning_rate)
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
-    # all variables are made here: TensorFlow traces a first step that makes any a second time, which takes seconds
+    # create all variables here: a first step that creates variables is traced twice, which takes seconds
     optimizer.build(trained.trainable_variables)
-    nothing = {name: np.zeros((1, *output.shape[1:]), output.dtype) for name, output in trained.output.items()}
-    trained.compute_loss(y=targets_for(config.model, nothing["reconstruction"]), y_pred=nothing)
+    zeros = {name: np.zeros((1, *output.shape[1:]), output.dtype) for name, output in trained.output.items()}
+    trained.compute_loss(y=targets_for(config.network, zeros["reconstruction"]), y_pred=zeros)
     trained.reset_metrics()
     return trained
 
 
 class _State(keras.callbacks.Callback):
-    """Keeps the state of a training in a folder: checkpoints, the history of the losses, the weights of the best epoch.
+    """A callback that saves the state of a training run: checkpoints, the history of the losses, the weights of the best epoch.
 
     Args:
-        model: That is trained.
-        steps: In an epoch.
-        epochs: In all.
-        folder: To keep the state in.
-        seconds: At least so long between two states in an epoch.
-        measured: Says at the end of an epoch what else belongs into the history.
+        model: The model that is trained.
+        steps: The number of steps in an epoch.
+        epochs: The number of epochs.
+        folder: The folder for the state.
+        seconds: The minimum time between two checkpoints within an epoch, in seconds.
+        measured: Returns further values for the history at the end of an epoch.
     """
 
     def __init__(
@@ -159,15 +164,15 @@ class _State(keras.callbacks.Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self._steps, self._epochs, self._folder, self._seconds, self._measured = steps, epochs, folder, seconds, measured
-        self._done = tf.Variable(0, dtype=tf.int64)  # steps since the training began
-        # every variable of the model, the seeds of dropout and forgetting among them, and of the optimizer
+        self._done = tf.Variable(0, dtype=tf.int64)  # steps since the start of the training run
+        # all variables of the model, including the random state of dropout and forgetting, and of the optimizer
         variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
         self._checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._saved_at = time.monotonic()
 
     def restore(self) -> tuple[int, int]:
-        """Takes up the newest checkpoint, if there is one, and returns the epoch and the step in it to go on with."""
+        """Restores the newest checkpoint, if any, and returns the epoch and the step in it to resume from."""
         newest = self._manager.latest_checkpoint
         if newest is None:
             return 0, 0
@@ -180,7 +185,7 @@ class _State(keras.callbacks.Callback):
         if epoch:
             written = read_json(self._folder / HISTORY, advice)
             self.history = {name: values[:epoch] for name, values in written.items()}
-        log.info(f"going on at epoch {epoch + 1}, step {step + 1} with the state in {self._folder}")
+        log.info(f"resuming at epoch {epoch + 1}, step {step + 1} from the state in {self._folder}")
         return epoch, step
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -192,16 +197,16 @@ class _State(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         for name, value in {**(logs or {}), **self._measured()}.items():
             if not math.isfinite(value):
-                advice = "Lower the learning rate or turn mixed precision off."
+                advice = "Lower the learning rate or turn off mixed precision."
                 raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. {advice}")
             self.history.setdefault(name, []).append(float(value))
-        said = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
-        log.info(f"epoch {epoch + 1}/{self._epochs}: {said}")
+        losses = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
+        log.info(f"epoch {epoch + 1}/{self._epochs}: {losses}")
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:
                 self.model.save_weights(temporary)
         write_json(self._folder / HISTORY, self.history)
-        self._save()  # last: what it is read with is there before it
+        self._save()  # last, because a checkpoint is read together with the other files
 
     def _save(self) -> None:
         try:
@@ -212,7 +217,7 @@ class _State(keras.callbacks.Callback):
 
 
 class _Bar(keras.callbacks.Callback):
-    """Shows how far an epoch is, in windows. A context manager, which leaves no bar behind."""
+    """A progress bar for each epoch, in windows. A context manager, which removes the bar."""
 
     def __init__(self, batches: Batches, config: TrainingConfig, step: int) -> None:
         super().__init__()

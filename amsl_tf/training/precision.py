@@ -1,4 +1,4 @@
-"""What the machine computes on, and in which precision it should train."""
+"""The device and the precisions of training and scoring."""
 
 import os
 import platform
@@ -13,10 +13,16 @@ _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
 
 
 def training_policy(choice: MixedPrecision) -> str:
-    """The name of the Keras dtype policy that a choice stands for.
+    """Chooses the Keras dtype policy of training.
 
-    `auto` is bfloat16 where the hardware multiplies it fast (CPUs with AMX or AVX-512 BF16, NVIDIA GPUs from compute
-    capability 8.0), float16 on NVIDIA GPUs from 7.0, else float32.
+    `auto` is bfloat16 on hardware with fast bfloat16 matrix multiplication (CPUs with AMX or AVX-512 BF16, NVIDIA GPUs from
+    compute capability 8.0), float16 on NVIDIA GPUs from 7.0, else float32.
+
+    Args:
+        choice: The setting `mixed_precision`.
+
+    Returns:
+        The name of the policy, `float32`, `mixed_bfloat16` or `mixed_float16`.
     """
     if choice != "auto":
         return _POLICIES[choice]
@@ -28,12 +34,12 @@ def training_policy(choice: MixedPrecision) -> str:
 
 
 def scoring_policy(choice: ScoringPrecision) -> str:
-    """The name of the Keras dtype policy that windows are scored in."""
+    """Returns the name of the Keras dtype policy of scoring."""
     return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[choice]
 
 
 def device_name() -> str:
-    """The device that TensorFlow computes on, in words."""
+    """Returns a description of the device that TensorFlow computes on."""
     gpus = tf.config.list_physical_devices("GPU")
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
@@ -41,12 +47,12 @@ def device_name() -> str:
 
 
 def fast_bfloat16() -> list[str]:
-    """The flags of the processor by which its bfloat16 products are faster than float32."""
+    """Returns the CPU flags of fast bfloat16 matrix multiplication, none if there are none."""
     return [flag for flag in _FAST_BFLOAT16 if flag in _cpu_flags()]
 
 
 def _cpu_flags() -> set[str]:
-    """The processor's feature flags, as far as the system tells them."""
+    """Returns the feature flags of the CPU; none if the system does not report them."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

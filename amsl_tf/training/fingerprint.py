@@ -1,4 +1,4 @@
-"""Names for data and for trainings, by their content."""
+"""A content hash that identifies a training run."""
 
 import hashlib
 import json
@@ -9,17 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from amsl_tf import __version__
+from amsl_tf._version import __version__
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.windows import chunks
-
-
-def hash_windows(x: np.ndarray) -> str:
-    """sha256 of the windows' shape and float32 values."""
-    digest = hashlib.sha256(str(x.shape).encode())
-    for _, chunk in chunks(x):
-        digest.update(np.ascontiguousarray(chunk).tobytes())
-    return digest.hexdigest()
+from amsl_tf.data.windows import hash_windows
 
 
 def fingerprint(
@@ -30,7 +22,19 @@ def fingerprint(
     views: Mapping[str, np.ndarray] | None,
     weights: Path | None,
 ) -> str:
-    """Names a training: another name where anything differs that it depends on."""
+    """Computes the hash of everything that the result of a training run depends on.
+
+    Args:
+        config: The settings of the detector.
+        policy: The dtype policy of the network.
+        data: The number, shape and hash of the training windows, ready for JSON.
+        groups: The group of each window (N,), or None.
+        views: The materialised views (N, T, C) by name, or None.
+        weights: The file with the weights of a network trained elsewhere, or None.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     versions = [__version__, keras.__version__, np.__version__]
     digest = hashlib.sha256(json.dumps([config.to_dict(), policy, data, versions]).encode())
     digest.update(json.dumps([] if groups is None else groups.tolist(), default=str).encode())

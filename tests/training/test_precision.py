@@ -1,9 +1,9 @@
-"""Which precision a choice stands for, on machines of several kinds."""
+"""The dtype policy of each setting, on several devices."""
 
 import pytest
 import tensorflow as tf
 
-from amsl_tf import precision
+from amsl_tf.training import precision
 
 
 @pytest.mark.parametrize(
@@ -17,15 +17,15 @@ from amsl_tf import precision
         ((9, 0), set(), "mixed_bfloat16"),
     ],
 )
-def test_auto_is_what_the_device_computes_fast(monkeypatch, capability, flags, policy):
+def test_auto_is_the_fastest_precision_of_the_device(monkeypatch, capability, flags, policy):
     monkeypatch.setattr(precision, "_cpu_flags", lambda: flags)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [] if capability is None else ["gpu"])
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda gpu: {"compute_capability": capability})
     assert precision.training_policy("auto") == policy
 
 
-def test_a_choice_is_a_choice():
-    assert [precision.training_policy(choice) for choice in ("off", "bfloat16", "float16")] == [
+def test_explicit_settings():
+    assert [precision.training_policy(setting) for setting in ("off", "bfloat16", "float16")] == [
         "float32",
         "mixed_bfloat16",
         "mixed_float16",

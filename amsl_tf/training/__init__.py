@@ -1,0 +1,1 @@
+"""Training: data pipelines, the loop with exact resuming, precision, and monitoring."""

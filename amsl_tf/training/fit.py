@@ -1,0 +1,183 @@
+"""Fits the scaling and trains the network on normal windows."""
+
+import logging
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import h5py
+import keras
+import numpy as np
+
+from amsl_tf import progress
+from amsl_tf.checks import check_number
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import locked
+from amsl_tf.data.splits import validation_split
+from amsl_tf.data.windows import hash_windows
+from amsl_tf.errors import AMSLError
+from amsl_tf.networks import build_network
+from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.training.batches import training_batches, validation_batches
+from amsl_tf.training.fingerprint import fingerprint
+from amsl_tf.training.inputs import FitInput, check_folders
+from amsl_tf.training.loop import Batches, train
+from amsl_tf.training.precision import device_name, training_policy
+from amsl_tf.views.operations import draw_for_scoring, make_views
+from amsl_tf.views.sources import MaterialisedViews, RawWindows, ViewSource, view_batches
+
+if TYPE_CHECKING:
+    from amsl_tf.training.monitoring import Monitor
+
+log = logging.getLogger(__name__)
+
+MONITORED = 32  # validation windows that TensorBoard evaluates after every epoch
+
+
+class FitResult(NamedTuple):
+    """The result of `fit_network`.
+
+    Attributes:
+        network: The network with the weights of the best epoch, in the precision of training.
+        scaling: The fitted scaling of the views.
+        data: The number, shape and hash of the windows, the fingerprint of the training run and `precision`, its Keras dtype
+            policy, which is None if nothing was trained.
+        history: The values of each loss and of each monitored quantity by epoch; empty if nothing was trained.
+        validation: The positions of the validation windows.
+        work: The folder with the state of the training run, if any.
+        monitor: The monitor of the training run, to be finished with the scores, if any.
+    """
+
+    network: keras.Model
+    scaling: MinMaxScaling
+    data: dict[str, Any]
+    history: dict[str, list[float]]
+    validation: np.ndarray
+    work: Path | None
+    monitor: "Monitor | None"
+
+
+def fit_network(
+    config: DetectorConfig,
+    data: FitInput,
+    *,
+    weights: Path | None,
+    work_dir: str | Path | None,
+    log_dir: str | Path | None,
+    checkpoint_seconds: float,
+) -> FitResult:
+    """Fits scaling and network to normal windows.
+
+    Args:
+        config: The settings of the detector.
+        data: The validated input.
+        weights: A file with the weights of a network trained elsewhere, with which only the scaling is fitted; else None.
+        work_dir: A folder for the state of the training run, from which the same call resumes after an interruption; a
+            temporary folder if None.
+        log_dir: A folder for TensorBoard; nothing is monitored if None.
+        checkpoint_seconds: The minimum time between two saved states within an epoch, in seconds.
+
+    Returns:
+        The network, the scaling, and the origin and history of the training run.
+
+    Raises:
+        AMSLError: Weights or folders cannot be used, the training loss diverges, or its files cannot be written.
+    """
+    check_folders(work_dir, log_dir)
+    check_number("checkpoint_seconds", checkpoint_seconds, 0, math.inf)
+    model, training = config.network, config.training
+    x, groups, views = data.x, data.groups, data.views
+    shape = (x.shape[1], x.shape[2])
+    trained_on, validation = validation_split(len(x), training.validation_share, training.seed, groups)
+    policy = training_policy(training.mixed_precision)
+    source: ViewSource = RawWindows(x, model.views, training.seed)
+    if views is not None:
+        source = MaterialisedViews(views)
+    network = build_network(model, shape, dtype=policy, seed=training.seed)
+    if weights is not None:
+        _load_weights(network, weights)
+    about = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
+    about["fingerprint"] = fingerprint(config, policy, about, groups, views, weights)
+    about["precision"] = policy if weights is None else None
+
+    scaling = MinMaxScaling()
+    scaling.adapt(_with_progress(view_batches(source, np.arange(len(x))), len(x)))
+    if weights is not None:
+        log.info(f"weights read from {weights}, no training")
+        return FitResult(network, scaling, about, {}, validation, None, None)
+    log.info(
+        f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(validation):,} more for validation), "
+        f"{network.count_params():,} parameters, {training.epochs} epochs"
+    )
+    common: dict[str, Any] = {"source": source, "scaling": scaling, "network": model, "batch_size": training.batch_size}
+    batches = Batches(
+        training=lambda epochs, skip: training_batches(
+            positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
+        ),
+        validation=validation_batches(positions=validation, **common),
+        steps=math.ceil(len(trained_on) / training.batch_size),
+        windows=len(trained_on),
+    )
+    monitor = None
+    if log_dir is not None:
+        from amsl_tf.training.monitoring import PICTURED, Monitor, MonitorBatch  # TensorBoard and Matplotlib
+
+        subset = validation[np.linspace(0, len(validation) - 1, min(MONITORED, len(validation))).astype(int)]
+        shown = (x[subset], x[:0] if data.abnormal is None else data.abnormal[:PICTURED])
+        draws = draw_for_scoring(training.seed, shape, model.views)
+        batch = MonitorBatch(*(scaling(make_views(part, draws, model.views)).numpy() for part in shown))
+        monitor = Monitor(Path(log_dir) / about["fingerprint"], network, config, batch, len(trained_on))
+    with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
+        work = Path(folder) / about["fingerprint"]
+        with locked(work):
+            history = train(network, config, policy, batches, work, monitor=monitor, checkpoint_seconds=checkpoint_seconds)
+    return FitResult(network, scaling, about, history, validation, work, monitor)
+
+
+def _with_progress(batches: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Yields batches of `count` windows with a progress bar."""
+    with progress.bar(count, "fitting the scaling", "windows") as bar:
+        for batch in batches:
+            yield batch
+            bar.update(len(batch))
+
+
+def _load_weights(network: keras.Model, file: Path) -> None:
+    """Reads weights trained by another process. Raises AMSLError if they are not those of this network."""
+    if not file.is_file():
+        raise AMSLError(f"{file}: not found. Name a file that the network's save_weights has written.")
+    try:
+        found, expected = _shapes(file), _own_shapes(network)
+        for name in sorted(found.keys() | expected.keys()):  # Keras ignores superfluous arrays
+            if found.get(name) != expected.get(name):
+                raise ValueError(f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}")
+        network.load_weights(file)
+    except (OSError, KeyError, ValueError, RuntimeError) as error:  # RuntimeError: from h5py, for a damaged file
+        raise AMSLError(
+            f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
+            "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."
+        ) from error
+
+
+def _own_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the arrays in a file of weights of the network, by name."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "own.weights.h5"
+        network.save_weights(file)
+        return _shapes(file)
+
+
+def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the arrays in an HDF5 file, by name."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            shapes[name] = item.shape
+
+    with h5py.File(file) as stored:
+        stored.visititems(note)
+    return shapes
