@@ -1,4 +1,4 @@
-"""Looks at the pages as a person would: opens them in Chromium, takes screenshots, and checks what is on them.
+"""Opens the pages in Chromium, checks their contents and takes screenshots.
 
 python -m tests.browser.look --report results/report.html --log-dir results/tensorboard --output screenshots
 """
@@ -17,10 +17,10 @@ from urllib.request import urlopen
 
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-DESK, WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 1600, "height": 900}, {"width": 390, "height": 844}
+DESKTOP, WIDE, PHONE = {"width": 1280, "height": 900}, {"width": 1600, "height": 900}, {"width": 390, "height": 844}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 180_000  # milliseconds, for machines that do other work, too
-expect.set_options(timeout=PATIENCE)
+TIMEOUT = 180_000  # milliseconds, long enough for busy machines
+expect.set_options(timeout=TIMEOUT)
 
 
 def find_browser() -> str | None:
@@ -39,34 +39,34 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def opened(started: Browser, url: str, **settings) -> Iterator[Page]:
-    """A page that must not complain, nor ask for anything that is not there."""
+    """Opens a page; errors on its console and failed requests are assertion errors."""
     context = started.new_context(**settings)
-    context.set_default_timeout(PATIENCE)
+    context.set_default_timeout(TIMEOUT)
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("requestfailed", lambda request: complaints.append(request.url) if request.failure != "net::ERR_ABORTED" else None)
+    errors: list[str] = []
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("requestfailed", lambda request: errors.append(request.url) if request.failure != "net::ERR_ABORTED" else None)
     try:
         page.goto(url)
         yield page
-        assert not complaints, complaints
+        assert not errors, errors
     finally:
         context.close()
 
 
-def look_at_report(started: Browser, report: Path, output: Path) -> None:
-    """In light, in dark and on a telephone: all figures are there, nothing is wider than the screen, nothing is fetched."""
+def check_report(started: Browser, report: Path, output: Path) -> None:
+    """Checks the report in light and dark mode and on a phone: all figures, no overflow, no requests."""
     for name, settings in {
-        "light": {"viewport": DESK, "color_scheme": "light"},
-        "dark": {"viewport": DESK, "color_scheme": "dark"},
+        "light": {"viewport": DESKTOP, "color_scheme": "light"},
+        "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
         "phone": {"viewport": PHONE, "color_scheme": "light", "device_scale_factor": 2},
     }.items():
-        asked: list[str] = []
+        requested: list[str] = []
         with opened(started, report.resolve().as_uri(), **settings) as page:
-            page.on("request", lambda request, asked=asked: asked.append(request.url))
+            page.on("request", lambda request, requested=requested: requested.append(request.url))
             page.reload()
-            assert [url for url in asked if not url.startswith(("data:", report.resolve().as_uri()))] == []
+            assert [url for url in requested if not url.startswith(("data:", report.resolve().as_uri()))] == []
             expect(page.get_by_role("heading", level=1)).to_be_visible()
             for figure in (
                 "scores_nearest_normal",
@@ -88,10 +88,10 @@ def brightness(colour: str) -> int:
     return sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
 
 
-def look_at_tensorboard(started: Browser, log_dir: Path, output: Path) -> None:
-    """Curves, pictures, histograms, text, settings and slots."""
+def check_tensorboard(started: Browser, log_dir: Path, output: Path) -> None:
+    """Checks curves, pictures, histograms, text, settings and slots."""
     with tensorboard(log_dir) as url:
-        for name, (where, words) in {
+        for name, (location, texts) in {
             "scalars": ("?smoothing=0&tagFilter=^loss#timeseries", ("loss/total", "loss/reconstruction")),
             "memory": ("?smoothing=0&tagFilter=^memory_effective#timeseries", ("memory_effective_slots/global",)),
             "gates": ("?smoothing=0&tagFilter=^fusion#timeseries", ("fusion_gate/global_raw",)),
@@ -101,18 +101,18 @@ def look_at_tensorboard(started: Browser, log_dir: Path, output: Path) -> None:
             "hparams": ("#hparams", ("learning_rate", "loss/total")),
             "projector": ("#projector", ("memory_slots",)),
         }.items():
-            with opened(started, f"{url}/{where}", viewport=WIDE) as page:
-                for word in words:
-                    expect(found(page, word)).to_be_attached()
-                page.wait_for_timeout(3000)  # drawings come after words
+            with opened(started, f"{url}/{location}", viewport=WIDE) as page:
+                for text in texts:
+                    expect(locate(page, text)).to_be_attached()
+                page.wait_for_timeout(3000)  # plots are drawn after the text
                 page.screenshot(path=output / f"tensorboard-{name}.png")
 
 
-def found(page: Page, word: str) -> Locator:
-    """The first place of a word on the page; the projector is a page in the page, and titles of cards are cut into parts."""
-    if word == "memory_slots":
-        return page.frame_locator("iframe").frame_locator("iframe").get_by_text(word).first
-    return page.locator(f'[title="{word}"]').or_(page.get_by_text(word)).first
+def locate(page: Page, text: str) -> Locator:
+    """Locates the first occurrence of a text; the projector is in nested frames, and titles of cards are abbreviated."""
+    if text == "memory_slots":
+        return page.frame_locator("iframe").frame_locator("iframe").get_by_text(text).first
+    return page.locator(f'[title="{text}"]').or_(page.get_by_text(text)).first
 
 
 @contextmanager
@@ -124,10 +124,10 @@ def tensorboard(log_dir: Path) -> Iterator[str]:
     process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + PATIENCE / 1000
-        while not active(url) >= {"timeseries", "text", "hparams", "projector"}:
-            assert process.poll() is None, "TensorBoard has ended"
-            assert time.monotonic() < deadline, f"TensorBoard shows only {active(url)}"
+        deadline = time.monotonic() + TIMEOUT / 1000
+        while not active_tabs(url) >= {"timeseries", "text", "hparams", "projector"}:
+            assert process.poll() is None, "TensorBoard has exited"
+            assert time.monotonic() < deadline, f"TensorBoard shows only {active_tabs(url)}"
             time.sleep(0.5)
         yield url
     finally:
@@ -135,11 +135,11 @@ def tensorboard(log_dir: Path) -> Iterator[str]:
         process.wait()
 
 
-def active(url: str) -> set[str]:
-    """The tabs that have something to show; none while TensorBoard starts."""
+def active_tabs(url: str) -> set[str]:
+    """Returns the tabs with data; none while TensorBoard starts."""
     try:
-        with urlopen(f"{url}/data/plugins_listing", timeout=5) as answer:
-            return {name for name, about in json.load(answer).items() if about["enabled"]}
+        with urlopen(f"{url}/data/plugins_listing", timeout=5) as response:
+            return {name for name, plugin in json.load(response).items() if plugin["enabled"]}
     except OSError:
         return set()
 
@@ -151,5 +151,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     with browser() as chromium:
-        look_at_report(chromium, arguments.report, arguments.output)
-        look_at_tensorboard(chromium, arguments.log_dir, arguments.output)
+        check_report(chromium, arguments.report, arguments.output)
+        check_tensorboard(chromium, arguments.log_dir, arguments.output)

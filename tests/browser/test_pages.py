@@ -1,4 +1,4 @@
-"""Report and TensorBoard in a browser, on a small run."""
+"""The report and TensorBoard of a small training in a browser."""
 
 import os
 from pathlib import Path
@@ -6,33 +6,32 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from amsl_tf import AMSLDetector
-
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from tests.browser.look import browser, find_browser, look_at_report, look_at_tensorboard
+from tests.browser.look import browser, check_report, check_tensorboard, find_browser
+from tests.conftest import make_detector
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_browser() is None, reason="no Chromium was found on the PATH")]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_browser() is None, reason="there is no Chromium on the PATH")]
 
 
 @pytest.fixture(scope="module")
 def screenshots(tmp_path_factory):
-    """Where they are put: the folder that AMSL_TF_SCREENSHOTS names, to be looked at, or a temporary one."""
+    """The folder for screenshots: AMSL_TF_SCREENSHOTS if it is set, else a temporary one."""
     folder = Path(os.environ.get("AMSL_TF_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
-def test_the_report(evaluated, screenshots):
-    from tests.report.test_page import report_of
+def test_report(evaluated, screenshots):
+    from tests.evaluation.report.test_page import report_of
 
     report_of(evaluated)
     with browser() as started:
-        look_at_report(started, evaluated / "results/report.html", screenshots)
+        check_report(started, evaluated / "results/report.html", screenshots)
 
 
 def test_tensorboard(waves, tmp_path, screenshots):
     settings = {"num_slots": 6, "epochs": 2, "mixed_precision": "off", "batch_size": 8}
-    AMSLDetector(**settings).fit(waves, log_dir=tmp_path, abnormal=np.flip(waves[:1], axis=2))
+    make_detector(**settings).fit(waves, log_dir=tmp_path, abnormal=np.flip(waves[:1], axis=2))
     with browser() as started:
-        look_at_tensorboard(started, tmp_path, screenshots)
+        check_tensorboard(started, tmp_path, screenshots)

@@ -1,4 +1,4 @@
-"""The folder of results: the original's names, a table, one clear error for whatever is missing."""
+"""The folder of results: file names of the original code, metrics, and errors for missing and broken files."""
 
 import json
 
@@ -9,12 +9,16 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, TRAIN
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
-from amsl_tf.results import evaluate_results, table, write_results
-from amsl_tf.saved import Summary
+from amsl_tf.evaluation.results import evaluate_results, table, write_results
+from amsl_tf.persistence import FORMAT, DetectorSummary
 
-RUN = {"protocol": "window", "seed": 0, "input": "data", "fingerprint": "abc"}
-DETECTOR = Summary(
-    DetectorConfig(), {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}}, {"fingerprint": "abc"}, {}
+RUN = {"protocol": "window", "seed": 0, "input": "data", "fingerprint": "abc", "labels": {"a05": "ascending stairs"}}
+DETECTOR = DetectorSummary(
+    DetectorConfig(extra_scores=["reconstruction"]),
+    {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}},
+    {"fingerprint": "abc"},
+    {},
+    FORMAT,
 )
 
 
@@ -30,7 +34,7 @@ def folder(tmp_path, rng):
     return tmp_path / "results"
 
 
-def test_files_are_the_originals_and_the_index(folder):
+def test_file_names(folder):
     kinds = ("loss_sum_mse", "loss_sparse", "loss_class", "score_nearest_normal", "view_error")
     expected = {f"{part.name}_{kind}.csv" for part in PARTS for kind in kinds} | {"index.csv", "run.json"}
     assert {item.name for item in folder.iterdir()} == expected
@@ -53,46 +57,46 @@ def test_metrics_and_table(folder):
     assert values["auroc"] > 0.95
     assert values["by_activity"]["a05"]["abnormal"]["windows"] == 50
     assert set(values["by_subject"]) == {"p1", "p2"}
-    shown = table(metrics)
-    assert "nearest_normal (decides)" in shown
-    assert f"{values['f1']:.4f}" in shown
-    assert "a05 ascending stairs" in shown
-    assert len({len(line) for line in shown.splitlines() if line.startswith(("p1", "p2"))}) == 1
+    text = table(metrics)
+    assert "nearest_normal (decides)" in text
+    assert f"{values['f1']:.4f}" in text
+    assert "a05 ascending stairs" in text
+    assert len({len(line) for line in text.splitlines() if line.startswith(("p1", "p2"))}) == 1
 
 
-def test_scores_survive_the_csv(folder, rng):
-    """Nine digits tell every float32 from every other."""
+def test_csv_keeps_float32_exactly(folder, rng):
+    """Nine significant digits identify a float32."""
     scores = rng.normal(size=50).astype(np.float32)
     windows, errors = Windows(np.ones((50, 16, 1))), rng.normal(size=(50, 7)).astype(np.float32)
     write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": scores, "view_error": errors})})
-    found = np.loadtxt(folder / "train_normal_view_error.csv", dtype=np.float32, delimiter=",")
-    np.testing.assert_array_equal(found, errors)
+    stored = np.loadtxt(folder / "train_normal_view_error.csv", dtype=np.float32, delimiter=",")
+    np.testing.assert_array_equal(stored, errors)
     np.testing.assert_array_equal(np.loadtxt(folder / "train_normal_loss_sum_mse.csv", dtype=np.float32), scores)
 
 
 @pytest.mark.parametrize("name", ["run.json", "index.csv", "normal_loss_sum_mse.csv", "abnormal_score_nearest_normal.csv"])
-def test_a_missing_file_is_one_clear_error(folder, name):
+def test_missing_files_are_errors(folder, name):
     (folder / name).unlink()
-    with pytest.raises(AMSLError, match=f"{name}: not found. Run scripts/train.py first"):
+    with pytest.raises(AMSLError, match=f"{name}: not found. Run amsl train first"):
         evaluate_results(folder, DETECTOR)
     assert not (folder / "metrics.json").exists()
 
 
-def test_broken_files_are_named(folder):
+def test_broken_files_are_errors(folder):
     (folder / "run.json").write_text("[]")
     with pytest.raises(AMSLError, match=r"run.json: expected an object with the key protocol"):
         evaluate_results(folder, DETECTOR)
     (folder / "run.json").write_text(json.dumps(RUN))
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\nabc\n")
-    with pytest.raises(AMSLError, match=r"normal_loss_sum_mse.csv: expected one number in each row"):
+    with pytest.raises(AMSLError, match=r"normal_loss_sum_mse.csv: expected rows of numbers, the same count in each"):
         evaluate_results(folder, DETECTOR)
     (folder / "normal_loss_sum_mse.csv").write_text("1.0\n2.0\n")
     with pytest.raises(AMSLError, match="expected 50 finite numbers"):
         evaluate_results(folder, DETECTOR)
 
 
-def test_a_score_that_equals_the_threshold_is_abnormal(folder):
-    """As float32, which the CSV's digits stand for: as float64 half of all scores read back differ from themselves."""
+def test_score_equal_to_the_threshold_is_abnormal(folder):
+    """Compared in float32: half of the scores read as float64 would differ from the threshold that they equal."""
     score = np.loadtxt(folder / "abnormal_loss_sum_mse.csv", dtype=np.float32)[7]
     equal = DETECTOR._replace(metrics={"thresholds": {"reconstruction": float(score), "nearest_normal": 2.5}})
     above = DETECTOR._replace(metrics={"thresholds": {"reconstruction": float(np.nextafter(score, 9)), "nearest_normal": 2.5}})
@@ -100,22 +104,22 @@ def test_a_score_that_equals_the_threshold_is_abnormal(folder):
     assert at - over == pytest.approx(1 / 50)
 
 
-def test_test_windows_of_one_kind_and_a_missing_threshold_are_refused(folder):
+def test_single_class_and_missing_threshold_are_errors(folder):
     with pytest.raises(AMSLError, match="expected a threshold for nearest_normal"):
         evaluate_results(folder, DETECTOR._replace(metrics={"thresholds": {"reconstruction": 1.5}}))
     rows = (folder / "index.csv").read_text().splitlines(keepends=True)
     (folder / "index.csv").write_text("".join(row for row in rows if not row.startswith("abnormal")))
-    with pytest.raises(AMSLError, match="one kind only"):
+    with pytest.raises(AMSLError, match="found only one class"):
         evaluate_results(folder, DETECTOR)
 
 
-def test_another_detectors_scores_are_refused(folder):
+def test_results_of_another_detector_are_an_error(folder):
     with pytest.raises(AMSLError, match="another detector"):
         evaluate_results(folder, DETECTOR._replace(data={"fingerprint": "other"}))
 
 
-def test_an_earlier_runs_files_do_not_stay(folder):
-    """A run without memory has no entropy to write."""
+def test_files_of_an_earlier_run_are_removed(folder):
+    """A run without a memory has no entropy."""
     windows = Windows(np.ones((50, 16, 1)))
     write_results(folder, RUN, {TRAIN: (windows, {"reconstruction": np.ones(50)})})
     assert {item.name for item in folder.iterdir()} == {"run.json", "index.csv", "train_normal_loss_sum_mse.csv"}

@@ -1,27 +1,27 @@
-"""Metrics of detection: pure functions of scores, a threshold and the truth."""
+"""Metrics of detection: pure functions of scores, a threshold and the true labels."""
 
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_fscore_support, roc_auc_score
 
-from amsl_tf.threshold import is_abnormal
+from amsl_tf.scoring.threshold import is_abnormal
 
 CLASSES = ("normal", "abnormal")
 
 
 def evaluate(scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict[str, float]:
-    """Metrics of scores of test windows.
+    """Computes the metrics of the scores of test windows.
 
     Args:
         scores: (N,), higher is more abnormal.
-        abnormal: bool (N,), the truth; both classes must occur.
-        threshold: At or above it a window counts as abnormal.
+        abnormal: bool (N,), the true labels; both classes must occur.
+        threshold: The threshold; a score that reaches it is abnormal.
 
     Returns:
-        `precision` and `recall`, averaged over both classes; `f1`, the harmonic mean of these two averages, as the paper has it
-        (section 4.1; not the mean of the classes' F1); `accuracy`; `auroc`; `average_precision`; `threshold`; and each class's
-        own as `precision_normal` and so on.
+        `precision` and `recall`, averaged over both classes; `f1`, the harmonic mean of these two averages as in section 4.1 of
+        the AMSL paper (not the mean F1 of the classes); `accuracy`; `auroc`; `average_precision`; `threshold`; and the
+        precision and recall of each class as `precision_normal` and so on. All but the threshold are from 0 to 1.
     """
     flagged = is_abnormal(scores, threshold)
     precisions, recalls, _, _ = precision_recall_fscore_support(abnormal, flagged, labels=[False, True], zero_division=0.0)
@@ -40,9 +40,17 @@ def evaluate(scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict
 
 
 def flagged_by(labels: np.ndarray, scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict[str, dict[str, Any]]:
-    """For each label, such as an activity or a person: how many normal and abnormal windows it has and which share is flagged.
+    """Counts the normal and abnormal windows of each label, such as an activity or a subject, and the share that is flagged.
 
-    For normal windows the share is the rate of false alarms, for abnormal ones the rate of detection.
+    Args:
+        labels: The label of each window (N,).
+        scores: (N,), higher is more abnormal.
+        abnormal: bool (N,), the true classes.
+        threshold: The threshold; a score that reaches it is abnormal.
+
+    Returns:
+        By label and by class that occurs (`normal`, `abnormal`), the number of `windows` and the share `flagged`, from 0 to 1.
+        The share is the false-positive rate for normal windows and the true-positive rate for abnormal ones.
     """
     flagged = is_abnormal(scores, threshold)
     table: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""report.html: one file that says what metrics.json says, and stays whole when the data are gone."""
+"""report.html: a self-contained page with the values of metrics.json, also if the data are missing."""
 
 import re
 import shutil
@@ -8,11 +8,11 @@ import pytest
 
 from amsl_tf.data.store import TEST_ABNORMAL
 from amsl_tf.errors import DataError
-from amsl_tf.report import write_report
-from amsl_tf.report.page import _rates
-from amsl_tf.report.windows import explain_windows, open_training
-from amsl_tf.results import evaluate_results
-from amsl_tf.saved import read_summary
+from amsl_tf.evaluation.report import write_report
+from amsl_tf.evaluation.report.page import _rate_figures
+from amsl_tf.evaluation.report.windows import explain_windows, open_training
+from amsl_tf.evaluation.results import evaluate_results
+from amsl_tf.persistence import read_summary
 
 
 def report_of(folder):
@@ -25,7 +25,7 @@ def page(evaluated):
     return report_of(evaluated)
 
 
-def test_it_says_what_the_metrics_say(page, evaluated):
+def test_page_has_the_metrics(page, evaluated):
     metrics, text = page
     for values in metrics["scores"].values():
         for measure in ("f1", "auroc", "threshold"):
@@ -34,11 +34,11 @@ def test_it_says_what_the_metrics_say(page, evaluated):
     assert f"{100 * decided['recall_abnormal']:.1f} %" in text
     assert f"{100 * (1 - decided['recall_normal']):.1f} %" in text
     summary = read_summary(evaluated / "detector")
-    for known in (summary.data["sha256"], summary.data["fingerprint"], "never seen in training (p1, p2)", "num_slots"):
-        assert known in text
+    for expected in (summary.data["sha256"], summary.data["fingerprint"], "unseen in training (p1, p2)", "num_slots"):
+        assert expected in text
 
 
-def test_every_figure_is_on_the_page_and_a_file(page, evaluated):
+def test_every_figure_is_on_the_page_and_in_a_file(page, evaluated):
     _, text = page
     names = re.findall(r'<figure id="(\w+)"', text)
     assert len(names) == len(set(names)) == text.count("<svg")
@@ -47,27 +47,36 @@ def test_every_figure_is_on_the_page_and_a_file(page, evaluated):
     assert {"false_alarms_1", "misses_1", "losses"} <= set(names)
 
 
-def test_it_asks_for_nothing_and_runs_nothing(page):
+def test_page_is_self_contained_without_scripts(page):
     _, text = page
     assert not re.findall(r"""(?:src|href)=["'](?!#|data:)""", text)
     assert "<script" not in text
     assert "&lt;script&gt;alert(1)" in text
 
 
+def test_internal_links_have_targets(page):
+    _, text = page
+    targets = set(re.findall(r"""href=["']#([^"']+)""", text)) | set(re.findall(r"url\(#([^)]+)\)", text))
+    assert {"scores", "errors", "reproduction"} <= targets
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert targets <= set(ids)
+    assert len(ids) == len(set(ids))
+
+
 @pytest.mark.slow
-def test_a_second_report_replaces_the_figures_of_the_first_and_nothing_else(page, evaluated, tmp_path):
-    shutil.copytree(evaluated, tmp_path / "again")
-    figures = tmp_path / "again/results/figures"
+def test_second_report_replaces_figures_only(page, evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "second")
+    figures = tmp_path / "second/results/figures"
     (figures / "misses_1.png").rename(figures / "false_alarms_3.png")
     (figures / "mine.png").touch()
-    report_of(tmp_path / "again")
+    report_of(tmp_path / "second")
     names = {file.name for file in figures.iterdir()}
     assert names == {file.name for file in (evaluated / "results/figures").iterdir()} | {"mine.png"}
 
 
 @pytest.mark.slow
-def test_windows_shown_are_those_of_the_results(page, evaluated, tmp_path):
-    """The other way round, all windows are there and none is the one that was scored; with fewer, some are missing."""
+def test_changed_test_windows_are_not_shown(page, evaluated, tmp_path):
+    """Reversed, every window exists and none is the scored one; of a single window the others are missing."""
     file = TEST_ABNORMAL.file(evaluated / "data", "raw")
     for change in (lambda x: x[::-1], lambda x: x[:1], lambda x: x[:, :20], lambda x: np.full_like(x, np.nan)):
         shutil.copytree(evaluated, tmp_path / "copy", dirs_exist_ok=True)
@@ -78,7 +87,7 @@ def test_windows_shown_are_those_of_the_results(page, evaluated, tmp_path):
         assert "The windows cannot be shown" in text
 
 
-def test_without_the_data_the_rest_is_there(evaluated, tmp_path):
+def test_report_without_the_data(evaluated, tmp_path):
     shutil.copytree(evaluated, tmp_path / "copy")
     results = tmp_path / "copy/results"
     run = (results / "run.json").read_text()
@@ -89,7 +98,7 @@ def test_without_the_data_the_rest_is_there(evaluated, tmp_path):
     assert 'id="roc"' in text
 
 
-def test_other_training_windows_are_refused(detector, waves, tmp_path):
+def test_other_training_windows_are_an_error(detector, waves, tmp_path):
     np.save(tmp_path / "same.npy", waves)
     np.save(tmp_path / "other.npy", waves + 1)
     assert open_training(tmp_path / "same.npy", detector).shape == waves.shape
@@ -98,7 +107,7 @@ def test_other_training_windows_are_refused(detector, waves, tmp_path):
             open_training(tmp_path / name, detector)
 
 
-def test_the_channel_that_was_changed_is_the_worst_and_the_window_finds_itself(detector, waves):
+def test_changed_channel_is_the_worst_and_training_window_is_its_own_nearest(detector, waves):
     changed = waves[5:7].copy()
     changed[1, :, 1] += 20
     first, second = explain_windows(detector, changed, waves)
@@ -107,11 +116,11 @@ def test_the_channel_that_was_changed_is_the_worst_and_the_window_finds_itself(d
     assert "times the usual error" in second.figure.axes[0].get_title(loc="left")
 
 
-def test_labels_that_are_not_known_or_too_many():
+def test_unknown_labels_and_many_labels():
     rates = {"normal": {"windows": 2, "flagged": 0.5}}
     many = {f"p{number}": rates for number in range(60)} | {"worst": {"normal": {"windows": 2, "flagged": 1.0}}}
     values = {"by_activity": {"": rates}, "by_subject": many}
-    (drawn,) = _rates({"scores": {"nearest_normal": values}}, "nearest_normal")
-    assert drawn.name == "by_subject"
-    assert "Those 40 of 61" in drawn.caption
-    assert "worst, normal" in [label.get_text() for label in drawn.figure.axes[0].get_yticklabels()]
+    (figure,) = _rate_figures({"scores": {"nearest_normal": values}}, "nearest_normal")
+    assert figure.name == "by_subject"
+    assert "The 40 of 61" in figure.caption
+    assert "worst, normal" in [label.get_text() for label in figure.figure.axes[0].get_yticklabels()]

@@ -1,0 +1,1 @@
+"""Evaluation: metrics, the folder of results, and reports."""

@@ -1,0 +1,90 @@
+"""Explanations of single windows: a figure, the worst channels and the nearest normal window."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from amsl_tf import plotting
+from amsl_tf.data.store import open_array
+from amsl_tf.data.windows import check_windows, hash_windows
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.errors import DataError
+
+WORST_CHANNELS = 3  # shown for each window
+ADVICE = "Name the normal windows that the detector was trained on."
+
+
+class WindowExplanation(NamedTuple):
+    """The explanation of one window.
+
+    Attributes:
+        figure: The reconstruction error by channel, time step and view.
+        worst: The names of the channels with the largest error relative to their usual error, worst first.
+        nearest: The position of the nearest normal window among the training windows, see `AMSLDetector.nearest`; None for a
+            detector without nearest-normal score.
+        score: The decision score, dimensionless.
+    """
+
+    figure: Figure
+    worst: list[str]
+    nearest: int | None
+    score: float
+
+
+def open_training(file: Path, detector: AMSLDetector) -> np.ndarray:
+    """Opens the training windows of a detector, float32 (N, T, C), memory-mapped.
+
+    Args:
+        file: The .npy file of the windows.
+        detector: A fitted detector.
+
+    Returns:
+        The windows; their positions are those of `AMSLDetector.nearest`.
+
+    Raises:
+        DataError: The file is missing or broken, or holds other windows.
+    """
+    array = check_windows(open_array(file, ADVICE))
+    if hash_windows(array) != detector.data_["sha256"]:
+        raise DataError(f"{file}: not the training windows of this detector. {ADVICE}")
+    return array
+
+
+def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.ndarray | None) -> list[WindowExplanation]:
+    """Explains each window.
+
+    Args:
+        detector: A fitted detector.
+        windows: (N, T, C), finite.
+        training: The training windows of the detector, to show the nearest normal window; None if they are not available.
+
+    Returns:
+        An explanation for each window.
+
+    Raises:
+        DataError: The windows have another shape or are not finite.
+    """
+    explanation, usual = detector.explain(windows), detector.usual_error_
+    has_nearest = any(score.has_nearest for score in detector.pipeline.scores.values())
+    nearest = detector.nearest(windows).tolist() if has_nearest else [None] * len(windows)
+    channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(usual.shape[1])]
+    scores, views = detector.decision_function(windows), detector.config_.network.views
+    explained = []
+    for row, x in enumerate(windows):
+        ratios = explanation.channel_error[row] / usual.sum(axis=0)
+        worst = np.argsort(-ratios, kind="stable")[:WORST_CHANNELS].tolist()
+        view_ratios = explanation.view_error[row] / usual.mean(axis=1)
+        figure = plotting.explanation(
+            x,
+            explanation.reconstruction[row, 0],
+            None if training is None or nearest[row] is None else training[nearest[row]],
+            channels={channel: (channels[channel], float(ratios[channel])) for channel in worst},
+            time_error=explanation.time_error[row],
+            view_error=dict(zip(views, view_ratios.tolist(), strict=True)),
+            view=views[0],
+        )
+        names = [channels[channel] for channel in worst]
+        explained.append(WindowExplanation(figure, names, nearest[row], float(scores[row])))
+    return explained

@@ -1,0 +1,241 @@
+"""The folder of results: the scores of every window that training writes, and the metrics that evaluation adds.
+
+run.json  index.csv  metrics.json  report.html  figures/
+{train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the files of the original code
+{train_normal,normal,abnormal}_score_NAME.csv                     every other score
+{train_normal,normal,abnormal}_view_error.csv                     the terms of the reconstruction score, a column for each view
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from tabulate import tabulate
+
+from amsl_tf.data.files import atomic_file, read_json, write_json
+from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, Part, read_index, write_index
+from amsl_tf.data.windows import Windows
+from amsl_tf.errors import AMSLError
+from amsl_tf.evaluation.metrics import evaluate, flagged_by
+from amsl_tf.persistence import DetectorSummary
+
+ENDINGS = {
+    "reconstruction": "loss_sum_mse",
+    "entropy": "loss_sparse",
+    "right_view": "loss_class",
+    "view_error": "view_error",
+}
+RUN, INDEX, METRICS, REPORT = "run.json", "index.csv", "metrics.json", "report.html"
+MEASURES = {  # the metrics in the table and the report, with their titles
+    "f1": "F1",
+    "accuracy": "accuracy",
+    "precision": "precision",
+    "recall": "recall",
+    "auroc": "AUROC",
+    "average_precision": "average precision",
+    "threshold": "threshold",
+}
+SHOWN = 3  # false alarms, and misses, in the report
+FIGURES = "figures"
+FIGURE_NAMES = (  # patterns of the names of all figures of a report, without .png
+    *(
+        "scores_*",
+        "confusion_*",
+        "roc",
+        "precision_recall",
+        "by_activity",
+        "by_subject",
+        "view_errors",
+        "losses",
+        "fusion_gate",
+    ),
+    *("memory_effective_slots", "memory_used_share", "memory_attention_entropy"),
+    *(f"{kind}_{number}" for kind in ("false_alarms", "misses") for number in range(1, SHOWN + 1)),
+)
+ADVICE = "Run amsl train first, or name the folder that it wrote with --results."
+
+
+def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple[Windows, Mapping[str, np.ndarray]]]) -> None:
+    """Writes the scores of all parts, and last run.json, which marks the others as complete.
+
+    Args:
+        folder: The folder, created if needed; the results of an earlier run in it are removed, other files are kept.
+        run: The origin of the scores.
+        scored: The windows of each part, and the result of `AMSLDetector.score_components` for them.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    former = [f"{part.name}_{ending}.csv" for part in PARTS for ending in (*ENDINGS.values(), "score_*")]
+    for pattern in (RUN, METRICS, REPORT, INDEX, *former, *(f"{FIGURES}/{name}.png" for name in FIGURE_NAMES)):
+        for file in folder.glob(pattern):
+            file.unlink()
+    rows: dict[str, list[str]] = {"set": [], "activity": [], "subject": [], "segment": []}
+    for part, (windows, scores) in scored.items():
+        for name, values in scores.items():
+            with atomic_file(_score_file(folder, part, name)) as file:
+                np.savetxt(file, values, fmt="%.9g", delimiter=",")
+        columns = windows.columns()
+        for name, column in rows.items():
+            column.extend([part.name] * len(windows) if name == "set" else columns.get(name, np.full(len(windows), "")))
+    with atomic_file(folder / INDEX) as file:
+        write_index(file, {name: np.asarray(column) for name, column in rows.items()})
+    write_json(folder / RUN, run)
+
+
+class TestResults(NamedTuple):
+    """The results of N test windows with R views.
+
+    Attributes:
+        run: The origin of the scores.
+        part: (N,), the part of each window, `normal` or `abnormal`.
+        row: int (N,), its row in the part.
+        activity, subject, segment: (N,), its metadata, empty where unknown.
+        scores: float32 (N,) by name, dimensionless.
+        view_error: float32 (N, R), the terms of the reconstruction score, squared errors in scaled units.
+    """
+
+    run: dict[str, Any]
+    part: np.ndarray
+    row: np.ndarray
+    activity: np.ndarray
+    subject: np.ndarray
+    segment: np.ndarray
+    scores: dict[str, np.ndarray]
+    view_error: np.ndarray
+
+    @property
+    def abnormal(self) -> np.ndarray:
+        """The true classes, bool (N,)."""
+        return self.part == TEST_ABNORMAL.name
+
+    def title(self, activity: str) -> str:
+        """Returns an activity with its title, if the data set has titles, as in `a05 ascending stairs`."""
+        return activity_title(activity, self.run)
+
+
+def activity_title(activity: str, run: Mapping[str, Any]) -> str:
+    """Returns an activity with its title, if it has one, as in `a05 ascending stairs`.
+
+    Args:
+        activity: The name of the activity.
+        run: The origin of the scores, or metrics, with the titles in `labels`.
+    """
+    return f"{activity} {run.get('labels', {}).get(activity, '')}".rstrip()
+
+
+def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
+    """Reads the results of the test windows.
+
+    Args:
+        folder: A folder that `write_results` wrote.
+        detector: The summary of the detector that made the results.
+
+    Returns:
+        The scores and metadata of the test windows, normal ones first.
+
+    Raises:
+        AMSLError: A file is missing or broken, or the results are those of another detector.
+    """
+    run = read_json(folder / RUN, ADVICE, ("protocol", "seed", "input", "fingerprint"))
+    if run["fingerprint"] != detector.data["fingerprint"]:
+        raise AMSLError(f"{folder / RUN}: the scores of another detector. Name detector and results of the same run.")
+    index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject", "segment"))
+    rows = {part: np.flatnonzero(index["set"] == part.name) for part in (TEST_NORMAL, TEST_ABNORMAL)}
+    if not all(map(len, rows.values())):
+        raise AMSLError(f"{folder / INDEX}: expected normal and abnormal test windows, found only one class. {ADVICE}")
+
+    def read(name: str, axes: Literal[1, 2] = 1) -> np.ndarray:
+        return np.concatenate(
+            [_read_numbers(_score_file(folder, part, name), len(places), axes) for part, places in rows.items()]
+        )
+
+    scores, view_error = {name: read(name) for name in detector.config.scores}, read("view_error", 2)
+    if view_error.shape[1] != len(detector.config.network.views):
+        raise AMSLError(f"{folder}: expected the errors of {len(detector.config.network.views)} views. {ADVICE}")
+    columns = {name: column[np.concatenate(list(rows.values()))] for name, column in index.items()}
+    row = np.concatenate([np.arange(len(places)) for places in rows.values()])
+    return TestResults(
+        run, columns["set"], row, columns["activity"], columns["subject"], columns["segment"], scores, view_error
+    )
+
+
+def evaluate_results(folder: Path, detector: DetectorSummary) -> dict[str, Any]:
+    """Computes the metrics of every score in a folder of results and writes them to metrics.json there.
+
+    Args:
+        folder: A folder that `write_results` wrote.
+        detector: The summary of the detector that made the results, with the thresholds.
+
+    Returns:
+        The contents of the file, which are `protocol`; `decides`, the name of the decision score; `labels`, the titles of
+        activities; and `scores`, for each score the result of `evaluate`, with `by_activity` and `by_subject` of `flagged_by`.
+
+    Raises:
+        AMSLError: A file is missing or broken, or the results are those of another detector.
+    """
+    results = read_results(folder, detector)
+    metrics: dict[str, Any] = {
+        "protocol": results.run["protocol"],
+        "decides": detector.config.score,
+        "labels": results.run.get("labels", {}),
+        "scores": {},
+    }
+    for name, scores in results.scores.items():
+        threshold = detector.threshold(name)
+        metrics["scores"][name] = {
+            **evaluate(scores, results.abnormal, threshold),
+            "by_activity": flagged_by(results.activity, scores, results.abnormal, threshold),
+            "by_subject": flagged_by(results.subject, scores, results.abnormal, threshold),
+        }
+    write_json(folder / METRICS, metrics)
+    return metrics
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """Formats metrics as text.
+
+    Args:
+        metrics: The result of `evaluate_results`.
+
+    Returns:
+        A table with a row for each score, then tables of the flagged share of every activity and subject, in percent.
+    """
+    scores: dict[str, Any] = metrics["scores"]
+    rows = [
+        [f"{name} (decides)" if name == metrics["decides"] else name, *(f"{values[column]:.4f}" for column in MEASURES)]
+        for name, values in scores.items()
+    ]
+    parts = [f"protocol: {metrics['protocol']}, each window scored alone", _format(["score", *MEASURES], rows, left=1)]
+    for by in ("by_activity", "by_subject"):
+        rows = []
+        for label, classes in next(iter(scores.values()))[by].items():
+            for kind, counts in classes.items():
+                shares = (f"{100 * values[by][label][kind]['flagged']:.1f}" for values in scores.values())
+                rows.append([activity_title(label, metrics), kind, f"{counts['windows']:,}", *shares])
+        parts.append(_format(["flagged, %", "", "windows", *scores], rows, left=2))
+    return "\n\n".join(parts)
+
+
+def _format(head: list[str], rows: list[list[str]], left: int) -> str:
+    """Formats cells as a plain table, the first `left` columns aligned left and the others right."""
+    align = ["left" if place < left else "right" for place in range(len(head))]
+    text = tabulate(rows, head, tablefmt="plain", colalign=align, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def _score_file(folder: Path, part: Part, name: str) -> Path:
+    return folder / f"{part.name}_{ENDINGS.get(name, f'score_{name}')}.csv"
+
+
+def _read_numbers(path: Path, count: int, axes: Literal[1, 2]) -> np.ndarray:
+    """Reads the numbers of a CSV with `count` rows, float32: (count,), or (count, columns) for two axes."""
+    try:
+        numbers = np.loadtxt(path, np.float32, delimiter=",", ndmin=axes)
+    except FileNotFoundError as error:
+        raise AMSLError(f"{path}: not found. {ADVICE}") from error
+    except ValueError as error:
+        raise AMSLError(f"{path}: expected rows of numbers, the same count in each ({error}). {ADVICE}") from error
+    if numbers.ndim != axes or len(numbers) != count or not np.isfinite(numbers).all():
+        found = f"expected {count} finite numbers as in index.csv, found shape={numbers.shape}"
+        raise AMSLError(f"{path}: {found}. {ADVICE}")
+    return numbers

@@ -1,0 +1,108 @@
+"""Figures of windows: errors by view, mosaics of views, explanations."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from amsl_tf.plotting.style import ABNORMAL, INK, NORMAL, panels, shorten, styled
+
+MIN_SIZE = (400, 700)  # height and width of a mosaic, in pixels
+
+
+@styled
+def by_view(errors: Mapping[str, np.ndarray], views: Sequence[str]) -> Figure:
+    """Draws the median and quartiles of the error of each view.
+
+    Args:
+        errors: The squared errors (N, R) of normal and of abnormal windows, in this order, by the label of the class; in scaled
+            units (views scaled to [0, 1]).
+        views: The names of the R views.
+
+    Returns:
+        The figure.
+    """
+    figure, axis = panels()
+    for (kind, values), colour, mark, shift in zip(errors.items(), (NORMAL, ABNORMAL), "os", (-0.12, 0.12), strict=True):
+        low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
+        places = np.arange(len(views)) + shift
+        axis.errorbar(places, middle, (middle - low, high - middle), fmt=mark, color=colour, label=kind, capsize=2)
+    axis.set_yscale("log")
+    axis.set(xticks=range(len(views)), title="Error of the views: medians and quartiles", ylabel="squared error")
+    axis.set_xticklabels(views, rotation=30, ha="right")
+    axis.legend()
+    return figure
+
+
+def mosaic(views: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
+    """Renders the scaled views of a window, their reconstructions and the errors as an image.
+
+    A column for each view. In each panel time runs down and channels across, from dark (0 or less) to light (1 or more);
+    errors are relative to the largest. There are no axes: TensorBoard gets many mosaics during a training run.
+
+    Args:
+        views: (R, T, C), scaled to [0, 1].
+        reconstruction: (R, T, C), in the same units.
+
+    Returns:
+        uint8 (H, W, 3), RGB, at least `MIN_SIZE` large.
+    """
+    error = np.abs(views - reconstruction)
+    rows = [(views, "viridis"), (reconstruction, "viridis"), (error / max(float(error.max()), 1e-12), "magma")]
+    painted = [[matplotlib.colormaps[colours](np.clip(of_view, 0, 1), bytes=True) for of_view in of] for of, colours in rows]
+    framed = [[np.pad(image[..., :3], ((2, 2), (2, 2), (0, 0)), constant_values=255) for image in row] for row in painted]
+    whole = np.concatenate([np.concatenate(row, axis=1) for row in framed])
+    down, across = (max(2, -(-minimum // size)) for minimum, size in zip(MIN_SIZE, whole.shape, strict=False))
+    return whole.repeat(down, axis=0).repeat(across, axis=1)
+
+
+@styled
+def explanation(
+    x: np.ndarray,
+    reconstruction: np.ndarray,
+    nearest: np.ndarray | None,
+    *,
+    channels: Mapping[int, tuple[str, float]],
+    time_error: np.ndarray,
+    view_error: Mapping[str, float],
+    view: str = "raw",
+) -> Figure:
+    """Draws the reconstruction error of one window, by channel, time step and view.
+
+    Args:
+        x, reconstruction: The window and its reconstruction, (T, C), in the units of the window.
+        nearest: The nearest normal window (T, C), if known.
+        channels: The channels to show by index: the name, and the error relative to the usual error of training windows.
+        time_error: The squared error of each time step (T,), in scaled units.
+        view_error: The error of each view by name, relative to the usual error.
+        view: The view that the reconstruction belongs to.
+
+    Returns:
+        The figure.
+    """
+    count = len(channels)
+    label = "reconstruction" if view == "raw" else f"reconstruction, {view}"
+    heights = [1.0] * count + [0.7, 0.35 + 0.16 * len(view_error)]
+    figure, axes = panels(count + 2, height=1.15 * sum(heights) + 0.9, gridspec_kw={"height_ratios": heights})
+    for axis, (channel, (name, ratio)) in zip(axes, channels.items(), strict=False):
+        if nearest is not None:
+            axis.plot(nearest[:, channel], color=NORMAL, linewidth=1, linestyle=":", label="nearest normal window")
+        axis.plot(x[:, channel], color=INK, linewidth=1, label="this window")
+        axis.plot(reconstruction[:, channel], color=ABNORMAL, linewidth=1, linestyle="--", label=label)
+        axis.set_title(f"{shorten(name)}: {ratio:.3g} times the usual error", fontsize=9)
+        axis.sharex(axes[0])
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7.5)
+    over_time, by_view = axes[count:]
+    over_time.fill_between(range(len(time_error)), time_error, color=ABNORMAL, alpha=0.6, linewidth=0)
+    over_time.set_title("error over time, all channels and views", fontsize=9)
+    over_time.set(xlabel="time step", ylim=(0, None))
+    over_time.sharex(axes[0])
+    by_view.barh(list(view_error), list(view_error.values()), color=ABNORMAL, alpha=0.75)
+    by_view.axvline(1, color=INK, linewidth=0.8, linestyle=":")
+    for place, value in enumerate(view_error.values()):
+        by_view.text(value, place, f" {value:.3g}", va="center", fontsize=8)
+    by_view.set_title("error of the views, times the usual", fontsize=9)
+    by_view.set(xlim=(0, 1.18 * max(1, *view_error.values())))
+    by_view.invert_yaxis()
+    return figure

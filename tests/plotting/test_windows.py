@@ -1,0 +1,47 @@
+"""Figures of windows: errors by view, mosaics and explanations."""
+
+import numpy as np
+import pytest
+
+from amsl_tf.plotting.windows import by_view, explanation, mosaic
+from tests.plotting.conftest import text_of
+
+
+def test_by_view_shows_medians_and_quartiles():
+    """Errors 1 to 5 and their multiples by ten: the median is 3, the quartiles are 2 and 4."""
+    normal = np.arange(1.0, 6.0)[:, None] * [1, 10]
+    axis = by_view({"normal": normal, "abnormal": 100 * normal}, ["raw", "noise"]).axes[0]
+    for container, factor in zip(axis.containers, (1, 100), strict=True):
+        medians, _, (bars,) = container
+        assert medians.get_ydata() == pytest.approx([3 * factor, 30 * factor])
+        low, high = np.transpose([segment[:, 1] for segment in bars.get_segments()])
+        assert low == pytest.approx([2 * factor, 20 * factor])
+        assert high == pytest.approx([4 * factor, 40 * factor])
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["raw", "noise"]
+
+
+def test_mosaic_has_views_in_columns_and_the_error_below():
+    views, reconstruction = np.zeros((2, 16, 3)), np.zeros((2, 16, 3))
+    views[1, 4, 2] = 0.5
+    image = mosaic(views, reconstruction)
+    tall, wide = 400 // 60 + 1, 700 // 14
+    assert image.shape == (60 * tall, 14 * wide, 3)
+    brightness = image[::tall, ::wide].astype(int).sum(axis=2)
+    error = brightness[42:58, 9:12]  # of the second view; that of the first is 0
+    assert np.unravel_index(error.argmax(), error.shape) == (4, 2)
+    assert (brightness[42:58, 2:5] == brightness[42, 2]).all()
+
+
+def test_explanation_shows_the_worst_channels_and_the_nearest_window(rng):
+    x, reconstruction, nearest = rng.normal(size=(3, 24, 4))
+    settings = {
+        "channels": {2: ("third", 2.5), 0: ("first", 1.5)},
+        "time_error": np.ones(24),
+        "view_error": {"raw": 1.5, "noise": 0.5},
+    }
+    figure = explanation(x, reconstruction, nearest, **settings)
+    lines = [line.get_ydata() for line in figure.axes[0].lines]
+    for values, expected in zip(lines, (nearest, x, reconstruction), strict=True):
+        np.testing.assert_array_equal(values, expected[:, 2])
+    assert "third: 2.5 times the usual error" in text_of(figure)
+    assert len(explanation(x, reconstruction, None, **settings).axes[0].lines) == 2
