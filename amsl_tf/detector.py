@@ -1,73 +1,156 @@
-"""The detector: the only place that puts all of the package together."""
+"""The detector, an estimator with the interface of scikit-learn."""
 
 import shutil
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 from zipfile import BadZipFile
 
 import keras
 import numpy as np
-from sklearn.exceptions import NotFittedError
+from sklearn.base import BaseEstimator
 
-from amsl_tf import __version__, saved
-from amsl_tf.config import DetectorConfig
+from amsl_tf import persistence
+from amsl_tf._version import __version__
+from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, write_json
-from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
-from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.fitting import fit_network
-from amsl_tf.layers import MinMaxScaling
-from amsl_tf.models import build_network
-from amsl_tf.precision import scoring_policy
-from amsl_tf.scoring import SCORERS, NearestNormal, Outputs, Reconstruction, Scorer
-from amsl_tf.scoring.path import NEAREST, SCORE, Explanation, ScoringPath
-from amsl_tf.threshold import is_abnormal, percentile_threshold
-from amsl_tf.transforms import Draw, draw_for_scoring
+from amsl_tf.errors import AMSLError
+from amsl_tf.networks import NETWORKS, NetworkConfig, build_network
+from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.scoring import SCORES
+from amsl_tf.scoring.detection import DIAGNOSTICS, DetectionMixin, concatenate
+from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
+from amsl_tf.scoring.members.base import Evidence, Score
+from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline
+from amsl_tf.scoring.threshold import percentile_threshold
+from amsl_tf.training.fit import fit_network
+from amsl_tf.training.inputs import check_fit_input
+from amsl_tf.training.precision import scoring_policy
+from amsl_tf.views.operations import draw_for_scoring
 
-EXAMPLES = 8  # training windows that are kept
-_SAID = ("right_view", "entropy", "view_error")  # what is said of a window beside its scores
+EXAMPLES = 8  # training windows that a detector keeps
+_DEPRECATED = "deprecated"
 
 
-class AMSLDetector:
-    """Finds abnormal windows in multivariate sensor data after learning from normal ones.
+class AMSLDetector(DetectionMixin, BaseEstimator):
+    """A detector of abnormal windows of multivariate sensor data, which learns from normal windows.
+
+    It follows scikit-learn's estimator interface with pyod's conventions: `predict` returns 1 for abnormal and 0 for normal
+    windows, and a higher score is more abnormal. Parameters are validated by `fit`.
 
     Args:
-        config: All settings.
-        settings: Single settings by name instead: `model`, the network (`amsl`, or one of other papers: `memae`, `rftm`,
-            `mnad`, `cae`), and its own settings, for `amsl` those of `AMSLConfig` (`views`, `latent_features`, `memory`,
-            `self_supervision`, `skip`, `num_slots`, `classification_weight`, `entropy_weight`), for others those of
-            `MemAEConfig` and so on; those of `TrainingConfig` (`epochs`, `batch_size`, `learning_rate`, `validation_share`,
-            `mixed_precision`, `seed`) and of `DetectorConfig` (`score`, `percentile`, `scoring_precision`, `bank_size`, `axes`,
-            `channel_names`).
+        network: The name of a network in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`) with its default settings, or a
+            configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses.
+        score: The decision score: `nearest_normal`, or `reconstruction`, the score of the paper.
+        contamination: The share of normal training windows above the threshold: the nominal false-alarm rate.
+        epochs: The number of passes over the training windows.
+        batch_size: The number of windows in a training step.
+        learning_rate: The learning rate of Adam.
+        axes: The number of consecutive channels that are the axes of one sensor, such as 3 for accelerometers: scores then use
+            their norms, which do not depend on the orientation of a sensor.
+        channel_names: The names of the channels, for reports and to find the columns of tables.
+        seed: The seed of everything random.
+        validation_share: The share of the windows, or of the groups where groups are given, held out to choose the best epoch.
+        mixed_precision: The precision of training: `auto`, `off`, `bfloat16` or `float16`.
+        scoring_precision: The precision of the network when it scores: `float32` or `bfloat16`.
+        bank_size: The maximum number of training windows that the nearest-normal score keeps.
+        extra_scores: Further scores that are fitted and reported by `score_components`, but do not affect the decision.
+        model: Deprecated, use `network`.
 
-    Attributes, after `fit`:
-        threshold_: A window whose score reaches it is abnormal.
-        thresholds_: The same for each score by name.
-        training_scores_: By name: what `score_components` says of new windows, of the training windows, each left
-            out of what it is compared with.
-        history_: The value of each loss at each epoch, by name; with a `log_dir`, the use of the memories and the gates, too.
-        data_: Number, shape and hash of the training windows, the training's fingerprint and precision (a Keras dtype policy).
-        examples_: A few of the training windows, float32 (up to 8, T, C), which a saved detector keeps: a server warms up on
-            real ones.
+    Attributes:
+        threshold_: The threshold of the decision score: a window whose score reaches it is abnormal.
+        thresholds_: The thresholds of all scores by name.
+        decision_scores_: float32 (N,), the decision scores of the training windows, leave-one-out; dimensionless.
+        labels_: int (N,), 1 for the training windows whose score reaches the threshold.
+        training_scores_: The `score_components` of the training windows, scores leave-one-out.
+        history_: The values of each loss by epoch; with `log_dir` also the use of the memories and the gates of the fusion.
+        usual_error_: float64 (R, C), the geometric mean of the squared errors of the training windows, by view and channel, in
+            scaled units (views scaled to [0, 1]), each averaged over time.
+        data_: The number, shape and hash of the training windows, the fingerprint and the precision of the training run.
+        examples_: float32 (up to 8, T, C), a few training windows, used for the warm-up of servers.
+        config_: The validated settings, a `DetectorConfig`.
 
-    Raises:
-        AMSLError: A setting is unknown or cannot be used, `config` is none, or both `config` and settings are given.
+    Example:
+        >>> detector = AMSLDetector(epochs=2).fit(normal_windows)
+        >>> detector.predict(new_windows)  # 1 for abnormal windows
+
+    Reference:
+        Zhang et al., Adaptive Memory Networks with Self-supervised Learning for Unsupervised Anomaly Detection, TKDE 2022.
     """
 
-    def __init__(self, config: DetectorConfig | None = None, **settings: Any) -> None:
-        if config is not None and settings:
-            raise AMSLError(f"give either config or single settings. Received both: config and {', '.join(settings)}.")
-        if config is not None and not isinstance(config, DetectorConfig):
-            raise AMSLError(
-                f'config must be a DetectorConfig; a network goes by name: AMSLDetector(model="memae"). Received: {config!r}.'
-            )
-        self.config = config or DetectorConfig.from_settings(**settings)
-        self._path: ScoringPath | None = None
-        self._work: Path | None = None
+    def __init__(
+        self,
+        network: str | NetworkConfig = "amsl",
+        *,
+        score: str = "nearest_normal",
+        contamination: float = 0.02,
+        epochs: int = 100,
+        batch_size: int = 16,
+        learning_rate: float = 1e-3,
+        axes: int = 1,
+        channel_names: Sequence[str] = (),
+        seed: int = 0,
+        validation_share: float = 0.2,
+        mixed_precision: MixedPrecision = "auto",
+        scoring_precision: ScoringPrecision = "float32",
+        bank_size: int = 10_000,
+        extra_scores: Sequence[str] = (),
+        model: Any = _DEPRECATED,
+    ) -> None:
+        self.network = network
+        self.score = score
+        self.contamination = contamination
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.axes = axes
+        self.channel_names = channel_names
+        self.seed = seed
+        self.validation_share = validation_share
+        self.mixed_precision = mixed_precision
+        self.scoring_precision = scoring_precision
+        self.bank_size = bank_size
+        self.extra_scores = extra_scores
+        self.model = model
+
+    @classmethod
+    def from_config(cls, config: DetectorConfig) -> "AMSLDetector":
+        """Creates a detector from its settings.
+
+        Args:
+            config: The validated settings.
+
+        Returns:
+            A detector that is not fitted, with the values of `config` as its parameters.
+        """
+        settings = {**vars(config), **vars(config.training)}
+        return cls(**{name: settings[name] for name in cls._get_param_names() if name in settings})
+
+    @property
+    def config(self) -> DetectorConfig:
+        """The parameters as a validated `DetectorConfig`. Raises AMSLError if one is invalid."""
+        settings = {name: value for name, value in self.get_params(deep=False).items() if name != "model"}
+        if self.model != _DEPRECATED:
+            if self.network != "amsl":
+                raise AMSLError("give network alone: model is its deprecated name. Received: both.")
+            settings["network"] = self.model
+        config = DetectorConfig.from_settings(**settings)
+        for name in config.scores:
+            _ = SCORES[name]
+        return config
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "outlier_detector"  # scorers such as roc_auc then use `decision_function`
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        return tags
 
     def fit(
         self,
-        windows: Any,
+        X: Any,
+        y: Any = None,
         *,
         groups: Any = None,
         views: Mapping[str, np.ndarray] | None = None,
@@ -80,226 +163,162 @@ class AMSLDetector:
         """Learns from normal windows.
 
         Args:
-            windows: An array (N, T, C) or `Windows`; T at least 16, N at least 2. May be memory-mapped.
-            groups: Who each window is of, or which recording it is from (N,). If given, one whole group is held back for
-                validation, and the nearest-normal training scores leave out a window's whole group: so the threshold is one for
-                people or recordings that have not been seen. Needed where windows overlap: each would else be compared with its
-                twin, and the threshold would be far too low for new windows. The reconstruction's training scores are of
-                windows that the network has seen, and its threshold is too low for new groups all the same.
-            views: Materialised views to train on, (N, T, C) by name; made on the fly, anew in every epoch, if None.
-            weights: File with the weights of a network that was trained elsewhere (docs/gpu.md), as its `save_weights` writes
-                it: nothing is trained then, all the rest is fitted.
-            work_dir: Keeps the state of the training, so that the same call goes on after an interruption; `discard_work`
-                removes it. Without it the state of an interrupted training is lost.
-            log_dir: For TensorBoard: a folder, in which every training gets one of its own.
-            abnormal: Abnormal windows (M, T, C), if there are any. TensorBoard shows the first two; nothing is fitted to them.
-            checkpoint_seconds: At least so long between two states in an epoch.
+            X: An array (N, T, C) or `Windows`; T at least 16, N at least 2. It may be memory-mapped.
+            y: Labels (N,), 1 for abnormal and 0 for normal windows: abnormal windows are left out, and the others are copied to
+                memory. If None, the labels of `Windows` are used; without labels all windows are normal.
+            groups: The group of each window (N,), such as the subject or the recording. Validation then holds out whole groups,
+                and leave-one-out scores leave out the whole group of a window, so the threshold is valid for unseen groups.
+                Needed for overlapping windows, which would otherwise be compared with their neighbours and get a threshold far
+                too low for new windows. Reconstruction scores are computed on windows the network was trained on, so their
+                threshold is too low for unseen groups in any case.
+            views: Materialised views to train on, (N, T, C) by name; None makes views on the fly, anew in every epoch.
+            weights: A file with the weights of a network trained elsewhere (docs/gpu.md), written by its `save_weights`:
+                nothing is trained then, and everything else is fitted.
+            work_dir: A folder for the state of the training run, from which the same call resumes after an interruption;
+                `discard_work` removes it. Without it the state of an interrupted training run is lost.
+            log_dir: A folder for TensorBoard, in which every training run gets a folder of its own.
+            abnormal: Abnormal windows (M, T, C) that TensorBoard shows beside normal ones; nothing is fitted to them.
+            checkpoint_seconds: The minimum time between two saved states within an epoch, in seconds.
+
+        Returns:
+            The fitted detector itself.
 
         Raises:
-            AMSLError: The data or the weights cannot be used, or the training diverges.
+            AMSLError: A parameter is invalid, data or weights cannot be used, or the training loss diverges.
         """
         if keras.backend.backend() != "tensorflow":
             raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
-        x = Windows.of(windows).x
-        if len(x) > 1 and not any((part != x[0]).any() for _, part in chunks(x[1:])):
-            raise DataError(
-                f"windows must differ. Received: {len(x)} that are all the same as float32. Check what was read; take a large "
-                "constant offset off."
-            )
-        groups = None if groups is None else check_labels("groups", groups, len(x))
-        shape = (x.shape[1], x.shape[2])
-        if shape[1] % self.config.axes:
-            raise AMSLError(
-                f"axes must divide the number of channels. Received: axes={self.config.axes} and {shape[1]} channels."
-            )
-        if len(self.config.channel_names) not in (0, shape[1]):
-            raise AMSLError(
-                f"channel_names must name every channel. Received: {len(self.config.channel_names)} names, {shape[1]} channels."
-            )
-        if abnormal is not None:
-            try:
-                abnormal = check_windows(Windows.of(abnormal).x, shape)
-            except DataError as error:
-                raise DataError(f"abnormal: {error}") from error
-        if work_dir is not None and log_dir is not None:
-            work, logs = Path(work_dir).resolve(), Path(log_dir).resolve()
-            if work in (logs, *logs.parents):
-                raise AMSLError(
-                    f"{log_dir}: lies in the folder of the training's state, which is removed. Name another log_dir."
-                )
+        if self.model != _DEPRECATED:
+            warnings.warn("the parameter model is deprecated, use network.", FutureWarning, stacklevel=2)
+        config = self.config
+        scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+        data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
+        x, groups = data.x, data.groups
         fitted = fit_network(
-            self.config,
-            x,
-            groups,
-            views=views,
+            config,
+            data,
             weights=None if weights is None else Path(weights),
             work_dir=work_dir,
             log_dir=log_dir,
-            abnormal=abnormal,
             checkpoint_seconds=checkpoint_seconds,
         )
-        scoring_network = self._scoring_network(shape)
-        scoring_network.set_weights(fitted.network.get_weights())
-        seed = self.config.training.seed
-        path = ScoringPath(scoring_network, fitted.scaling, draw_for_scoring(seed, shape), self.config, shape)
+        shape = (x.shape[1], x.shape[2])
+        network = _scoring_network(config, shape)
+        network.set_weights(fitted.network.get_weights())
+        draws = draw_for_scoring(config.training.seed, shape, config.network.views)
+        pipeline = ScoringPipeline(network, fitted.scaling, draws, config, shape)
 
-        made = _joined(path.run(x, (*Outputs._fields, *_SAID)))
-        outputs = Outputs(*(made.pop(name) for name in Outputs._fields))
-        scorers: dict[str, Scorer] = {
-            "reconstruction": Reconstruction(),
-            "nearest_normal": NearestNormal(self.config.bank_size, seed),
-        }
-        scores = {name: scorer.fit(outputs, groups) for name, scorer in scorers.items()}
-        path.scorers = scorers
-
-        thresholds = {name: percentile_threshold(values, self.config.percentile, groups) for name, values in scores.items()}
+        features = {FEATURE + name: name for score in scores.values() for name in score.features}
+        outputs = concatenate(pipeline.run(x, ("error", *features, *DIAGNOSTICS)))
+        evidence = Evidence(outputs.pop("error"), {name: outputs.pop(key) for key, name in features.items()})
+        training_scores = {name: score.fit(evidence, groups) for name, score in scores.items()}
+        pipeline.scores = scores
+        thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
         if fitted.monitor is not None:
-            fitted.monitor.finish({name: values[fitted.held_back] for name, values in scores.items()}, thresholds)
+            fitted.monitor.finish({name: own[fitted.validation] for name, own in training_scores.items()}, thresholds)
 
-        # all at once, at the end: a fit that fails leaves a fitted detector as it was
-        self._path, self._work = path, fitted.work
+        # assigned at the end: a fit that fails leaves a fitted detector unchanged
+        self.config_ = config
+        self.pipeline_, self._work = pipeline, fitted.work
         self.data_, self.history_ = fitted.data, fitted.history
-        self.training_scores_ = {**scores, **made}
+        self.training_scores_ = {**training_scores, **outputs}
+        self.usual_error_ = np.exp(np.log(evidence.error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
         self.examples_ = x[np.linspace(0, len(x) - 1, min(EXAMPLES, len(x))).astype(int)]
         self.thresholds_ = thresholds
+        self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
         return self
 
-    @property
-    def threshold_(self) -> float:
-        """A window whose score reaches it is abnormal. Raises NotFittedError before `fit`."""
-        _ = self.scoring_path
-        return self.thresholds_[self.config.score]
-
-    @property
-    def window_shape(self) -> tuple[int, int]:
-        """Time steps and channels of a window. Raises NotFittedError before `fit`."""
-        return self.scoring_path.shape
-
-    @property
-    def scoring_path(self) -> ScoringPath:
-        """The one graph from raw windows to scores. Raises NotFittedError before `fit`."""
-        if self._path is None:
-            raise NotFittedError("this detector has not been fitted: call fit with normal windows, or load a saved one.")
-        return self._path
-
-    def decision_function(self, windows: Any) -> np.ndarray:
-        """Scores of windows (N, T, C), float32 (N,); higher is more abnormal.
-
-        A window that was trained on finds itself among the normal ones: its honest score is in `training_scores_`.
-
-        Raises:
-            NotFittedError: The detector has not been fitted.
-            DataError: The windows have another shape than those it was fitted on, or are not finite.
-        """
-        name = SCORE + self.config.score
-        return _joined(self.scoring_path.run(self._checked(windows), (name,)))[name]
-
-    def predict(self, windows: Any) -> np.ndarray:
-        """1 for each abnormal window, 0 for each normal one: int (N,). Raises what `decision_function` raises."""
-        return is_abnormal(self.decision_function(windows), self.threshold_).astype(int)
-
-    def score_components(self, windows: Any) -> dict[str, np.ndarray]:
-        """Every score of windows by name, float32 (N,) each, and what else is said of them.
-
-        `view_error` (N, R) is the squared error of each view; its sum is the score by reconstruction. `right_view` (N,) is the
-        summed probability of the right view (with self-supervision), `entropy` (N,) the summed entropy of the memories'
-        attention (with memory). Raises what `decision_function` raises.
-        """
-        path = self.scoring_path
-        made = _joined(path.run(self._checked(windows), (*(SCORE + name for name in path.scorers), *_SAID)))
-        return {name.removeprefix(SCORE): values for name, values in made.items()}
-
-    def explain(self, windows: Any) -> Explanation:
-        """Where the error of windows (N, T, C) lies. Raises what `decision_function` raises."""
-        return Explanation(**_joined(self.scoring_path.run(self._checked(windows), Explanation._fields)))
-
-    @property
-    def usual_error_(self) -> np.ndarray:
-        """The usual squared error of training windows, by view and channel (R, C): the geometric mean of it + 1e-7.
-
-        In the units of an `Explanation`, which adds views up. Raises NotFittedError before `fit`.
-        """
-        usual = cast(NearestNormal, self.scoring_path.scorers["nearest_normal"]).usual_error
-        return usual.reshape(len(self.config.model.views), -1)
-
-    def nearest(self, windows: Any) -> np.ndarray:
-        """The normal window nearest to each window of (N, T, C): its position among what `fit` was given, int (N,).
-
-        Of those that the nearest-normal score keeps (`bank_size`), and by the kind of features that has the most say in it;
-        what is near where normal windows lie close together counts as farther. Raises what `decision_function` raises.
-        """
-        return _joined(self.scoring_path.run(self._checked(windows), (NEAREST,)))[NEAREST]
-
     def save(self, folder: str | Path) -> None:
-        """Writes the fitted detector to a folder of its own, which replaces a detector that is there.
+        """Writes the fitted detector to a folder, completely or not at all.
+
+        Args:
+            folder: The folder, created if needed; a detector that it holds is replaced.
 
         Raises:
-            NotFittedError: The detector has not been fitted.
-            AMSLError: The folder holds something other than a detector.
+            NotFittedError: The detector is not fitted.
+            AMSLError: The folder holds anything other than a detector, or the network is not registered in `NETWORKS`.
         """
-        path = self.scoring_path
-        parts = {"scaling": path.scaling.state(), "draw": path.draw._asdict(), "training_scores": self.training_scores_}
-        parts["examples"] = {"windows": self.examples_}
-        with atomic_folder(Path(folder), saved.ENTRIES) as target:
-            saved.write_state(target, {**parts, **{name: scorer.state() for name, scorer in path.scorers.items()}})
-            path.network.save_weights(target / saved.WEIGHTS)
-            write_json(target / saved.METRICS, {"thresholds": self.thresholds_, "history": self.history_})
-            write_json(target / saved.DATA, self.data_)
+        pipeline, network = self.pipeline, self.config_.network
+        if NETWORKS.get(network.name) is not type(network):
+            name = type(network).__name__
+            raise AMSLError(
+                f"a network must be registered before a detector is saved: NETWORKS.register({network.name!r}, {name}), with a "
+                f"name of its own as {name}.name. Received: {name} with the name {network.name!r}."
+            )
+        parts: dict[str, Mapping[str, Any]] = {
+            "scaling": pipeline.scaling.state(),
+            "draws": pipeline.draws,
+            "training": {"usual_error": self.usual_error_, **({} if self.groups_ is None else {"groups": self.groups_})},
+            "training_scores": self.training_scores_,
+            "examples": {"windows": self.examples_},
+            **{f"score:{name}": score.state() for name, score in pipeline.scores.items()},
+        }
+        with atomic_folder(Path(folder), persistence.ENTRIES) as target:
+            persistence.write_state(target, parts)
+            pipeline.network.save_weights(target / persistence.WEIGHTS)
+            write_json(target / persistence.METRICS, {"thresholds": self.thresholds_, "history": self.history_})
+            write_json(target / persistence.DATA, self.data_)
             about = {
-                "format": saved.FORMAT,
+                "format": persistence.FORMAT,
                 "amsl_tf": __version__,
-                "files": saved.hash_files(target),
-                "config": self.config.to_dict(),
+                "files": persistence.hash_files(target),
+                "config": self.config_.to_dict(),
             }
-            write_json(target / saved.CONFIG, about)
+            write_json(target / persistence.CONFIG, about)
 
     @classmethod
     def load(cls, folder: str | Path) -> "AMSLDetector":
-        """Reads a detector that `save` has written. Nothing in the folder is run.
+        """Reads a detector that `save` has written, also by an older version; no code in the folder is executed.
+
+        Args:
+            folder: The folder of the detector.
+
+        Returns:
+            The fitted detector, which scores as the saved one did.
 
         Raises:
-            AMSLError: A file is missing, broken or of another version of the format, or its arrays are not the saved ones.
+            AMSLError: A file is missing, damaged or of an unknown format, or a part of the detector is not registered.
+
+        Example:
+            >>> detector.save("saved_models/mine")
+            >>> labels = AMSLDetector.load("saved_models/mine").predict(new_windows)
         """
         source = Path(folder)
-        summary = saved.read_summary(source)
-        detector = cls(summary.config)
-        detector.data_ = summary.data
-        detector.thresholds_ = {name: summary.threshold(name) for name in SCORERS}
-        detector.history_ = summary.metrics["history"]
+        summary = persistence.read_summary(source)
+        config = summary.config
+        detector = cls.from_config(config)
         shape = (summary.data["steps"], summary.data["channels"])
+        scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
         try:
-            state = saved.read_state(source, summary)
-            network = detector._scoring_network(shape)
-            network.load_weights(source / saved.WEIGHTS)
+            state = persistence.read_state(source, summary)
+            network = _scoring_network(config, shape)
+            network.load_weights(source / persistence.WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**state["scaling"])
-            scorers = {name: make(**state.get(name, {})) for name, make in SCORERS.items()}
-            detector._path = ScoringPath(network, scaling, Draw(**state["draw"]), detector.config, shape, scorers)
+            for name, score in scores.items():
+                score.restore(state.get(f"score:{name}", {}))
+            detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores)
             detector.training_scores_ = state["training_scores"]
+            detector.usual_error_ = state["training"]["usual_error"]
+            detector.groups_ = state["training"].get("groups")
             detector.examples_ = state["examples"]["windows"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise AMSLError(f"{source}: not a whole detector ({error}). {saved.ADVICE}") from error
+            raise AMSLError(f"{source}: not a complete detector ({error}). {persistence.ADVICE}") from error
+        detector.config_ = config
+        detector.data_ = summary.data
+        detector.thresholds_ = {name: summary.threshold(name) for name in config.scores}
+        detector.history_ = summary.metrics["history"]
         return detector
 
     def discard_work(self) -> None:
-        """Removes the state of the training that `fit` kept in its `work_dir`, once its result is safe."""
-        if self._work is not None and self._work.exists():
-            shutil.rmtree(self._work)
-            if not any(self._work.parent.iterdir()):
-                self._work.parent.rmdir()
-
-    def _scoring_network(self, shape: tuple[int, int]) -> keras.Model:
-        """A network in the precision of scoring, without the weights."""
-        return build_network(self.config.model, shape, dtype=scoring_policy(self.config.scoring_precision))
-
-    def _checked(self, windows: Any) -> np.ndarray:
-        return check_windows(windows.x if isinstance(windows, Windows) else windows, self.window_shape)
+        """Removes the state of the training run that `fit` kept in its `work_dir`, once the result is saved."""
+        work = getattr(self, "_work", None)
+        if work is not None and work.exists():
+            shutil.rmtree(work)
+            if not any(work.parent.iterdir()):
+                work.parent.rmdir()
 
 
-def _joined(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays of some windows by name, joined to arrays of all."""
-    collected: dict[str, list[np.ndarray]] = {}
-    for part in parts:
-        for name, values in part.items():
-            collected.setdefault(name, []).append(values)
-    return {name: np.concatenate(values) for name, values in collected.items()}
+def _scoring_network(config: DetectorConfig, shape: tuple[int, int]) -> keras.Model:
+    """Builds the network in the precision of scoring, with initial weights."""
+    return build_network(config.network, shape, dtype=scoring_policy(config.scoring_precision))
