@@ -1,16 +1,16 @@
-"""A small server that speaks as TF Serving does, for a laptop and for tests, and a client of either.
+"""A small model server with the interfaces of TF Serving, for laptops and tests, and a client of both.
 
-What it does not do, batching across requests, labels, fleets, is TF Serving's (docs/serving.md).
+Batching across requests, version labels and fleets of servers need TF Serving; see the page Serving of the documentation.
 """
 
 from importlib import import_module
 from typing import Any
 
-_HOMES = {"Client": "client", "Limits": "server", "Model": "models", "Server": "server"}
-__all__ = sorted(_HOMES)
+_MODULES = {"Client": "client", "Limits": "server", "Model": "models", "Server": "server"}
+__all__ = sorted(_MODULES)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+def __getattr__(name: str) -> Any:  # lazy, because the client needs neither the server nor TensorFlow
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

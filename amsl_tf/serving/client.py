@@ -1,42 +1,49 @@
-"""A client of served models: the same calls for the embedded server and TF Serving, over REST or gRPC."""
+"""A client of served models: one contract for the embedded server and TF Serving, over REST or gRPC."""
 
 import json
-import time
+import math
 from collections.abc import Callable
 from functools import cached_property
-from itertools import count
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import numpy as np
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from amsl_tf.data.windows import chunks
+from amsl_tf.checks import check_number
+from amsl_tf.data.windows import Windows, chunks
 from amsl_tf.errors import AMSLError
-from amsl_tf.served import DEFAULT, EXPLAIN
+from amsl_tf.export.layout import DEFAULT, EXPLAIN
 
-AWAY = (429, 502, 503, 504)  # of HTTP: another try may succeed
-FIRST_WAIT = 0.1  # seconds; twice as long before each further try
+RETRIABLE = (429, 502, 503, 504)  # HTTP statuses of a server that is busy or unreachable
+FIRST_WAIT = 0.1  # seconds before the second attempt; doubled before each further one
 
 
-class _Busy(AMSLError):
-    """The server is busy or away."""
+class _ServerUnavailableError(AMSLError):
+    """A server that is busy or unreachable, so that a further attempt may succeed."""
 
 
 class Client:
-    """Asks a served model.
+    """A client of a served model, with the methods of a fitted detector.
+
+    It is a context manager, which closes its connections at the end.
 
     Args:
         url: `http://host:8501` or `https://...` for REST, `grpc://host:8500` for gRPC.
-        model: The name that it is served by.
-        version: Of the model; the newest if None.
-        batch: Windows in a request, at most.
-        tries: How often a request is sent while the server is busy or away, with growing waits between.
-        timeout: Seconds to wait for an answer to one try.
-
-    A context manager, which closes its connections at the end.
+        model: The name of the served model.
+        version: The version of the model; the newest if None.
+        batch: The maximum number of windows in a request.
+        tries: The maximum number of attempts at a request while the server is busy or unreachable, with exponentially growing
+            waits between them.
+        timeout: The time limit of an attempt in seconds.
 
     Raises:
-        AMSLError: The URL is of another kind.
+        AMSLError: The URL has another scheme.
+
+    Example:
+        >>> with Client("http://127.0.0.1:8501") as client:
+        ...     result = client.detect(windows)
+        >>> abnormal = windows[result["is_anomaly"]]
     """
 
     def __init__(
@@ -49,14 +56,20 @@ class Client:
         tries: int = 6,
         timeout: float = 60.0,
     ) -> None:
-        kinds: dict[str, type[_Rest | _Grpc]] = {"http": _Rest, "https": _Rest, "grpc": _Grpc}
+        transports: dict[str, type[_RestTransport | _GrpcTransport]] = {
+            "http": _RestTransport,
+            "https": _RestTransport,
+            "grpc": _GrpcTransport,
+        }
         try:
             scheme = urlsplit(url).scheme
-        except ValueError:  # half an IPv6 address
+        except ValueError:  # an incomplete IPv6 address
             scheme = ""
-        if scheme not in kinds:
-            raise AMSLError(f"a server's URL must start with {'://, '.join(kinds)}://. Received: {url!r}.")
-        self._transport = kinds[scheme](url, model, version, timeout)
+        if scheme not in transports:
+            raise AMSLError(f"the URL of a server must start with {'://, '.join(transports)}://. Received: {url!r}.")
+        for name, value in (("batch", batch), ("tries", tries)):
+            check_number(name, value, 1, math.inf)
+        self._transport = transports[scheme](url, model, version, timeout)
         self._url, self._batch, self._tries = url, batch, tries
 
     def __enter__(self) -> "Client":
@@ -66,56 +79,104 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Closes the connections; the client cannot be used afterwards."""
         self._transport.close()
 
     @cached_property
     def window_shape(self) -> tuple[int, int]:
-        """Time steps and channels of a window. Raises what `predict` raises."""
-        _, steps, channels = self._patiently(self._transport.input_shape)
-        return steps, channels
-
-    def predict(self, windows: Any) -> dict[str, np.ndarray]:
-        """Scores windows.
-
-        Args:
-            windows: (N, T, C), as many as you like; NaN and infinity are allowed.
-
-        Returns:
-            (N,) each: `score` float32, `is_anomaly` bool, `valid` bool. Where a window is not valid its score is NaN.
+        """The shape (T, C) of the windows, time steps and channels; requested once.
 
         Raises:
-            AMSLError: The server refuses the request, or cannot be reached.
+            AMSLError: The server rejects the request or cannot be reached.
+        """
+        _, steps, channels = self._with_retries(self._transport.input_shape)
+        return steps, channels
+
+    def detect(self, windows: Any) -> dict[str, np.ndarray]:
+        """Scores windows that may hold invalid values, like `AMSLDetector.detect`.
+
+        Args:
+            windows: An array (N, T, C), N at least 1, NaN and infinity included; sent in batches.
+
+        Returns:
+            `score` float32, `is_anomaly` bool and `valid` bool, (N,) each. An invalid window has a score of NaN and counts as
+            abnormal.
+
+        Raises:
+            AMSLError: There are no windows, or the server rejects the request or cannot be reached.
         """
         return self._run(windows, DEFAULT)
 
+    def decision_function(self, windows: Any) -> np.ndarray:
+        """Computes the decision scores of windows.
+
+        Args:
+            windows: An array (N, T, C), N at least 1.
+
+        Returns:
+            float32 (N,), dimensionless; higher is more abnormal, NaN for invalid windows.
+
+        Raises:
+            AMSLError: There are no windows, or the server rejects the request or cannot be reached.
+        """
+        return self.detect(windows)["score"]
+
+    def predict(self, windows: Any) -> np.ndarray:
+        """Decides which windows are abnormal.
+
+        Args:
+            windows: An array (N, T, C), N at least 1.
+
+        Returns:
+            int (N,), 1 for abnormal windows, invalid ones included, and 0 for normal ones.
+
+        Raises:
+            AMSLError: There are no windows, or the server rejects the request or cannot be reached.
+        """
+        return self.detect(windows)["is_anomaly"].astype(int)
+
     def explain(self, windows: Any) -> dict[str, np.ndarray]:
-        """Where the error of windows (N, T, C) lies: arrays by the names of an `Explanation`. Raises what `predict` raises."""
+        """Computes the reconstruction error of windows by channel, view and time step.
+
+        Args:
+            windows: An array (N, T, C), N at least 1.
+
+        Returns:
+            The fields of an `Explanation` by name, float32, errors in scaled units; NaN for invalid windows.
+
+        Raises:
+            AMSLError: There are no windows, or the server rejects the request or cannot be reached.
+        """
         return self._run(windows, EXPLAIN)
 
     def _run(self, windows: Any, signature: str) -> dict[str, np.ndarray]:
-        array = np.asarray(windows, np.float32)
+        try:
+            with np.errstate(over="ignore"):  # overflow becomes infinity, and that window invalid
+                array = np.asarray(windows.x if isinstance(windows, Windows) else windows, np.float32)
+        except ValueError as error:
+            raise AMSLError(f"windows must form one array (N, T, C) of numbers. Received: {error}.") from error
         if not array.size:
             raise AMSLError(f"windows must hold at least one window. Received: shape={array.shape}.")
-        parts = [self._patiently(self._transport.predict, part, signature) for _, part in chunks(array, self._batch)]
+        parts = [self._with_retries(self._transport.predict, part, signature) for _, part in chunks(array, self._batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _patiently(self, ask: Callable[..., Any], *arguments: Any) -> Any:
-        """What a request gives, which is sent again while the server is busy or away."""
-        for further in count():
-            try:
-                return ask(*arguments)
-            except _Busy:
-                if further >= self._tries - 1:
-                    raise
-            except (KeyError, TypeError, ValueError, AttributeError) as error:
-                if isinstance(error, AMSLError):
-                    raise
-                raise AMSLError(f"{self._url}: not what a server of this model answers ({error!r}). Is it one?") from error
-            time.sleep(FIRST_WAIT * 2**further)
+    def _with_retries(self, request: Callable[..., Any], *arguments: Any) -> Any:
+        """Makes a request, again while the server is busy or unreachable; raises the error of the last attempt."""
+        attempts = Retrying(
+            retry=retry_if_exception_type(_ServerUnavailableError),
+            stop=stop_after_attempt(self._tries),
+            wait=wait_exponential(FIRST_WAIT),
+            reraise=True,
+        )
+        try:
+            return attempts(request, *arguments)
+        except AMSLError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise AMSLError(f"{self._url}: unexpected response ({error!r}). Is this a server of the model?") from error
 
 
-class _Rest:
+class _RestTransport:
     def __init__(self, url: str, model: str, version: int | None, timeout: float) -> None:
         import requests
 
@@ -126,38 +187,37 @@ class _Rest:
         self._session.close()
 
     def predict(self, windows: np.ndarray, signature: str) -> dict[str, np.ndarray]:
-        body = json.dumps({"signature_name": signature, "inputs": windows.tolist()})  # NaN too, as TF Serving takes it
-        made = self._ask("POST", self._url + ":predict", body)["outputs"]
-        arrays = {name: np.asarray(values) for name, values in made.items()}
+        body = json.dumps({"signature_name": signature, "inputs": windows.tolist()})  # NaN included, which TF Serving accepts
+        outputs = self._send("POST", self._url + ":predict", body)["outputs"]
+        arrays = {name: np.asarray(values) for name, values in outputs.items()}
         return {name: array if array.dtype == bool else array.astype(np.float32) for name, array in arrays.items()}
 
     def input_shape(self) -> list[int]:
-        signatures = self._ask("GET", self._url + "/metadata")["metadata"]["signature_def"]["signature_def"]
+        signatures = self._send("GET", self._url + "/metadata")["metadata"]["signature_def"]["signature_def"]
         return [int(item["size"]) for item in signatures[DEFAULT]["inputs"]["windows"]["tensor_shape"]["dim"]]
 
-    def _ask(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
+    def _send(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
         try:
             response = self._session.request(method, url, data=body, timeout=self._timeout)
         except self._requests.Timeout as error:
-            raise AMSLError(f"{url}: no answer within {self._timeout:g} seconds ({error}).") from error
+            raise AMSLError(f"{url}: no response within {self._timeout:g} seconds ({error}).") from error
         except self._requests.ConnectionError as error:
-            raise _Busy(f"{url}: {error}. Is a server running there?") from error
+            raise _ServerUnavailableError(f"{url}: {error}. Is a server running there?") from error
         except self._requests.RequestException as error:
             raise AMSLError(f"{url}: {error}. Give a URL such as http://127.0.0.1:8501.") from error
+        status = response.status_code
         try:
             values = response.json()
         except ValueError as error:
-            raise AMSLError(
-                f"{url}: the answer is no JSON (HTTP status {response.status_code}). Is it a model server?"
-            ) from error
-        if response.status_code == 200:
+            raise AMSLError(f"{url}: the response is not JSON (HTTP status {status}). Is this a model server?") from error
+        if status == 200:
             return values
-        fault = values.get("error", values) if isinstance(values, dict) else values
-        kind = _Busy if response.status_code in AWAY else AMSLError
-        raise kind(f"{url}: {fault} (HTTP status {response.status_code})")
+        message = values.get("error", values) if isinstance(values, dict) else values
+        kind = _ServerUnavailableError if status in RETRIABLE else AMSLError
+        raise kind(f"{url}: {message} (HTTP status {status})")
 
 
-class _Grpc:
+class _GrpcTransport:
     def __init__(self, url: str, model: str, version: int | None, timeout: float) -> None:
         import grpc
         from tensorflow_serving.apis.model_pb2 import ModelSpec
@@ -181,7 +241,7 @@ class _Grpc:
         request = PredictRequest(model_spec=self._spec)
         request.model_spec.signature_name = signature
         request.inputs["windows"].CopyFrom(tf.make_tensor_proto(windows))
-        response = self._ask(self._stub.Predict, request)
+        response = self._send(self._stub.Predict, request)
         return {name: tf.make_ndarray(values) for name, values in response.outputs.items()}
 
     def input_shape(self) -> list[int]:
@@ -189,13 +249,14 @@ class _Grpc:
 
         request = GetModelMetadataRequest(model_spec=self._spec, metadata_field=["signature_def"])
         signatures = SignatureDefMap()
-        self._ask(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
+        self._send(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
         return [item.size for item in signatures.signature_def[DEFAULT].inputs["windows"].tensor_shape.dim]
 
-    def _ask(self, call: Any, request: Any) -> Any:
+    def _send(self, call: Any, request: Any) -> Any:
         try:
             return call(request, timeout=self._timeout)
         except self._grpc.RpcError as error:
-            code = self._grpc.StatusCode
-            away = error.code() in (code.UNAVAILABLE, code.RESOURCE_EXHAUSTED) and "larger than max" not in error.details()
-            raise (_Busy if away else AMSLError)(f"{self._url}: {error.details()} ({error.code().name})") from error
+            codes = (self._grpc.StatusCode.UNAVAILABLE, self._grpc.StatusCode.RESOURCE_EXHAUSTED)
+            is_unavailable = error.code() in codes and "larger than max" not in error.details()  # a too large request stays so
+            kind = _ServerUnavailableError if is_unavailable else AMSLError
+            raise kind(f"{self._url}: {error.details()} ({error.code().name})") from error

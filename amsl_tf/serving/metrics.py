@@ -1,4 +1,4 @@
-"""What Prometheus is told."""
+"""Metrics of the server for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -6,10 +6,10 @@ from amsl_tf.serving.models import Model
 
 
 class Metrics:
-    """Counts requests; not those that gRPC itself refuses, as too large or one too many.
+    """The counts and durations of requests, except those that gRPC itself rejects because they are too large or too many.
 
     Args:
-        model: Which is served.
+        model: The served model.
     """
 
     def __init__(self, model: Model) -> None:
@@ -18,7 +18,7 @@ class Metrics:
         self._requests = Counter("amsl_requests", "Requests answered.", (*labels, "code"), registry=self._registry)
         self._seconds = Histogram(
             "amsl_request_seconds",
-            "REST: all of it. gRPC: without waiting.",
+            "Duration of requests; with REST including, with gRPC excluding the time in the queue.",
             labels,
             registry=self._registry,
         )
@@ -26,10 +26,17 @@ class Metrics:
         newest.labels(model.name).set_function(lambda: model.version().number)
 
     def observe(self, protocol: str, method: str, code: str, seconds: float) -> None:
-        """Counts a request that has been answered."""
+        """Counts an answered request and its duration.
+
+        Args:
+            protocol: `rest` or `grpc`.
+            method: `predict`, `metadata` or `status`.
+            code: The HTTP status or the name of the gRPC status.
+            seconds: The duration in seconds.
+        """
         self._seconds.labels(protocol, method).observe(seconds)
         self._requests.labels(protocol, method, code).inc()
 
-    def page(self) -> bytes:
-        """All of it in Prometheus' text format."""
+    def render(self) -> bytes:
+        """Returns all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)

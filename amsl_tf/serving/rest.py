@@ -1,4 +1,4 @@
-"""TF Serving's REST interface, without a web server: a method, a path and a body to a status and a JSON text."""
+"""The REST interface of TF Serving without a web server: from method, path and body to HTTP status and JSON text."""
 
 import json
 import logging
@@ -12,45 +12,54 @@ from google.protobuf.json_format import MessageToDict
 from grpc import StatusCode
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
-from amsl_tf.served import DEFAULT, VERSION
+from amsl_tf.export.layout import DEFAULT, VERSION
 from amsl_tf.serving.models import Model, Version
 from amsl_tf.serving.status import HTTP, ServingError, invalid
 
 log = logging.getLogger(__name__)
 
-_PLACE = rf"/v1/models/([^/:]+)(?:/versions/({VERSION})|/labels/([^/:]+))?"
-_PREDICT = re.compile(_PLACE + ":(predict|classify|regress)", re.IGNORECASE)
-_STATUS = re.compile(_PLACE + "(/metadata)?", re.IGNORECASE)
+_MODEL = rf"/v1/models/([^/:]+)(?:/versions/({VERSION})|/labels/([^/:]+))?"
+_PREDICT = re.compile(_MODEL + ":(predict|classify|regress)", re.IGNORECASE)
+_STATUS_OR_METADATA = re.compile(_MODEL + "(/metadata)?", re.IGNORECASE)
 
 
-class Rest:
-    """Answers requests to one model.
+class RestInterface:
+    """The REST interface of one model, without a web server.
 
     Args:
         model: The model.
-        max_batch: Windows in a request, at most.
+        max_batch: The maximum number of windows in a request.
     """
 
     def __init__(self, model: Model, max_batch: int) -> None:
         self._model, self._max_batch = model, max_batch
 
-    def answer(self, method: str, path: str, body: bytes) -> tuple[int, str]:
-        """The HTTP status and the JSON text that a request gets."""
+    def respond(self, method: str, path: str, body: bytes) -> tuple[int, str]:
+        """Responds to a request; errors become responses.
+
+        Args:
+            method: The HTTP method.
+            path: The path of the URL.
+            body: The body of the request, JSON.
+
+        Returns:
+            The HTTP status and the JSON text of the response.
+        """
         try:
             if method == "POST" and (match := _PREDICT.fullmatch(path)):
                 return 200, self._predict(match, body)
-            if method == "GET" and (match := _STATUS.fullmatch(path)):
+            if method == "GET" and (match := _STATUS_OR_METADATA.fullmatch(path)):
                 return 200, _json(self._metadata(match) if match[4] else self._states(match))
             raise invalid(f"Malformed request: {method} {path}")
         except ServingError as error:
-            return refusal(error)
+            return error_response(error)
         except Exception as error:
             log.exception("a request failed")
-            return refusal(ServingError(StatusCode.INTERNAL, f"{type(error).__name__} in the server; its log says more."))
+            return error_response(ServingError(StatusCode.INTERNAL, f"{type(error).__name__} in the server; see its log."))
 
     def _predict(self, match: re.Match[str], body: bytes) -> str:
         if match[4].lower() != "predict":
-            raise ServingError(StatusCode.UNIMPLEMENTED, f"{match[4]} is not served here. Use predict.")
+            raise ServingError(StatusCode.UNIMPLEMENTED, f"{match[4]} is not supported by this server. Use predict.")
         document = _parse(body)
         version = self._version(match)
         signature = document.get("signature_name", "")
@@ -58,14 +67,15 @@ class Rest:
             raise invalid("JSON Value: not formatted correctly. 'signature_name' key must be a string value.")
         if (signature or DEFAULT) not in version.loaded.signatures:
             raise invalid(f'Serving signature name: "{signature or DEFAULT}" not found in signature def')
-        given, by_row = _inputs(document, version.signature(signature))
-        inputs = {name: _array(name, values, version.signature(signature), self._max_batch) for name, values in given.items()}
+        definition = version.signature(signature)
+        parsed, by_row = _inputs(document, definition)
+        inputs = {name: _array(name, values, definition, self._max_batch) for name, values in parsed.items()}
         outputs = version.predict(signature, inputs)
         return _json({"predictions": _rows(outputs)} if by_row else {"outputs": _columns(outputs)})
 
     def _metadata(self, match: re.Match[str]) -> dict[str, Any]:
         version = self._version(match)
-        signatures = {name: as_dict(definition) for name, definition in version.definitions.items()}
+        signatures = {name: message_to_dict(definition) for name, definition in version.definitions.items()}
         return {
             "model_spec": {"name": self._model.name, "signature_name": "", "version": str(version.number)},
             "metadata": {"signature_def": {"signature_def": signatures}},
@@ -75,42 +85,50 @@ class Rest:
         name, number, label, _ = match.groups()
         if name != self._model.name:
             raise ServingError(StatusCode.NOT_FOUND, f"Could not find any versions of model {name}")
-        _refuse_label(label)
+        _reject_label(label)
         states = self._model.states(int(number) if number else None)
-        return {"model_version_status": [as_dict(state) for state in states]}
+        return {"model_version_status": [message_to_dict(state) for state in states]}
 
     def _version(self, match: re.Match[str]) -> Version:
         name, number, label, _ = match.groups()
-        _refuse_label(label)
-        return find(self._model, name, int(number) if number else None)
+        _reject_label(label)
+        return find_version(self._model, name, int(number) if number else None)
 
 
-def refusal(error: ServingError) -> tuple[int, str]:
-    """The HTTP status and the JSON text of an error."""
+def error_response(error: ServingError) -> tuple[int, str]:
+    """Returns the HTTP status and the JSON text of an error."""
     return HTTP.get(error.code, 500), _json({"error": str(error)})
 
 
-def find(model: Model, name: str, number: int | None) -> Version:
-    """The version that a request names. Raises ServingError if it is not served."""
+def find_version(model: Model, name: str, number: int | None) -> Version:
+    """Returns the version that a request names.
+
+    Args:
+        model: The served model.
+        name: The name of the model in the request.
+        number: The number of the version; the newest if None.
+
+    Raises:
+        ServingError: The model has another name, or the version is not served.
+    """
     if name != model.name:
-        place = "Latest" if number is None else "Specific"
-        which = name if number is None else f"{name}, {number}"
-        raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: {place}({which})")
+        requested = f"Latest({name})" if number is None else f"Specific({name}, {number})"
+        raise ServingError(StatusCode.NOT_FOUND, f"Servable not found for request: {requested}")
     return model.version(number)
 
 
 def check_batch(name: str, count: int, limit: int) -> None:
-    """Raises ServingError if an input holds no window, or more than `limit`."""
+    """Raises ServingError if an input holds no windows or more than `limit`."""
     if not 1 <= count <= limit:
         raise invalid(f"{name} must hold 1 to {limit} windows. Received: {count}. Send more in several requests.")
 
 
-def as_dict(message: Any) -> dict[str, Any]:
-    """A message as TF Serving writes it: names as in the protocol, nothing left out."""
+def message_to_dict(message: Any) -> dict[str, Any]:
+    """Converts a message as TF Serving does: with the field names of the protocol and all default values."""
     return MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
 
 
-def _refuse_label(label: str | None) -> None:
+def _reject_label(label: str | None) -> None:
     if label is not None:
         raise invalid(f"Unrecognized servable version label: {label}")
 
@@ -128,7 +146,7 @@ def _parse(body: bytes) -> dict[str, Any]:
 
 
 def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict[str, Any], bool]:
-    """The values of the inputs by name, and whether they came in rows."""
+    """Returns the values of the inputs by name, and whether they are in row format (`instances`)."""
     names = sorted(definition.inputs)
     if "instances" in document and "inputs" in document:
         raise invalid("JSON Value: Not formatted correctly expecting only one of 'inputs' or 'instances' keys to exist")
@@ -140,48 +158,48 @@ def _inputs(document: Mapping[str, Any], definition: SignatureDef) -> tuple[dict
             raise invalid("JSON Value: No values in 'instances' array")
         if not isinstance(rows[0], dict):
             return {names[0]: rows}, True
-        for place, row in enumerate(rows):
+        for position, row in enumerate(rows):
             if not isinstance(row, dict) or sorted(row) != names:
                 raise invalid(
-                    f"Failed to process element: {place} of 'instances' list. keys must be equal to: {','.join(names)}"
+                    f"Failed to process element: {position} of 'instances' list. keys must be equal to: {','.join(names)}"
                 )
         return {name: [row[name] for row in rows] for name in names}, True
     if "inputs" in document:
-        given = document["inputs"]
-        if not isinstance(given, dict):
-            return {names[0]: given}, False
+        values = document["inputs"]
+        if not isinstance(values, dict):
+            return {names[0]: values}, False
         for name in names:
-            if name not in given:
+            if name not in values:
                 raise invalid(f"Missing named input: {name} in 'inputs' object.")
-        return {name: given[name] for name in names}, False
+        return {name: values[name] for name in names}, False
     raise invalid("Missing 'inputs' or 'instances' key")
 
 
 def _array(name: str, values: Any, definition: SignatureDef, limit: int) -> np.ndarray:
-    """Nested lists of JSON as an array. Raises ServingError where they do not form one, of at most `limit` windows.
+    """Converts nested lists of JSON to an array. Raises ServingError if they do not form one of at most `limit` windows.
 
-    What they hold is looked at first: an array of texts would be as large as the longest of them, many times.
+    The types of the values are checked first: an array of strings would need the length of the longest for each of them.
     """
     if isinstance(values, list):
         check_batch(name, len(values), limit)
     depth = len(definition.inputs[name].tensor_shape.dim)
     level: list[Any] = [values]
     for _ in range(depth):
-        kinds = set(map(type, level))
-        if kinds - {list, int, float}:
+        types = set(map(type, level))
+        if types - {list, int, float}:
             raise invalid(f"{name}: JSON Value is not of expected type: float")
-        if kinds != {list}:
+        if types != {list}:
             break
         level = list(chain.from_iterable(level))
-    kinds = set(map(type, level))
-    if kinds - {list, int, float}:
+    types = set(map(type, level))
+    if types - {list, int, float}:
         raise invalid(f"{name}: JSON Value is not of expected type: float")
-    if not kinds <= {int, float}:
+    if not types <= {int, float}:
         raise invalid(f"{name} must be lists of numbers, {depth} levels deep.")
     try:
         return np.asarray(values, np.float64)
     except (ValueError, OverflowError) as error:
-        raise invalid(f"{name} must be nested lists of equal lengths, of numbers that are not too large. {error}") from error
+        raise invalid(f"{name} must be nested lists of equal lengths that hold float64 numbers. {error}") from error
 
 
 def _rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The embedded server: REST and gRPC on two ports, bounded in what it takes in, and stopped without dropping a request."""
+"""The embedded server: REST and gRPC on two ports, with limits on requests and a graceful stop."""
 
 import logging
 import os
@@ -19,28 +19,28 @@ from tensorflow_serving.apis.model_service_pb2_grpc import add_ModelServiceServi
 from tensorflow_serving.apis.prediction_service_pb2_grpc import add_PredictionServiceServicer_to_server
 
 from amsl_tf.errors import AMSLError
-from amsl_tf.serving.grpc_services import Prediction, Status
+from amsl_tf.serving.grpc_services import ModelService, PredictionService
 from amsl_tf.serving.metrics import Metrics
 from amsl_tf.serving.models import Model
-from amsl_tf.serving.rest import Rest, refusal
+from amsl_tf.serving.rest import RestInterface, error_response
 from amsl_tf.serving.status import ServingError, invalid
 
 log = logging.getLogger(__name__)
 
-GRACE = 30  # seconds that requests have to end when the server stops
-UPLOAD = 60  # seconds that a request has to come in
+GRACE = 30  # seconds for running requests when the server stops
+UPLOAD = 60  # seconds for the upload of a request
 JSON = "application/json"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a server takes in.
+    """Limits of a server on requests.
 
     Attributes:
-        body_bytes: Of a request, at most.
-        batch: Windows in a request, at most.
-        in_flight: Requests of each of the two interfaces that run or wait, at most.
-        threads: Requests of each that run at the same time.
+        body_bytes: The maximum size of a request in bytes.
+        batch: The maximum number of windows in a request.
+        in_flight: The maximum number of requests that run or wait, of each of the two interfaces.
+        threads: The number of requests of each interface that run concurrently.
     """
 
     body_bytes: int = 16 * 2**20
@@ -50,20 +50,20 @@ class Limits:
 
 
 class Server:
-    """Serves a model on two ports.
+    """A server of one model, with REST and gRPC on two ports.
 
     Args:
         model: The model.
         host: The address to listen on.
-        port: For REST; any free one if 0.
-        grpc_port: For gRPC; any free one if 0.
-        limits: What is taken in.
+        port: The port for REST; any free port if 0.
+        grpc_port: The port for gRPC; any free port if 0.
+        limits: The limits on requests; the defaults if None.
 
     Attributes:
-        port, grpc_port: Where it listens.
+        port, grpc_port: The ports that the server listens on.
 
     Raises:
-        AMSLError: A port cannot be had.
+        AMSLError: A port is not available.
     """
 
     def __init__(
@@ -84,8 +84,8 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ],
         )
-        add_PredictionServiceServicer_to_server(Prediction(model, limits.batch, metrics), self._grpc)
-        add_ModelServiceServicer_to_server(Status(model, metrics), self._grpc)
+        add_PredictionServiceServicer_to_server(PredictionService(model, limits.batch, metrics), self._grpc)
+        add_ModelServiceServicer_to_server(ModelService(model, metrics), self._grpc)
         try:
             self.grpc_port = self._grpc.add_insecure_port(f"{host}:{grpc_port}")
         except RuntimeError as error:
@@ -94,93 +94,102 @@ class Server:
         self.port = self._socket.getsockname()[1]
         app = build_app(model, limits, metrics)
         config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=GRACE, lifespan="on")
-        self._web = _Web(config, self._grpc)
+        self._web = _WebServer(config, self._grpc)
 
     def run(self) -> None:
-        """Serves until SIGTERM, SIGINT or `stop`; requests that have come in are answered.
+        """Serves until SIGTERM, SIGINT or `stop`; requests received before are answered.
 
         Raises:
-            AMSLError: The web server did not start; its log says why.
+            AMSLError: The web server did not start.
         """
         self._grpc.start()
         try:
             self._web.run(sockets=[self._socket])
-        except (KeyboardInterrupt, SystemExit):  # uvicorn raises the signal again when it has stopped
+        except (KeyboardInterrupt, SystemExit):  # uvicorn raises the signal again after its shutdown
             pass
         finally:
             self._grpc.stop(GRACE).wait()
         if not self._web.started:
-            raise AMSLError("the web server did not start; its log says why.")
+            raise AMSLError("the web server did not start; see its log.")
 
     def stop(self) -> None:
-        """Ends `run`, from another thread."""
+        """Ends `run`, from another thread; requests received before are answered."""
         self._web.should_exit = True
 
 
-class _Web(uvicorn.Server):
-    """A web server that has another one stop when it does: both take no more requests from then on."""
+class _WebServer(uvicorn.Server):
+    """A web server that stops the gRPC server with itself: from then on neither accepts requests."""
 
-    def __init__(self, config: uvicorn.Config, other: grpc.Server) -> None:
+    def __init__(self, config: uvicorn.Config, grpc_server: grpc.Server) -> None:
         super().__init__(config)
-        self._other = other
+        self._grpc_server = grpc_server
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._other.stop(GRACE)
+        self._grpc_server.stop(GRACE)
         await super().shutdown(sockets)
 
 
 def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
-    """The REST interface as an ASGI application."""
-    rest = Rest(model, limits.batch)
+    """Builds the REST interface as an ASGI application.
+
+    Args:
+        model: The model.
+        limits: The limits on requests.
+        metrics: The metrics that count requests, which the path /metrics shows.
+
+    Returns:
+        The application.
+    """
+    rest = RestInterface(model, limits.batch)
     waiting = 0
 
     @asynccontextmanager
-    async def started(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.threads = anyio.CapacityLimiter(limits.threads)
-        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads  # else 40, however many there may be
+        anyio.to_thread.current_default_thread_limiter().total_tokens = limits.threads  # 40 by default
         yield
 
-    app = FastAPI(lifespan=started, openapi_url=None)
+    app = FastAPI(lifespan=lifespan, openapi_url=None)
 
     @app.get("/metrics")
     async def show_metrics() -> Response:
-        return Response(metrics.page(), media_type="text/plain; version=0.0.4")
+        return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 
     @app.api_route("/{path:path}", methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-    async def answer(request: Request) -> Response:
+    async def respond(request: Request) -> Response:
         start = time.perf_counter()
-        predicts = request.method == "POST"
+        is_prediction = request.method == "POST"
         try:
-            # what does not predict does not wait behind what does, nor is it refused when there is much of that
-            status, text = await predict(request) if predicts else rest.answer(request.method, request.url.path, b"")
+            # status and metadata neither wait behind predictions nor count towards their limit
+            status, text = await predict(request) if is_prediction else rest.respond(request.method, request.url.path, b"")
         except ClientDisconnect:
             status, text = 499, ""
-        method = "predict" if predicts else "metadata" if request.url.path.endswith("/metadata") else "status"
+        method = "predict" if is_prediction else "metadata" if request.url.path.endswith("/metadata") else "status"
         metrics.observe("rest", method, str(status), time.perf_counter() - start)
         return Response(text, status, media_type=JSON, headers={"Connection": "close"} if status in (408, 413) else None)
 
     @app.exception_handler(HTTPException)
-    async def refuse(request: Request, _: Exception) -> Response:
-        status, text = refusal(invalid(f"Malformed request: {request.method} {request.url.path}"))
+    async def reject(request: Request, _: Exception) -> Response:
+        status, text = error_response(invalid(f"Malformed request: {request.method} {request.url.path}"))
         return Response(text, status, media_type=JSON)
 
     async def predict(request: Request) -> tuple[int, str]:
         nonlocal waiting
         if waiting >= limits.in_flight:
             message = f"{limits.in_flight} requests are running or waiting. Try again later."
-            return refusal(ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message))
+            return error_response(ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, message))
         waiting += 1
         try:
             with anyio.move_on_after(UPLOAD) as upload:
                 body = await _read(request, limits.body_bytes)
             if upload.cancelled_caught:
-                return 408, f'{{"error": "A request must have come in within {UPLOAD} seconds."}}'
+                return 408, f'{{"error": "A request must be uploaded within {UPLOAD} seconds."}}'
             if body is None:
                 return 413, f'{{"error": "A request must have at most {limits.body_bytes:,} bytes."}}'
             async with app.state.threads:
-                if await request.is_disconnected():  # nobody waits any more
+                if await request.is_disconnected():  # the client has given up
                     raise ClientDisconnect
-                return await anyio.to_thread.run_sync(rest.answer, request.method, request.url.path, body)
+                return await anyio.to_thread.run_sync(rest.respond, request.method, request.url.path, body)
         finally:
             waiting -= 1
 
@@ -188,7 +197,7 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
 
 
 async def _read(request: Request, limit: int) -> bytes | None:
-    """The body of a request, or None where it is too large: then it is not read to its end."""
+    """Returns the body of a request, or None if it is too large; then the rest is not read."""
     if int(request.headers.get("content-length", 0)) > limit:
         return None
     parts, size = [], 0

@@ -1,10 +1,10 @@
-"""What can go wrong with a request, in the terms of gRPC, which TF Serving's REST interface maps to HTTP."""
+"""Errors of requests: status codes of gRPC, which TF Serving's REST interface maps to HTTP."""
 
 from grpc import StatusCode
 
 from amsl_tf.errors import AMSLError
 
-LONGEST = 1000  # characters of a message
+MAX_MESSAGE = 1000  # characters
 HTTP = {
     StatusCode.INVALID_ARGUMENT: 400,
     StatusCode.FAILED_PRECONDITION: 400,
@@ -16,13 +16,18 @@ HTTP = {
 
 
 class ServingError(AMSLError):
-    """A request that gets no answer but this one."""
+    """An error that ends a request, with the status code of the response.
+
+    Args:
+        code: The gRPC status code, which `HTTP` maps to an HTTP status.
+        message: The message, cut off after `MAX_MESSAGE` characters.
+    """
 
     def __init__(self, code: StatusCode, message: str) -> None:
-        super().__init__(message[:LONGEST])  # it may repeat what the request says, and gRPC loses long ones
+        super().__init__(message[:MAX_MESSAGE])  # it may quote the request, and gRPC drops long messages
         self.code = code
 
 
 def invalid(message: str) -> ServingError:
-    """The request is at fault."""
+    """Returns the error for an invalid request."""
     return ServingError(StatusCode.INVALID_ARGUMENT, message)

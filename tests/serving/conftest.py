@@ -1,7 +1,7 @@
-"""Servers to ask: the embedded one, and TF Serving where there is one.
+"""Servers under test: the embedded one, and TF Serving if it is available.
 
-TF Serving is found as `tensorflow_model_server` on PATH, or by AMSL_TF_SERVING_URL (REST), AMSL_TF_SERVING_GRPC (host:port) and
-AMSL_TF_SERVING_FOLDER, the folder from which that server serves a model by the name of `waves`; a version is exported there.
+TF Serving is `tensorflow_model_server` on PATH, or a server given by AMSL_TF_SERVING_URL (REST), AMSL_TF_SERVING_GRPC
+(host:port) and AMSL_TF_SERVING_FOLDER, the folder from which it serves the model `waves`; a version is exported there.
 """
 
 import json
@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 import requests
 
-from amsl_tf.export import export_detector
+from amsl_tf.export.writer import export_detector
 from amsl_tf.serving import Limits, Model, Server
 
 TOOL = "tensorflow_model_server"
@@ -26,7 +26,7 @@ WINDOW = [[[0.0] * 3] * 24]
 
 
 class Address(NamedTuple):
-    """Where a server of the model `waves` listens."""
+    """The addresses of a server of the model `waves`."""
 
     rest: str
     grpc: str
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 @contextmanager
 def embedded(folder, limits=None, **settings):
-    """Runs the embedded server in a thread; gives its address and its model."""
+    """Runs the embedded server in a thread; yields its address and its model."""
     model = Model("waves", folder, **settings)
     server = Server(model, port=0, grpc_port=0, limits=limits or Limits(batch=64, body_bytes=2**20))
     thread = threading.Thread(target=server.run)
@@ -57,8 +57,8 @@ def embedded(folder, limits=None, **settings):
 def tensorflow_serving(folder):
     ports = []
     for _ in range(2):
-        with socket.create_server(("127.0.0.1", 0)) as one:
-            ports.append(one.getsockname()[1])
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            ports.append(free.getsockname()[1])
     command = [TOOL, "--model_name=waves", f"--model_base_path={folder}", f"--rest_api_port={ports[0]}", f"--port={ports[1]}"]
     with subprocess.Popen(command) as process:
         try:
@@ -68,7 +68,7 @@ def tensorflow_serving(folder):
 
 
 def wait_for(address, version=None):
-    """Returns when a version is served, any if None."""
+    """Waits until a version is served, any if None."""
     url = f"{address.rest}/v1/models/waves" + (f"/versions/{version}" if version else "")
     deadline = time.monotonic() + 120
     while True:
@@ -84,25 +84,25 @@ def wait_for(address, version=None):
 
 @pytest.fixture(scope="session", params=["embedded", "tensorflow_serving"])
 def address(request, detector, exported):
-    """Of a server of the model `waves`."""
+    """The address of a server of the model `waves`."""
     with ExitStack() as stack:
         if request.param == "embedded":
             yield stack.enter_context(embedded(exported.parent))[0]
         elif "AMSL_TF_SERVING_URL" in os.environ:
-            found = Address(os.environ["AMSL_TF_SERVING_URL"].rstrip("/"), os.environ["AMSL_TF_SERVING_GRPC"])
-            wait_for(found, export_detector(detector, Path(os.environ["AMSL_TF_SERVING_FOLDER"])).name)
-            yield found
+            server = Address(os.environ["AMSL_TF_SERVING_URL"].rstrip("/"), os.environ["AMSL_TF_SERVING_GRPC"])
+            wait_for(server, export_detector(detector, Path(os.environ["AMSL_TF_SERVING_FOLDER"])).name)
+            yield server
         elif shutil.which(TOOL):
-            found = stack.enter_context(tensorflow_serving(exported.parent))
-            wait_for(found)
-            yield found
+            server = stack.enter_context(tensorflow_serving(exported.parent))
+            wait_for(server)
+            yield server
         else:
-            pytest.skip(f"there is no TF Serving: neither AMSL_TF_SERVING_URL nor {TOOL} on PATH")
+            pytest.skip(f"TF Serving is not available: neither AMSL_TF_SERVING_URL nor {TOOL} on PATH")
 
 
 @pytest.fixture
 def folder(exported, tmp_path):
-    """Of a model of one version that a test may change."""
+    """The folder of a model with one version, which a test may change."""
     shutil.copytree(exported, tmp_path / "waves/1")
     return tmp_path / "waves"
 

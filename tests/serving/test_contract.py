@@ -1,4 +1,4 @@
-"""What both servers have to do: the embedded one always, TF Serving where there is one."""
+"""The contract of both servers: the embedded one always, TF Serving if it is available."""
 
 import json
 
@@ -17,7 +17,7 @@ from amsl_tf.errors import AMSLError
 from amsl_tf.serving import Client
 from tests.conftest import close
 
-ONE = [[[0.0] * 3] * 24]  # a window, in a list
+ONE = [[[0.0] * 3] * 24]  # a batch of one window
 
 
 @pytest.fixture(params=["rest", "grpc"])
@@ -31,77 +31,84 @@ def channel(address):
         yield channel
 
 
-def ask(address, method="POST", path="/v1/models/waves:predict", body=None):
+def send(address, method="POST", path="/v1/models/waves:predict", body=None):
     data = json.dumps(body) if isinstance(body, dict) else body
     response = requests.request(method, address.rest + path, data=data, timeout=60)
     return response.status_code, response.json()
 
 
 @pytest.mark.parametrize("count", [1, 7, 64])
-def test_the_score_is_the_detectors(client, detector, waves, count):
-    windows = waves[np.arange(count) % len(waves)]
-    made = client.predict(windows)
-    close(made["score"], detector.decision_function(windows))
-    assert made["is_anomaly"].tolist() == detector.predict(windows).astype(bool).tolist()
-    assert made["valid"].all()
+def test_client_has_the_results_of_the_detector(client, detector, waves, count):
+    rows = np.arange(count)
+    windows = waves[rows % len(waves)] * np.where(rows % 3, 1, 3)[:, None, None]  # every third is abnormal
+    detected, expected = client.detect(windows), detector.detect(windows)
+    assert {name: values.dtype for name, values in detected.items()} == {"score": np.float32, "is_anomaly": bool, "valid": bool}
+    close(detected["score"], expected["score"])
+    assert detected["is_anomaly"].tolist() == expected["is_anomaly"].tolist()
+    assert detected["valid"].all()
+    decisions, scores = client.predict(windows), client.decision_function(windows)
+    assert (decisions.dtype, scores.dtype) == (detector.predict(windows).dtype, np.float32)
+    assert decisions.tolist() == detector.predict(windows).tolist()
+    assert decisions[rows % 3 == 0].all()
+    close(scores, detector.decision_function(windows))
 
 
-def test_a_window_that_is_not_valid_does_not_touch_its_neighbours(client, detector, waves):
+def test_invalid_windows_do_not_affect_others(client, detector, waves):
     windows = waves[:3].copy()
     windows[1, 4, 0] = np.nan
     windows[2, 4, 0] = -np.inf
-    made = client.predict(windows)
-    assert made["valid"].tolist() == [True, False, False]
-    assert made["is_anomaly"][1:].all()
-    assert np.isnan(made["score"][1:]).all()
-    close(made["score"][:1], detector.decision_function(windows[:1]))
+    detected = client.detect(windows)
+    assert detected["valid"].tolist() == [True, False, False]
+    assert client.predict(windows).tolist() == [*detector.predict(windows[:1]), 1, 1]
+    assert np.isnan(detected["score"][1:]).all()
+    close(detected["score"][:1], detector.decision_function(windows[:1]))
 
 
-def test_explanations_are_the_detectors(client, detector, waves):
-    made = client.explain(waves[:2])
+def test_client_has_the_explanation_of_the_detector(client, detector, waves):
+    explanation = client.explain(waves[:2])
     for name, expected in detector.explain(waves[:2])._asdict().items():
-        np.testing.assert_allclose(made[name], expected, atol=1e-6)
+        np.testing.assert_allclose(explanation[name], expected, atol=1e-6)
 
 
-def test_the_shape_of_windows_is_known(client):
+def test_window_shape(client):
     assert client.window_shape == (24, 3)
 
 
-def test_a_client_says_what_the_server_says(address, client):
+def test_client_raises_errors_of_the_server(address, client):
     with pytest.raises(AMSLError, match=r"HTTP status 400|INVALID_ARGUMENT"):
-        client.predict(np.zeros((2, 24, 4)))
+        client.detect(np.zeros((2, 24, 4)))
     for interface in ("rest", "grpc"):
         with pytest.raises(AMSLError, match="not found"):
-            Client(address.url(interface), "waves", version=99).predict(ONE)
+            Client(address.url(interface), "waves", version=99).detect(ONE)
         with pytest.raises(AMSLError, match="not found"):
-            Client(address.url(interface), "other").predict(ONE)
+            Client(address.url(interface), "other").detect(ONE)
 
 
 def test_rows_and_columns(address, waves):
     two = waves[:2].tolist()
-    _, rows = ask(address, body={"instances": two})
+    _, rows = send(address, body={"instances": two})
     assert [set(row) for row in rows["predictions"]] == [{"score", "is_anomaly", "valid"}] * 2
-    assert ask(address, body={"instances": [{"windows": window} for window in two]}) == (200, rows)
-    _, columns = ask(address, body={"inputs": two, "signature_name": "serving_default"})
+    assert send(address, body={"instances": [{"windows": window} for window in two]}) == (200, rows)
+    _, columns = send(address, body={"inputs": two, "signature_name": "serving_default"})
     assert columns["outputs"]["score"] == [row["score"] for row in rows["predictions"]]
-    assert ask(address, body={"inputs": {"windows": two}}) == (200, columns)
+    assert send(address, body={"inputs": {"windows": two}}) == (200, columns)
 
 
-def test_nan_travels(address):
+def test_nan_is_accepted(address):
     body = json.dumps({"instances": ONE}).replace("0.0", "NaN", 1)
-    status, made = ask(address, body=body)
+    status, response = send(address, body=body)
     assert status == 200
-    assert np.isnan(made["predictions"][0]["score"])
+    assert np.isnan(response["predictions"][0]["score"])
 
 
 def test_status_and_metadata(address):
-    _, status = ask(address, "GET", "/v1/models/waves")
+    _, status = send(address, "GET", "/v1/models/waves")
     (state,) = [state for state in status["model_version_status"] if state["state"] == "AVAILABLE"]
     assert state["status"] == {"error_code": "OK", "error_message": ""}
-    status_code, about = ask(address, "GET", f"/v1/models/waves/versions/{state['version']}/metadata")
+    status_code, metadata = send(address, "GET", f"/v1/models/waves/versions/{state['version']}/metadata")
     assert status_code == 200
-    assert about["model_spec"] == {"name": "waves", "signature_name": "", "version": state["version"]}
-    signatures = about["metadata"]["signature_def"]["signature_def"]
+    assert metadata["model_spec"] == {"name": "waves", "signature_name": "", "version": state["version"]}
+    signatures = metadata["metadata"]["signature_def"]["signature_def"]
     assert [item["size"] for item in signatures["explain"]["inputs"]["windows"]["tensor_shape"]["dim"]] == ["-1", "24", "3"]
     assert signatures["serving_default"]["outputs"]["is_anomaly"]["dtype"] == "DT_BOOL"
     assert signatures["serving_default"]["method_name"] == "tensorflow/serving/predict"
@@ -148,10 +155,10 @@ def test_status_and_metadata(address):
     ],
 )
 def test_bad_requests(address, method, path, body, status, error):
-    found, answer = ask(address, method, path, body)
+    found, response = send(address, method, path, body)
     assert found == status
-    assert error in answer["error"]
-    assert ask(address, body={"instances": ONE})[0] == 200  # and it goes on
+    assert error in response["error"]
+    assert send(address, body={"instances": ONE})[0] == 200
 
 
 def test_grpc(channel, waves):
@@ -160,9 +167,9 @@ def test_grpc(channel, waves):
     states = ModelServiceStub(channel).GetModelStatus(request).model_version_status
     assert ModelVersionStatus.AVAILABLE in [state.state for state in states]
 
-    about = GetModelMetadataRequest(metadata_field=["signature_def"])
-    about.model_spec.name = "waves"
-    response = PredictionServiceStub(channel).GetModelMetadata(about)
+    request = GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "waves"
+    response = PredictionServiceStub(channel).GetModelMetadata(request)
     signatures = SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     assert response.model_spec.version.value == states[0].version

@@ -1,4 +1,4 @@
-"""The files for TF Serving, as far as they can be checked without it."""
+"""The configuration files for TF Serving, validated without it."""
 
 import json
 import re
@@ -15,7 +15,7 @@ FOLDER = ROOT / "docs/serving"
 
 
 def message(name, **fields):
-    """A message class that tensorflow-serving-api does not have, from its fields: number and type of each."""
+    """Builds a message class that tensorflow-serving-api lacks, from the number, type and repetition of its fields."""
     file = descriptor_pb2.FileDescriptorProto(name=f"{name}.proto", package="here", syntax="proto3")
     file.dependency.append("google/protobuf/wrappers.proto")
     described = file.message_type.add(name=name)
@@ -35,7 +35,7 @@ def read(name, kind):
     return text_format.Parse((FOLDER / name).read_text(), kind())
 
 
-def test_models():
+def test_models_config():
     (model,) = read("models.config", ModelServerConfig).model_config_list.config
     assert (model.name, model.base_path, model.model_platform) == ("amsl", "/models/amsl", "tensorflow")
     assert model.model_version_policy.latest.num_versions == 2
@@ -44,7 +44,7 @@ def test_models():
     assert model.version_labels == {"stable": 1, "canary": 2}
 
 
-def test_batching():
+def test_batching_config():
     number = ".google.protobuf.Int64Value"
     parameters = message(
         "BatchingParameters",
@@ -54,22 +54,22 @@ def test_batching():
         num_batch_threads=(4, number, False),
         allowed_batch_sizes=(6, 3, True),
     )
-    found = read("batching.config", parameters)
-    sizes = list(found.allowed_batch_sizes)
+    config = read("batching.config", parameters)
+    sizes = list(config.allowed_batch_sizes)
     assert sizes == sorted(sizes)
-    assert sizes[-1] == found.max_batch_size.value  # TF Serving refuses to start otherwise
+    assert sizes[-1] == config.max_batch_size.value  # TF Serving does not start otherwise
 
 
-def test_monitoring():
+def test_monitoring_config():
     text = (FOLDER / "monitoring.config").read_text()
     inner = re.fullmatch(r"prometheus_config \{(.*)\}\s*", text, re.DOTALL)[1]
-    found = text_format.Parse(inner, message("PrometheusConfig", enable=(1, 8, False), path=(2, 9, False))())
-    assert found.enable
+    config = text_format.Parse(inner, message("PrometheusConfig", enable=(1, 8, False), path=(2, 9, False))())
+    assert config.enable
     (job,) = yaml.safe_load((FOLDER / "prometheus.yml").read_text())["scrape_configs"]
-    assert job["metrics_path"] == found.path
+    assert job["metrics_path"] == config.path
 
 
-def test_the_compose_file():
+def test_compose_file():
     values = yaml.safe_load((FOLDER / "docker-compose.yml").read_text())
     schema = json.loads((ROOT / "tests/serving/compose-spec.json").read_text())  # compose-spec/compose-spec, Apache License 2.0
     validator = jsonschema.Draft7Validator(schema)

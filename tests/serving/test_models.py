@@ -1,4 +1,4 @@
-"""Versions of a model: what is loaded, what is let go of, and what is passed over."""
+"""Versions of a model: loading, unloading, and folders that are ignored."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from amsl_tf.serving import Model
 from tests.serving.conftest import embedded, post
 
 
-def test_two_versions_are_kept_where_asked(folder):
+def test_keep_serves_the_newest_versions(folder):
     shutil.copytree(folder / "1", folder / "2")
     shutil.copytree(folder / "1", folder / "3")
     model = Model("waves", folder, keep=2)
@@ -23,7 +23,7 @@ def test_two_versions_are_kept_where_asked(folder):
         model.version(1)
 
 
-def test_what_else_lies_in_the_folder_does_no_harm(folder):
+def test_other_entries_of_the_folder_are_ignored(folder):
     model = Model("waves", folder)
     (folder / ("9" * 20)).mkdir()
     (folder / "1/.#lock").symlink_to("nowhere")
@@ -36,7 +36,7 @@ def test_what_else_lies_in_the_folder_does_no_harm(folder):
     assert [state.status.error_message for state in model.states(2)] == ["there is no signature serving_default"]
 
 
-def test_a_version_that_is_served_is_available_whatever_becomes_of_its_files(folder):
+def test_served_version_survives_damage_of_its_files(folder):
     model = Model("waves", folder)
     (folder / "1/saved_model.pb").unlink()
     model.refresh()
@@ -46,39 +46,39 @@ def test_a_version_that_is_served_is_available_whatever_becomes_of_its_files(fol
 
 def break_version(folder):
     shutil.copytree(folder / "1", folder / "2")
-    whole = (folder / "2/saved_model.pb").read_bytes()
+    intact = (folder / "2/saved_model.pb").read_bytes()
     (folder / "2/saved_model.pb").write_bytes(b"no model")
-    return whole
+    return intact
 
 
-def test_a_broken_version_is_not_served_until_it_is_whole(folder):
+def test_broken_version_is_served_once_repaired(folder):
     with embedded(folder) as (address, model):
-        whole = break_version(folder)
+        intact = break_version(folder)
         model.refresh()
         model.refresh()
         states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
         assert [state["state"] for state in states] == ["END", "AVAILABLE"]
         assert states[0]["status"]["error_code"] == "UNKNOWN"
         assert post(address).status_code == 200
-        (folder / "2/saved_model.pb").write_bytes(whole)
+        (folder / "2/saved_model.pb").write_bytes(intact)
         model.refresh()
         assert model.version().number == 2
 
 
 @pytest.mark.parametrize("keep", [1, 2])
-def test_a_server_starts_beside_a_broken_version(folder, keep):
+def test_start_beside_a_broken_version(folder, keep):
     break_version(folder)
     model = Model("waves", folder, keep)
     assert model.version().number == 1
     assert model.version(1).number == 1
 
 
-def test_another_version_of_the_same_number_is_another_version(folder):
+def test_replaced_version_of_the_same_number_is_reloaded(folder):
     model = Model("waves", folder)
     first = model.version()
     model.refresh()
     assert model.version() is first
-    shutil.copytree(folder / "1", folder / ".new")  # copies keep the times of files
+    shutil.copytree(folder / "1", folder / ".new")  # a copy keeps the times of the files
     os.utime(folder / ".new/saved_model.pb")
     shutil.rmtree(folder / "1")
     os.rename(folder / ".new", folder / "1")
@@ -86,7 +86,7 @@ def test_another_version_of_the_same_number_is_another_version(folder):
     assert model.version() is not first
 
 
-def test_what_is_served_stays_where_the_folder_is_emptied(folder):
+def test_served_version_survives_an_empty_folder(folder):
     with embedded(folder) as (address, model):
         shutil.rmtree(folder / "1")
         model.refresh()

@@ -1,4 +1,4 @@
-"""The embedded server's own: limits, a swap under way, and how it stops."""
+"""The embedded server alone: limits, replacing versions under load, and shutdown."""
 
 import os
 import resource
@@ -26,7 +26,7 @@ from tests.serving.conftest import WINDOW, embedded, post, wait_for
 
 
 class Gate:
-    """Holds predictions back until it is opened; `running` counts those that wait in it."""
+    """Blocks predictions until it is opened; `running` counts the blocked ones."""
 
     def __init__(self, monkeypatch):
         self.opened, self.running, self._lock = threading.Event(), 0, threading.Lock()
@@ -48,37 +48,37 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_large_requests_are_refused(folder):
+def test_large_requests_are_rejected(folder):
     with embedded(folder, Limits(body_bytes=100_000, batch=4)) as (address, _):
-        answer = post(address, WINDOW * 5)
-        assert (answer.status_code, answer.json()["error"][:22]) == (400, "windows must hold 1 to")
-        answer = requests.post(f"{address.rest}/v1/models/waves:predict", data=b"[" * 100_001, timeout=60)
-        assert (answer.status_code, answer.json()["error"]) == (413, "A request must have at most 100,000 bytes.")
-        parts = (b"[" * 10_000 for _ in range(11))  # without a length said before
+        response = post(address, WINDOW * 5)
+        assert (response.status_code, response.json()["error"][:22]) == (400, "windows must hold 1 to")
+        response = requests.post(f"{address.rest}/v1/models/waves:predict", data=b"[" * 100_001, timeout=60)
+        assert (response.status_code, response.json()["error"]) == (413, "A request must have at most 100,000 bytes.")
+        parts = (b"[" * 10_000 for _ in range(11))  # without Content-Length
         assert requests.post(f"{address.rest}/v1/models/waves:predict", data=parts, timeout=60).status_code == 413
         for count, code in ((5, "INVALID_ARGUMENT"), (1000, "RESOURCE_EXHAUSTED")):
             with pytest.raises(AMSLError, match=code):
-                Client(address.url("grpc"), "waves", batch=1000, tries=1).predict(np.zeros((count, 24, 3)))
+                Client(address.url("grpc"), "waves", batch=1000, tries=1).detect(np.zeros((count, 24, 3)))
         assert post(address).status_code == 200
 
 
-def test_texts_are_refused_before_they_become_an_array(folder):
-    """As an array they would take 4 bytes for each character of the longest, 300 times."""
+def test_strings_are_rejected_before_conversion_to_an_array(folder):
+    """An array of strings takes 4 bytes for each character of the longest, here for each of 300 strings."""
     with embedded(folder, Limits(batch=1000, body_bytes=2**22)) as (address, _):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        answer = post(address, ["a" * 1_000_000, *["b"] * 300])
-        assert (answer.status_code, answer.json()["error"]) == (400, "windows: JSON Value is not of expected type: float")
+        response = post(address, ["a" * 1_000_000, *["b"] * 300])
+        assert (response.status_code, response.json()["error"]) == (400, "windows: JSON Value is not of expected type: float")
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
         assert post(address, [[[True] * 3] * 24]).status_code == 400
 
 
-def test_what_is_no_http_of_ours_is_refused_in_json(folder):
+def test_unsupported_methods_are_rejected_in_json(folder):
     with embedded(folder) as (address, _):
-        answer = requests.request("TRACE", f"{address.rest}/v1/models/waves", timeout=9)
-        assert (answer.status_code, answer.json()) == (400, {"error": "Malformed request: TRACE /v1/models/waves"})
+        response = requests.request("TRACE", f"{address.rest}/v1/models/waves", timeout=9)
+        assert (response.status_code, response.json()) == (400, {"error": "Malformed request: TRACE /v1/models/waves"})
 
 
-def test_an_upload_that_does_not_end_is_given_up(folder, monkeypatch):
+def test_slow_uploads_time_out(folder, monkeypatch):
     monkeypatch.setattr("amsl_tf.serving.server.UPLOAD", 0.2)
     with (
         embedded(folder) as (address, _),
@@ -89,63 +89,63 @@ def test_an_upload_that_does_not_end_is_given_up(folder, monkeypatch):
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
-def test_deeply_nested_json_is_refused(folder):
+def test_deeply_nested_json_is_rejected(folder):
     with embedded(folder) as (address, _):
         body = '{"instances":' + "[" * 200_000 + "]" * 200_000 + "}"
-        answer = requests.post(f"{address.rest}/v1/models/waves:predict", data=body, timeout=60)
-        assert answer.status_code == 400
+        response = requests.post(f"{address.rest}/v1/models/waves:predict", data=body, timeout=60)
+        assert response.status_code == 400
         assert post(address).status_code == 200
 
 
-@pytest.mark.parametrize("kind", ["rest", "grpc"])
-def test_one_request_too_many_is_refused_and_tried_again(folder, monkeypatch, waves, kind):
-    windows = np.repeat(waves[:1], 3000, axis=0)  # more than gRPC itself would send again
+@pytest.mark.parametrize("interface", ["rest", "grpc"])
+def test_excess_requests_are_rejected_and_retried(folder, monkeypatch, waves, interface):
+    windows = np.repeat(waves[:1], 3000, axis=0)  # too many for gRPC to retry by itself
     limits = Limits(in_flight=2, threads=2, batch=3000, body_bytes=2**24)
     with embedded(folder, limits) as (address, _), ThreadPoolExecutor(3) as pool:
         gate = Gate(monkeypatch)
         try:
-            hasty = Client(address.url(kind), "waves", tries=1)
-            held = [pool.submit(hasty.predict, waves[:1]) for _ in range(2)]
+            single_try = Client(address.url(interface), "waves", tries=1)
+            blocked = [pool.submit(single_try.predict, waves[:1]) for _ in range(2)]
             until(lambda: gate.running == 2)
             with pytest.raises(AMSLError, match=r"429|RESOURCE_EXHAUSTED"):
-                hasty.predict(waves[:1])
+                single_try.predict(waves[:1])
             assert requests.get(f"{address.rest}/v1/models/waves", timeout=9).status_code == 200
-            patient = pool.submit(Client(address.url(kind), "waves", batch=3000, tries=9).predict, windows)
-            pause = time.sleep  # instead of the growing waits: the held ones are let through, their places soon free
-            monkeypatch.setattr("time.sleep", lambda _: (gate.opened.set(), wait(held), pause(0.1)))
-            assert [len(one.result()["score"]) for one in (*held, patient)] == [1, 1, 3000]
+            retried = pool.submit(Client(address.url(interface), "waves", batch=3000, tries=9).predict, windows)
+            pause = time.sleep  # in place of the waits of the client: the blocked requests are released and end soon
+            monkeypatch.setattr("time.sleep", lambda _: (gate.opened.set(), wait(blocked), pause(0.1)))
+            assert [len(request.result()) for request in (*blocked, retried)] == [1, 1, 3000]
         finally:
             gate.opened.set()
 
 
-@pytest.mark.parametrize("kind", ["rest", "grpc"])
-def test_as_many_requests_run_as_there_are_threads(folder, monkeypatch, waves, kind):
+@pytest.mark.parametrize("interface", ["rest", "grpc"])
+def test_concurrent_requests_equal_the_threads(folder, monkeypatch, waves, interface):
     with embedded(folder, Limits(threads=45)) as (address, _), ThreadPoolExecutor(45) as pool:
         gate = Gate(monkeypatch)
         try:
-            client = Client(address.url(kind), "waves", tries=1)
-            held = [pool.submit(client.predict, waves[:1]) for _ in range(45)]
+            client = Client(address.url(interface), "waves", tries=1)
+            blocked = [pool.submit(client.predict, waves[:1]) for _ in range(45)]
             until(lambda: gate.running == 45)
             gate.opened.set()
-            assert all(len(one.result()["score"]) == 1 for one in held)
+            assert [len(request.result()) for request in blocked] == [1] * 45
         finally:
             gate.opened.set()
 
 
-def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
+def test_versions_are_replaced_without_losing_requests(folder, detector, waves):
     with embedded(folder) as (address, model), ThreadPoolExecutor(4) as pool:
         model.watch(0.05)
         done = threading.Event()
 
-        def keep_asking(interface):
+        def send_requests(interface):
             client, count = Client(address.url(interface), "waves", tries=1), 0
             while not done.is_set():
-                close(client.predict(waves[:2])["score"], expected)
+                close(client.decision_function(waves[:2]), expected)
                 count += 1
             return count
 
         expected = detector.decision_function(waves[:2])
-        asking = [pool.submit(keep_asking, interface) for interface in ("rest", "grpc")]
+        clients = [pool.submit(send_requests, interface) for interface in ("rest", "grpc")]
         try:
             shutil.copytree(folder / "1", folder / ".new")
             os.rename(folder / ".new", folder / "2")
@@ -155,42 +155,42 @@ def test_versions_are_swapped_without_losing_a_request(folder, detector, waves):
             until(lambda: model.version().number == 1)
         finally:
             done.set()
-        assert all(one.result() > 0 for one in asking)
+        assert all(client.result() > 0 for client in clients)
         states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
         assert [(state["version"], state["state"]) for state in states] == [("2", "END"), ("1", "AVAILABLE")]
 
 
-@pytest.mark.parametrize("kind", ["rest", "grpc"])
-def test_a_request_is_answered_when_the_server_stops(folder, monkeypatch, waves, kind):
+@pytest.mark.parametrize("interface", ["rest", "grpc"])
+def test_running_requests_are_answered_at_shutdown(folder, monkeypatch, waves, interface):
     with ThreadPoolExecutor(2) as pool:
         with embedded(folder) as (address, _):
             gate = Gate(monkeypatch)
-            waiting = pool.submit(Client(address.url(kind), "waves", tries=1).predict, waves[:1])
+            waiting = pool.submit(Client(address.url(interface), "waves", tries=1).predict, waves[:1])
             until(lambda: gate.running == 1)
             stopping = pool.submit(open_when_stopped, gate, address)
-        assert len(waiting.result()["score"]) == 1
+        assert len(waiting.result()) == 1
         assert stopping.result()
 
 
 def open_when_stopped(gate, address):
-    """Opens the gate when neither interface takes a request any more; says whether both came to that."""
+    """Opens the gate once neither interface accepts requests; returns whether both stopped."""
     try:
-        for kind in ("rest", "grpc"):
-            until(lambda kind=kind: not takes_requests(address.url(kind)))
+        for interface in ("rest", "grpc"):
+            until(lambda interface=interface: not accepts_requests(address.url(interface)))
         return True
     finally:
         gate.opened.set()
 
 
-def takes_requests(url):
+def accepts_requests(url):
     try:
         return bool(Client(url, "waves", tries=1, timeout=5).window_shape)
     except AMSLError:
         return False
 
 
-def test_a_tensor_that_says_it_is_huge_is_refused(folder):
-    """A few bytes: shape and one value, which NumPy would be filled up with."""
+def test_tensors_that_declare_a_huge_shape_are_rejected(folder):
+    """A few bytes, the shape and one value, would become a huge array."""
     request = PredictRequest()
     request.model_spec.name = "waves"
     proto = request.inputs["windows"]
@@ -206,7 +206,7 @@ def test_a_tensor_that_says_it_is_huge_is_refused(folder):
             PredictionServiceStub(channel).Predict(request)
 
 
-def test_what_is_counted(folder):
+def test_metrics(folder):
     with embedded(folder) as (address, _):
         post(address)
         Client(address.url("grpc"), "waves").predict(WINDOW)
@@ -219,17 +219,17 @@ def test_what_is_counted(folder):
     assert 'amsl_model_version{model="waves"} 1.0' in text
 
 
-def test_a_fault_of_ours_is_told_as_one(folder, monkeypatch):
+def test_bugs_are_reported_as_internal_errors(folder, monkeypatch):
     with embedded(folder) as (address, _):
         monkeypatch.setattr(Version, "predict", lambda *_: 1 / 0)
-        answer = post(address)
-        assert (answer.status_code, answer.json()) == (500, {"error": "ZeroDivisionError in the server; its log says more."})
+        response = post(address)
+        assert (response.status_code, response.json()) == (500, {"error": "ZeroDivisionError in the server; see its log."})
         with pytest.raises(AMSLError, match="INTERNAL"):
             Client(address.url("grpc"), "waves", tries=1).predict(WINDOW)
 
 
-def test_a_taken_port_and_a_missing_model_are_told(folder, tmp_path):
-    with pytest.raises(AMSLError, match=r"Export a detector first"):
+def test_missing_models_and_occupied_ports_are_errors(folder, tmp_path):
+    with pytest.raises(AMSLError, match=r"Export a detector first .amsl export."):
         Model("waves", tmp_path / "typo")
     (tmp_path / "empty").mkdir()
     with pytest.raises(AMSLError, match="holds no version"):
@@ -254,8 +254,8 @@ def test_a_taken_port_and_a_missing_model_are_told(folder, tmp_path):
         (["--name", "a/b"], "must be a name without / and :"),
     ],
 )
-def test_settings_that_cannot_be_are_refused(arguments, message):
-    finished = run_python("scripts/serve.py", *arguments)
+def test_invalid_arguments_are_errors(arguments, message):
+    finished = run_python("-m", "amsl_tf", "serve", *arguments)
     assert finished.returncode == 2
     assert message in finished.stderr
     assert finished.stderr.count("\n") == 1
@@ -263,14 +263,14 @@ def test_settings_that_cannot_be_are_refused(arguments, message):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
-def test_the_script(folder, waves, sent):
-    command = [sys.executable, ROOT / "scripts/serve.py", "--model", folder, "--port", "0", "--grpc-port", "0"]
-    with subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True) as process:
+def test_serve_command(folder, waves, sent):
+    command = [sys.executable, "-m", "amsl_tf", "serve", "--model", folder, "--port", "0", "--grpc-port", "0"]
+    with subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             rest = process.stdout.readline().split()[1]
             target = process.stdout.readline().split()[1]
-            assert len(Client(rest.partition("/v1")[0], "waves").predict(waves)["score"]) == 40
-            assert len(Client(f"grpc://{target}", "waves").predict(waves)["score"]) == 40
+            assert len(Client(rest.partition("/v1")[0], "waves").predict(waves)) == 40
+            assert len(Client(f"grpc://{target}", "waves").predict(waves)) == 40
             process.send_signal(sent)
             assert process.stdout.read() == "stopped\n"
             assert process.wait() == 0

@@ -1,4 +1,4 @@
-"""A SavedModel decides as the detector does, needs nothing of this package, and appears whole or not at all."""
+"""The SavedModel has the results of the detector, needs nothing of this package, and is written completely or not at all."""
 
 import json
 import subprocess
@@ -10,12 +10,11 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.export import WARMUP_BATCHES, export_detector
-from amsl_tf.served import ABOUT, WARMUP, versions
-from amsl_tf.served_model import ServedModel
-from tests.conftest import close
+from amsl_tf.export.layout import ABOUT, WARMUP, versions
+from amsl_tf.export.saved_model import ExportedModel
+from amsl_tf.export.writer import WARMUP_BATCHES, export_detector
+from tests.conftest import close, make_detector
 
 
 @pytest.fixture(scope="module")
@@ -24,47 +23,47 @@ def signatures(exported):
 
 
 @pytest.mark.parametrize("count", [1, 7, 40])
-def test_it_decides_as_the_detector_does(detector, signatures, waves, count):
-    made = signatures["serving_default"](windows=tf.constant(waves[:count]))
-    close(made["score"].numpy(), detector.decision_function(waves[:count]))
-    assert made["is_anomaly"].numpy().tolist() == detector.predict(waves[:count]).astype(bool).tolist()
-    assert made["valid"].numpy().all()
+def test_decisions_are_those_of_the_detector(detector, signatures, waves, count):
+    outputs = signatures["serving_default"](windows=tf.constant(waves[:count]))
+    close(outputs["score"].numpy(), detector.decision_function(waves[:count]))
+    assert outputs["is_anomaly"].numpy().tolist() == detector.predict(waves[:count]).astype(bool).tolist()
+    assert outputs["valid"].numpy().all()
 
 
-def test_it_explains_as_the_detector_does(detector, signatures, waves):
-    made = signatures["explain"](windows=tf.constant(waves[:5]))
+def test_explanations_are_those_of_the_detector(detector, signatures, waves):
+    outputs = signatures["explain"](windows=tf.constant(waves[:5]))
     for name, expected in detector.explain(waves[:5])._asdict().items():
-        np.testing.assert_allclose(made[name].numpy(), expected, atol=1e-6)
+        np.testing.assert_allclose(outputs[name].numpy(), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e31])
-def test_a_bad_window_does_not_touch_its_neighbours(signatures, waves, bad):
+def test_invalid_windows_do_not_affect_others(signatures, waves, bad):
     windows = waves[:3].copy()
     windows[1, 5, 2] = bad
-    made = {name: value.numpy() for name, value in signatures["serving_default"](windows=tf.constant(windows)).items()}
+    outputs = {name: value.numpy() for name, value in signatures["serving_default"](windows=tf.constant(windows)).items()}
     alone = signatures["serving_default"](windows=tf.constant(waves[:3]))["score"].numpy()
-    assert made["valid"].tolist() == [True, False, True]
-    assert made["is_anomaly"][1]
-    assert np.isnan(made["score"][1])
-    close(made["score"][[0, 2]], alone[[0, 2]])
+    assert outputs["valid"].tolist() == [True, False, True]
+    assert outputs["is_anomaly"][1]
+    assert np.isnan(outputs["score"][1])
+    close(outputs["score"][[0, 2]], alone[[0, 2]])
     for values in signatures["explain"](windows=tf.constant(windows)).values():
         finite = np.isfinite(values.numpy().reshape(3, -1))
         assert finite[[0, 2]].all()
         assert not finite[1].any()
 
 
-def test_an_empty_batch_is_refused(signatures):
+def test_empty_batch_is_an_error(signatures):
     with pytest.raises(tf.errors.InvalidArgumentError, match="at least one window"):
         signatures["serving_default"](windows=tf.zeros((0, 24, 3)))
 
 
-def test_the_other_score(waves):
-    plain = AMSLDetector(views=["raw"], self_supervision=False, num_slots=8, epochs=1, score="reconstruction").fit(waves)
-    decide = ServedModel(plain).functions["serving_default"]
+def test_reconstruction_score(waves):
+    plain = make_detector(views=["raw"], self_supervision=False, num_slots=8, epochs=1, score="reconstruction").fit(waves)
+    decide = ExportedModel(plain).functions["serving_default"]
     close(decide(tf.constant(waves))["score"].numpy(), plain.decision_function(waves))
 
 
-def test_warm_up_runs_every_signature_on_training_windows(exported, signatures, waves):
+def test_warmup_has_every_signature_and_training_windows(exported, signatures, waves):
     seen = set()
     for record in tf.data.TFRecordDataset(str(exported / WARMUP)):
         request = PredictionLog.FromString(record.numpy()).predict_log.request
@@ -76,18 +75,18 @@ def test_warm_up_runs_every_signature_on_training_windows(exported, signatures, 
     assert seen == {(name, count) for name in signatures for count in WARMUP_BATCHES}
 
 
-def test_the_page_beside_it(exported, detector):
-    about = json.loads((exported / ABOUT).read_text())
-    assert (about["steps"], about["channels"], about["threshold"]) == (24, 3, detector.threshold_)
-    assert about["channel_names"] == ["x", "y", "z"]
-    assert about["data"]["sha256"] == detector.data_["sha256"]
+def test_model_json(exported, detector):
+    metadata = json.loads((exported / ABOUT).read_text())
+    assert (metadata["steps"], metadata["channels"], metadata["threshold"]) == (24, 3, detector.threshold_)
+    assert metadata["channel_names"] == ["x", "y", "z"]
+    assert metadata["data"]["sha256"] == detector.data_["sha256"]
 
 
-def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
+def test_versions_are_consecutive(detector, tmp_path, monkeypatch):
     model = tmp_path / "model"
     for name in ("3", "007", "old", ".9", "9" * 20):
         (model / name).mkdir(parents=True)
-    (model / "8").write_text("a file is no version, but its name is taken")
+    (model / "8").write_text("a file is not a version, but occupies the name")
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
     assert versions(model) == {3: model / "3", 7: model / "007"}
     assert export_detector(detector, model) == model / "9"
@@ -96,21 +95,21 @@ def test_versions_follow_each_other(detector, tmp_path, monkeypatch):
     assert export_detector(detector, tmp_path / "zero") == tmp_path / "zero/1"
 
 
-def test_a_failed_export_leaves_nothing(detector, tmp_path, monkeypatch):
-    monkeypatch.setattr("amsl_tf.export.write_json", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
+def test_failed_export_leaves_no_files(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr("amsl_tf.export.writer.write_json", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
     with pytest.raises(OSError, match="the disk is full"):
         export_detector(detector, tmp_path / "new")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    with pytest.raises(AMSLError, match="is no folder"):
+    with pytest.raises(AMSLError, match="is not a folder"):
         export_detector(detector, tmp_path / "file")
     with pytest.raises(AMSLError, match="holds file, and no version of a model"):
         export_detector(detector, tmp_path)
 
 
 @pytest.mark.slow
-def test_tensorflows_own_tool_runs_it_without_this_package(exported, detector, waves, tmp_path):
+def test_saved_model_cli_runs_it_without_this_package(exported, detector, waves, tmp_path):
     np.save(tmp_path / "windows.npy", waves[:2])
     tool = Path(sys.executable).with_name("saved_model_cli")
     command = [tool, "run", "--dir", exported, "--tag_set", "serve", "--signature_def", "serving_default"]
@@ -120,12 +119,12 @@ def test_tensorflows_own_tool_runs_it_without_this_package(exported, detector, w
 
 
 @pytest.mark.slow
-def test_an_independent_runtime_runs_the_network(detector, waves, tmp_path):
-    openvino = pytest.importorskip("openvino", reason="openvino is not installed (requirements-test.txt has it)")
-    network = detector.scoring_path.network
+def test_openvino_runs_the_network(detector, waves, tmp_path):
+    openvino = pytest.importorskip("openvino", reason="openvino is not installed (pip install 'amsl_tf[test]')")
+    network = detector.pipeline.network
     network.export(tmp_path / "network", verbose=False)
     compiled = openvino.compile_model(openvino.Core().read_model(tmp_path / "network"), "CPU")
     views = {tensor.name: np.random.default_rng(0).random((3, 24, 3), np.float32) for tensor in network.inputs}
     expected = network(views, training=False)["reconstruction"].numpy()
-    found = [value for value in compiled(list(views.values())).values() if value.shape == expected.shape]
-    assert any(np.abs(value - expected).max() < 1e-5 for value in found)
+    outputs = [value for value in compiled(list(views.values())).values() if value.shape == expected.shape]
+    assert any(np.abs(value - expected).max() < 1e-5 for value in outputs)

@@ -1,4 +1,4 @@
-"""A fitted detector as a SavedModel for TF Serving: raw windows in, decisions out, nothing of this package needed to run it."""
+"""Exports a fitted detector as a SavedModel for TF Serving: raw windows in, decisions out, without this package."""
 
 import os
 import secrets
@@ -11,36 +11,39 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
-from amsl_tf import __version__
+from amsl_tf._version import __version__
 from amsl_tf.data.files import write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.served import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
-from amsl_tf.served_model import ServedModel
+from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
+from amsl_tf.export.saved_model import ExportedModel
 
-WARMUP_BATCHES = (1, 8, 32)  # of each signature
+WARMUP_BATCHES = (1, 8, 32)  # the batch sizes of the warm-up requests of each signature
 
 
 def export_detector(detector: AMSLDetector, folder: Path) -> Path:
-    """Writes a detector as the next version of a served model.
+    """Exports a detector as the next version of a served model.
 
     Args:
-        detector: Fitted.
-        folder: Of the model; gets a folder named by the next free number, which appears under that name when it is whole: a
-            server that looks into `folder` all the time never sees a part of it.
+        detector: A fitted detector.
+        folder: The folder of the model. It gets a folder with the next free number, which appears under that name once it is
+            complete, so that a server that polls `folder` never sees a partial version.
 
     Returns:
-        The folder of the version: the SavedModel with the signatures `serving_default` (`windows` (B, T, C) to `score`,
-        `is_anomaly` and `valid`, (B,) each) and `explain` (to what an `Explanation` has), requests to warm up with, made of
-        normal training windows, and model.json, which says what it is.
+        The folder of the version. It holds the SavedModel with the signatures `serving_default` (`windows`, float32 (B, T, C),
+        to `score` float32, `is_anomaly` bool and `valid` bool, (B,) each) and `explain` (to the fields of `Explanation`),
+        warm-up requests made of normal training windows, and model.json with the settings and thresholds of the detector.
 
     Raises:
-        AMSLError: `folder` is no folder, holds other things than versions of a model, or cannot be written.
-        NotFittedError: The detector has not been fitted.
+        AMSLError: `folder` is not a folder, holds files but no version of a model, or cannot be written.
+        NotFittedError: The detector is not fitted.
+
+    Example:
+        >>> export_detector(detector, Path("saved_models/serving/amsl"))  # writes the version saved_models/serving/amsl/1
     """
-    model = ServedModel(detector)
+    model = ExportedModel(detector)
     if folder.exists() and not folder.is_dir():
-        raise AMSLError(f"{folder}: is no folder. Name the folder of a served model, or a new one.")
+        raise AMSLError(f"{folder}: is not a folder. Name the folder of a served model, or a new one.")
     is_new = not folder.exists()
     entries = [] if is_new else [item.name for item in folder.iterdir() if not item.name.startswith(".")]
     if entries and all(number_of(name) is None for name in entries):
@@ -53,7 +56,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         write_warmup(temporary / WARMUP, folder.resolve().name, detector.examples_)
         write_json(temporary / ABOUT, _about(detector))
         while True:
-            taken = (number_of(item.name) for item in folder.iterdir())  # by whatever it is
+            taken = (number_of(item.name) for item in folder.iterdir())  # by a folder or anything else
             target = folder / str(max(filter(None, taken), default=0) + 1)
             try:
                 os.rename(temporary, target)
@@ -71,12 +74,12 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
 
 
 def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
-    """Writes the requests that TF Serving runs before it serves a version: every signature, a few sizes of batches.
+    """Writes the requests that TF Serving runs before it serves a version: every signature with several batch sizes.
 
     Args:
-        file: A TFRecord of PredictionLog.
-        model: Its name; TF Serving takes its own.
-        windows: (N, T, C), repeated as often as needed.
+        file: The TFRecord of PredictionLog to write.
+        model: The name of the model in the requests; TF Serving replaces it.
+        windows: (N, T, C), repeated as needed.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
@@ -91,16 +94,16 @@ def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
 
 
 def _about(detector: AMSLDetector) -> dict[str, Any]:
-    steps, channels = detector.scoring_path.shape
+    steps, channels = detector.pipeline.shape
     return {
         "steps": steps,
         "channels": channels,
-        "channel_names": detector.config.channel_names or None,
-        "score": detector.config.score,
+        "channel_names": detector.config_.channel_names or None,
+        "score": detector.config_.score,
         "threshold": detector.threshold_,
         "thresholds": detector.thresholds_,
         "history": detector.history_,
-        "config": detector.config.to_dict(),
+        "config": detector.config_.to_dict(),
         "data": detector.data_,
         "versions": {"amsl_tf": __version__, "tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__},
     }

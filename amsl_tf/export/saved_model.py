@@ -1,0 +1,55 @@
+"""The contents of a SavedModel: a fitted detector as functions of TensorFlow alone."""
+
+import tensorflow as tf
+
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.export.layout import DEFAULT, EXPLAIN
+from amsl_tf.scoring import SCORES
+from amsl_tf.scoring.pipeline import SCORE, VALID, Explanation, ScoringPipeline
+
+
+class ExportedModel(tf.Module):
+    """The functions of a SavedModel, one for each signature.
+
+    An invalid window (NaN, infinite or beyond `LARGEST`) has a score of NaN and counts as abnormal; the results of the other
+    windows do not depend on it.
+
+    Args:
+        detector: A fitted detector.
+
+    Attributes:
+        functions: The TensorFlow functions by name of the signature.
+    """
+
+    def __init__(self, detector: AMSLDetector) -> None:
+        super().__init__(name="amsl")
+        pipeline, name = detector.pipeline, detector.config_.score
+        self._threshold = tf.constant(detector.threshold_, tf.float32)
+        # attributes of the module are saved as variables; as constants they would swell the graph
+        self.network = [variable.value for variable in pipeline.network.variables]
+        self.scaling = [variable.value for variable in pipeline.scaling.variables]
+        self.state = {key: tf.Variable(value, trainable=False) for key, value in pipeline.scores[name].state().items()}
+        score = SCORES[name](pipeline.config)
+        score.restore(self.state)
+        self._pipeline = ScoringPipeline(
+            pipeline.network, pipeline.scaling, pipeline.draws, pipeline.config, pipeline.shape, {name: score}
+        )
+        self._score = SCORE + name
+        self.functions = {
+            name: tf.function(function, input_signature=[pipeline.signature], autograph=False)
+            for name, function in {DEFAULT: self._decide, EXPLAIN: self._explain}.items()
+        }
+
+    def _decide(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        _check_batch(windows)
+        values = self._pipeline.compute(windows, (self._score, VALID))
+        score, valid = values[self._score], values[VALID]
+        return {"score": score, "is_anomaly": tf.logical_not(valid) | (score >= self._threshold), "valid": valid}
+
+    def _explain(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        _check_batch(windows)
+        return self._pipeline.compute(windows, Explanation._fields)
+
+
+def _check_batch(windows: tf.Tensor) -> None:
+    tf.debugging.assert_positive(tf.shape(windows)[0], "windows must hold at least one window.")
