@@ -1,4 +1,4 @@
-"""scripts/score.py: the same table from the detector and from a server."""
+"""The command score: equal tables from a detector and from a server."""
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,8 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def made(detector, waves, tmp_path_factory):
-    """A saved detector, and a recording of five windows with a gap in the fourth and seven rows to spare."""
+def saved(detector, waves, tmp_path_factory):
+    """A saved detector, and a recording of five windows and seven more rows, with a missing value in the fourth window."""
     folder = tmp_path_factory.mktemp("score")
     detector.save(folder / "detector")
     rows = waves[:6].reshape(-1, 3)[: 5 * 24 + 7].copy()
@@ -23,35 +23,35 @@ def made(detector, waves, tmp_path_factory):
     return folder
 
 
-def score(made, *arguments, output="scores.csv"):
-    command = ["scripts/score.py", "--input", made / "recording.csv", "--output", made / output, "--columns", "x", "y", "z"]
+def score(saved, *arguments, output="scores.csv"):
+    command = ["scripts/score.py", "--input", saved / "recording.csv", "--output", saved / output, "--columns", "x", "y", "z"]
     return run_python(*command, *arguments)
 
 
-def check(table, detector, waves):
+def assert_scores(table, detector, waves):
     assert table["first_row"].tolist() == [0, 24, 48, 72, 96]
     assert table["valid"].tolist() == [True, True, True, False, True]
     assert table["is_anomaly"][3]
-    whole = [0, 1, 2, 4]
-    close(table["score"].to_numpy()[whole], detector.decision_function(waves[whole]))
+    valid = [0, 1, 2, 4]
+    close(table["score"].to_numpy()[valid], detector.decision_function(waves[valid]))
 
 
-def test_with_the_detector_and_with_a_server(made, detector, exported, waves):
-    finished = score(made, "--detector", made / "detector")
+def test_detector_and_server_have_equal_scores(saved, detector, exported, waves):
+    finished = score(saved, "--detector", saved / "detector")
     assert finished.returncode == 0, finished.stderr
     assert "5 windows" in finished.stdout
-    assert "1 of them not valid" in finished.stdout
-    check(pd.read_csv(made / "scores.csv"), detector, waves)
+    assert "1 of them invalid" in finished.stdout
+    assert_scores(pd.read_csv(saved / "scores.csv"), detector, waves)
     with embedded(exported.parent) as (address, _):
-        for kind in ("rest", "grpc"):
-            finished = score(made, "--server", address.url(kind), "--model", "waves", output=f"{kind}.parquet")
+        for interface in ("rest", "grpc"):
+            finished = score(saved, "--server", address.url(interface), "--model", "waves", output=f"{interface}.parquet")
             assert finished.returncode == 0, finished.stderr
-            check(pd.read_parquet(made / f"{kind}.parquet"), detector, waves)
+            assert_scores(pd.read_parquet(saved / f"{interface}.parquet"), detector, waves)
 
 
-def test_a_stride(made):
-    assert score(made, "--detector", made / "detector", "--stride", 1, output="dense.csv").returncode == 0
-    assert pd.read_csv(made / "dense.csv")["first_row"].tolist() == list(range(5 * 24 + 7 - 24 + 1))
+def test_stride(saved):
+    assert score(saved, "--detector", saved / "detector", "--stride", 1, output="dense.csv").returncode == 0
+    assert pd.read_csv(saved / "dense.csv")["first_row"].tolist() == list(range(5 * 24 + 7 - 24 + 1))
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_a_stride(made):
         (["--server", "localhost:8501"], "must start with http://"),
     ],
 )
-def test_mistakes_are_one_line(made, arguments, message):
+def test_invalid_arguments_are_errors(saved, arguments, message):
     finished = (
-        score(made, "--detector", made / "detector", *arguments) if "--server" not in arguments else score(made, *arguments)
+        score(saved, "--detector", saved / "detector", *arguments) if "--server" not in arguments else score(saved, *arguments)
     )
     assert finished.returncode == 2
     assert message in finished.stderr

@@ -1,0 +1,69 @@
+"""The command line: `amsl COMMAND`, and the registry `COMMANDS` with one module for each command.
+
+A module of a command has a docstring, which is its description, and two functions: `add_arguments(parser)`, and
+`run(arguments, parser)`, which calls the package and reports with `parser.print_result`. TensorFlow is imported in `run`,
+because module-level imports slow down `--help`.
+"""
+
+import sys
+from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from amsl_tf._version import __version__
+from amsl_tf.cli.common import Parser, call
+from amsl_tf.registry import Registry
+
+
+class Command(NamedTuple):
+    """A command.
+
+    Attributes:
+        summary: The summary in `amsl --help`.
+        module: The name of its module.
+    """
+
+    summary: str
+    module: str
+
+
+COMMANDS: Registry[Command] = Registry(
+    "command",
+    {
+        "preprocess": Command("stage 1: read a data set and write its windows as arrays", "amsl_tf.cli.preprocess"),
+        "transform": Command("stage 2: split windows and write the views of each part", "amsl_tf.cli.transform"),
+        "train": Command("stage 3: train a detector, save it and score all windows", "amsl_tf.cli.train"),
+        "evaluate": Command("stage 4: print metrics, write a report", "amsl_tf.cli.evaluate"),
+        "score": Command("score a recording with a detector or a server", "amsl_tf.cli.score"),
+        "explain": Command("draw the reconstruction error of one window", "amsl_tf.cli.explain"),
+        "export": Command("export a detector as a SavedModel for TF Serving", "amsl_tf.cli.export"),
+        "serve": Command("serve an exported model over REST and gRPC", "amsl_tf.cli.serve"),
+    },
+)
+
+
+def main(arguments: Sequence[str] | None = None, *, command: str | None = None) -> None:
+    """Runs a command and exits: with status 0, 2 for errors that users can fix, 130 after Ctrl-C.
+
+    Args:
+        arguments: The words of the command line; those of the process if None.
+        command: The name of a command, for scripts that are one command; else it is the first word.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if command is None:
+        parser = Parser("Anomaly detection in windows of multivariate sensor data.", prog="amsl", output=False)
+        parser.add_argument("--version", action="version", version=f"amsl_tf {__version__}")
+        plain: Any = partial(Parser, "", output=False, add_help=False)
+        commands = parser.add_subparsers(metavar="COMMAND [OPTION]", title="commands", required=True, parser_class=plain)
+        for name, item in COMMANDS.items():
+            commands.add_parser(name, help=item.summary)
+        if not words or words[0] not in COMMANDS:
+            parser.parse_args(words)  # prints help, the version or an error, and exits
+        command, prog, words = words[0], f"amsl {words[0]}", words[1:]
+    else:
+        prog = sys.argv[0].rsplit("/", 1)[-1]
+    module = import_module(COMMANDS[command].module)
+    parser = Parser(module.__doc__ or "", prog=prog)
+    module.add_arguments(parser)
+    call(lambda: module.run(parser.parse_args(words), parser), prog, getattr(module, "IF_INTERRUPTED", ""))

@@ -1,0 +1,203 @@
+"""The shared parts of all commands: the parser, options, one-line errors and exit statuses."""
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal, NoReturn, get_args, get_origin
+
+from amsl_tf.errors import AMSLError
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
+    """A help formatter that shows defaults as a user would type them, and no default where it is None or empty."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        if action.default in (None, ()):
+            return action.help
+        if isinstance(action.default, tuple):
+            return f"{action.help} (default: {' '.join(action.default)})"
+        return super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that shows every default and reports errors in one line.
+
+    Args:
+        description: The description of the command.
+        output: Whether to add `--quiet` and `--json`, which control `print_result`.
+        settings: Further arguments of `ArgumentParser`.
+    """
+
+    def __init__(self, description: str, output: bool = True, **settings: Any) -> None:
+        super().__init__(description=description, formatter_class=_Formatter, allow_abbrev=False, **settings)
+        self._output = "text"
+        if output:
+            group = self.add_mutually_exclusive_group()
+            for name, text in (("quiet", "print errors only"), ("json", "print the result as JSON")):
+                group.add_argument(
+                    f"--{name}", dest="output_form", action="store_const", const=name, default=argparse.SUPPRESS, help=text
+                )
+
+    def parse_args(self, *arguments: Any) -> argparse.Namespace:  # type: ignore[override]
+        """Parses arguments; `--quiet` and `--json` are removed from the result and configure `print_result`."""
+        parsed = super().parse_args(*arguments)
+        self._output = vars(parsed).pop("output_form", "text")
+        if self._output == "quiet":
+            logging.getLogger("amsl_tf").setLevel(logging.ERROR)  # progress bars follow it
+        return parsed
+
+    def print_result(self, text: str, values: Mapping[str, Any]) -> None:
+        """Prints the result of the command on stdout.
+
+        Args:
+            text: The text to print, unless `--json` or `--quiet` is given.
+            values: The values to print with `--json`, as one line.
+        """
+        if self._output == "json":
+            print(json.dumps(values, default=str), flush=True)
+        elif self._output == "text":
+            print(text, flush=True)
+
+    def error(self, message: str) -> NoReturn:
+        """Prints an error in one line and exits with status 2."""
+        self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def add_transformed(parser: argparse.ArgumentParser) -> None:
+    """Adds `--input`, the folder that transformation wrote, under the name `source`."""
+    default = Path("data/transform_dataset")
+    parser.add_argument(
+        "--input", dest="source", metavar="INPUT", type=Path, default=default, help="folder that the stage transform wrote"
+    )
+
+
+def add_recording(parser: argparse.ArgumentParser) -> None:
+    """Adds `--input`, a file of windows or of a recording, and how to read it: the arguments of `read_windows`."""
+    parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
+    parser.add_argument(
+        "--stride",
+        type=number_between(int, 1, 10**9),
+        help="rows between the starts of windows; by default the length of a window; an incomplete window at the end is "
+        "left out",
+    )
+    parser.add_argument(
+        "--columns",
+        nargs="+",
+        default=(),
+        metavar="NAME",
+        help="columns of a table that are the channels, in order; by default those with the channel names of the detector (not "
+        "known for a server)",
+    )
+    parser.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line of a CSV names its columns",
+    )
+
+
+def number_between(kind: type, low: float, high: float) -> Callable[[str], float]:
+    """Returns a type for argparse that accepts numbers in a range.
+
+    Args:
+        kind: int or float.
+        low: The smallest number.
+        high: The largest number.
+
+    Returns:
+        A function that converts the text of an argument and raises ArgumentTypeError outside of the range.
+    """
+
+    def convert(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(f"must be a number, not {text!r}") from error
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"must be {low:,} to {high:,}, not {text}")
+        return value
+
+    return convert
+
+
+def add_settings(parser: argparse.ArgumentParser, *configs: Any) -> None:
+    """Adds an option for each setting of config dataclasses that has a help text (see `setting`); they validate the values.
+
+    Settings that are not given are absent from the parsed arguments. A bool becomes a pair of options (`--skip`, `--no-skip`),
+    a tuple an option with several words.
+
+    Args:
+        parser: The parser.
+        configs: A dataclass, or several that share settings, each with a `name`.
+    """
+    found: dict[str, dict[Any, Any]] = {}  # the field of each config, by name of the setting
+    for config in configs:
+        for item in fields(config):
+            if "help" in item.metadata:
+                found.setdefault(item.name, {})[config] = item
+    for name, items in found.items():
+        first = next(iter(items.values()))
+        option: dict[str, Any] = {"type": type(first.default)}
+        if isinstance(first.default, bool):
+            option = {"action": argparse.BooleanOptionalAction}
+        elif isinstance(first.default, tuple):
+            option = {"nargs": "+"}
+        elif get_origin(first.type) is Literal:
+            option = {"choices": get_args(first.type)}
+        owners: dict[str, list[str]] = {}  # by default value
+        for config, item in items.items():
+            value = " ".join(item.default) if isinstance(item.default, tuple) else str(item.default)
+            owners.setdefault(value, []).append(config.name if len(configs) > 1 else "default")
+        defaults = "; ".join(f"{', '.join(names)}: {value}" for value, names in owners.items())
+        option |= {"default": argparse.SUPPRESS, "help": f"{first.metadata['help']} ({defaults})"}
+        parser.add_argument(f"--{name.replace('_', '-')}", **option)
+
+
+@contextmanager
+def require_extra(name: str) -> Iterator[None]:
+    """Converts an ImportError inside into the advice to install an extra of the package."""
+    try:
+        yield
+    except ImportError as error:
+        raise AMSLError(missing_extra(name, error)) from error
+
+
+def missing_extra(name: str, error: ImportError) -> str:
+    """Returns the message for a missing extra of the package."""
+    return f"the extra {name!r} is needed ({error}). Run pip install 'amsl_tf[{name}]'."
+
+
+def call(command: Callable[[], None], prog: str, if_interrupted: str = "") -> None:
+    """Calls a command: exit status 2 and one line for errors that users can fix, 130 after Ctrl-C, tracebacks for bugs.
+
+    Args:
+        command: The command.
+        prog: The name of the program in error messages.
+        if_interrupted: Advice to a user who interrupts it.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # independent of the user's other projects
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a machine without a GPU is not an error
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("amsl_tf").setLevel(logging.INFO)
+    warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts: the HTML page has fonts for them
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    try:
+        command()
+    except (AMSLError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"{prog}: error: {message}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print(": ".join(filter(None, (prog, "interrupted", if_interrupted))), file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,71 @@
+"""Draws the reconstruction error of one window: worst channels, error over time, views, nearest normal window."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from amsl_tf.cli.common import Parser, add_recording, number_between
+
+log = logging.getLogger(__name__)
+
+FORMATS = (".png", ".svg", ".pdf")
+TRAINING = Path("data/transform_dataset/train_dataset/data_raw_train.npy")
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    add_recording(parser)
+    parser.add_argument("--window", type=number_between(int, 0, 10**12), required=True, help="index of the window, from 0")
+    parser.add_argument("--training", type=Path, help=f"training windows, .npy (default: {TRAINING}, if it exists)")
+    parser.add_argument("--output", type=Path, default=Path("explanation.png"), help=f"figure, {', '.join(FORMATS)}")
+
+
+def run(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Runs the command."""
+    if arguments.output.suffix not in FORMATS:
+        parser.error(f"argument --output: must end in {', '.join(FORMATS)}, not {arguments.output}")
+    if arguments.output.is_dir():
+        parser.error(f"argument --output: {arguments.output} is a folder, name a file")
+
+    import numpy as np
+
+    from amsl_tf.data.files import atomic_file
+    from amsl_tf.data.recordings import check_input, read_window
+    from amsl_tf.detector import AMSLDetector
+    from amsl_tf.errors import AMSLError, DataError
+    from amsl_tf.evaluation.report.windows import explain_windows, open_training
+    from amsl_tf.scoring.threshold import is_abnormal
+
+    check_input(arguments.input)
+    detector = AMSLDetector.load(arguments.detector)
+    reading = (arguments.stride, arguments.columns, arguments.header, detector.config_.channel_names)
+    row, window = read_window(arguments.input, arguments.window, detector.window_shape, *reading)
+    if not np.isfinite(window).all():
+        raise DataError(f"{arguments.input}: window {arguments.window} holds NaN or infinity. Fill the missing values first.")
+    try:
+        training = open_training(arguments.training or TRAINING, detector)
+    except (AMSLError, OSError) as error:
+        if arguments.training is not None:
+            raise
+        training = None
+        log.info(f"the nearest normal window is not shown: {error}")
+    (explained,) = explain_windows(detector, window[None], training)
+    with atomic_file(arguments.output) as file:
+        explained.figure.savefig(file, dpi=150)
+    flagged = bool(is_abnormal(explained.score, detector.threshold_))
+    parser.print_result(
+        f"{arguments.output}: window {arguments.window}, from row {row}, is {'abnormal' if flagged else 'normal'}: "
+        f"score {explained.score:.4g}, threshold {detector.threshold_:.4g}\n"
+        f"worst channels: {', '.join(explained.worst)}",
+        {
+            "output": arguments.output,
+            "window": arguments.window,
+            "first_row": row,
+            "score": explained.score,
+            "threshold": detector.threshold_,
+            "is_anomaly": flagged,
+            "worst_channels": explained.worst,
+            "nearest_normal": explained.nearest,
+        },
+    )

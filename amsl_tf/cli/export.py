@@ -1,0 +1,24 @@
+"""Exports a trained detector as the next version of a model for TF Serving: views, network, score and threshold in one."""
+
+import argparse
+from pathlib import Path
+
+from amsl_tf.cli.common import Parser, require_extra
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    parser.add_argument(
+        "--output", type=Path, default=Path("saved_models/serving/amsl"), help="folder of the model; its name is the model's"
+    )
+
+
+def run(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Runs the command."""
+    with require_extra("serving"):
+        from amsl_tf.detector import AMSLDetector
+        from amsl_tf.export.writer import export_detector
+
+    model = export_detector(AMSLDetector.load(arguments.detector), arguments.output)
+    parser.print_result(f"model: {model}", {"model": model})

@@ -1,0 +1,69 @@
+"""Trains a detector on the materialised views, saves it, and writes the scores of every window of the three parts.
+
+After an interruption the same command resumes the training.
+"""
+
+import argparse
+from pathlib import Path
+
+from amsl_tf.cli.common import Parser, add_settings, add_transformed, number_between
+from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination
+from amsl_tf.networks import NETWORKS
+from amsl_tf.scoring import SCORES
+
+IF_INTERRUPTED = "the same command resumes the training"
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the arguments of the command."""
+    add_transformed(parser)
+    parser.add_argument("--detector", type=Path, help="folder to save the detector in; by default saved_models/NETWORK")
+    parser.add_argument("--results", type=Path, help="folder for the scores; by default results (amsl) or results/NETWORK")
+    parser.add_argument("--log-dir", type=Path, help="folder for TensorBoard; by default RESULTS/tensorboard")
+    parser.add_argument(
+        "--checkpoint-seconds",
+        type=number_between(float, 0, 10**9),
+        default=60.0,
+        help="minimum time between two saved states within an epoch",
+    )
+    parser.add_argument("--weights", type=Path, help="weights of a network trained elsewhere; nothing is trained then")
+    add_settings(parser, TrainingConfig)
+    parser.add_argument(
+        "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help="decision score (default: nearest_normal)"
+    )
+    parser.add_argument(
+        "--percentile",
+        type=float,
+        default=argparse.SUPPRESS,
+        help="percentile of the scores of normal training windows that is the threshold (default: 98.0)",
+    )
+    add_settings(parser, DetectorConfig)
+    parser.add_argument(
+        "--network",
+        "--model",
+        dest="network",
+        choices=tuple(NETWORKS),
+        default="amsl",
+        help="network, with settings of its own",
+    )
+    add_settings(parser, *NETWORKS.values())
+
+
+def run(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Runs the command."""
+    settings = vars(arguments)
+    paths = {name: settings.pop(name) for name in ("source", "detector", "results", "log_dir", "checkpoint_seconds", "weights")}
+    network = settings["network"]
+    paths["detector"] = paths["detector"] or Path("saved_models") / network
+    paths["results"] = paths["results"] or (Path("results") if network == "amsl" else Path("results") / network)
+    paths["log_dir"] = paths["log_dir"] or paths["results"] / "tensorboard"
+    if "percentile" in settings:
+        settings["contamination"] = to_contamination(settings.pop("percentile"))
+    config = DetectorConfig.from_settings(**settings)
+    from amsl_tf.stages.training import train_detector  # starts TensorFlow: an invalid setting is reported before
+
+    fitted = train_detector(config, **paths)
+    parser.print_result(
+        f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}",
+        {**{name: paths[name] for name in ("detector", "results", "log_dir")}, "thresholds": fitted.thresholds_},
+    )

@@ -1,0 +1,116 @@
+"""The third stage: trains a detector on materialised views and scores all three parts."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import check_replaceable, read_json
+from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TEST_ABNORMAL, TRAIN, open_windows
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.evaluation.results import write_results
+from amsl_tf.persistence import CONFIG, ENTRIES
+from amsl_tf.scoring import SCORES
+from amsl_tf.training.monitoring import PICTURED
+from amsl_tf.views.files import open_views
+
+_ADVICE = "Run amsl transform first, or name the folder that it wrote with --input."
+
+
+def train_detector(
+    config: DetectorConfig,
+    *,
+    source: Path,
+    detector: Path,
+    results: Path,
+    log_dir: Path,
+    checkpoint_seconds: float,
+    weights: Path | None = None,
+) -> AMSLDetector:
+    """Trains a detector on materialised views, scores all parts, and writes detector and scores.
+
+    The state of the training run is kept beside the folder of the detector until everything is written: after an interruption
+    the same call resumes from it.
+
+    Args:
+        config: The settings of the detector. Axes and names of channels are replaced by those of the data, and all other scores
+            are fitted as extra scores, so that the evaluation shows them.
+        source: The folder that transformation wrote.
+        detector: The folder to save the detector in.
+        results: The folder to write the scores to.
+        log_dir: The folder for TensorBoard.
+        checkpoint_seconds: The minimum time between two saved states within an epoch, in seconds.
+        weights: The weights of a network trained elsewhere; nothing is trained then.
+
+    Returns:
+        The fitted detector, as it was saved.
+
+    Raises:
+        AMSLError: The input is missing or broken, the output folders overlap, or the training loss diverges.
+    """
+    detector = detector.resolve()
+    # everything is checked before hours of training
+    check_replaceable(detector, ENTRIES)
+    for folder in (results, log_dir):
+        _check_place(folder.resolve(), detector)
+    split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed", "axes"))
+    config = replace(
+        config,
+        axes=split.pop("axes"),
+        channel_names=split.pop("channel_names", ()),
+        extra_scores=tuple(name for name in SCORES if name != config.score),
+    )
+    parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
+    windows = parts[TRAIN]
+    by_subject = split["protocol"] == "subject"
+    if by_subject and windows.subject is None:
+        raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
+    views = open_views(source, TRAIN, config.network.views, _ADVICE)
+    for folder in (results, log_dir):
+        folder.mkdir(parents=True, exist_ok=True)
+    fitted = AMSLDetector.from_config(config).fit(
+        windows,
+        groups=windows.subject if by_subject else None,
+        views=views,
+        weights=weights,
+        work_dir=detector.parent / f".{detector.name}.training",
+        log_dir=log_dir,
+        abnormal=_sample(parts[TEST_ABNORMAL].x),
+        checkpoint_seconds=checkpoint_seconds,
+    )
+    scored = {
+        part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
+        for part, of_part in parts.items()
+    }
+    run = {
+        "input": str(source.resolve()),
+        **split,
+        "detector": str(detector),
+        "fingerprint": fitted.data_["fingerprint"],
+        "config": config.to_dict(),
+        "versions": {name: sys.modules[name].__version__ for name in ("amsl_tf", "tensorflow", "keras", "numpy")},
+    }
+    write_results(results, run, scored)
+    fitted.save(detector)
+    fitted.discard_work()
+    return fitted
+
+
+def _sample(windows: np.ndarray) -> np.ndarray:
+    """Returns evenly spaced windows of an array, as many as TensorBoard shows."""
+    return windows[np.linspace(0, len(windows) - 1, PICTURED + 2).astype(int)[1:-1]]
+
+
+def _check_place(folder: Path, detector: Path) -> None:
+    """Raises AMSLError if a folder for results or logs lies among the files of a detector or of a data set."""
+    advice = "Name another folder."
+    if folder == detector or detector in folder.parents:
+        raise AMSLError(f"{folder}: lies in the folder of the detector. {advice}")
+    for name in (CONFIG, SPLIT, *GENERATED_ENTRIES):
+        if (folder / name).exists():
+            raise AMSLError(f"{folder}: holds {name}, a file of another stage. {advice}")
+    if next(folder.glob("data_*.npy"), None):
+        raise AMSLError(f"{folder}: holds materialised views. {advice}")
