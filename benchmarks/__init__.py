@@ -1,1 +1,1 @@
-"""How fast and how good: what the measurements in README come from."""
+"""Benchmarks of accuracy and speed, run by `scripts/benchmark.py`: the figures in the documentation come from them."""

@@ -1,6 +1,7 @@
-"""How well abnormal windows are told from normal ones: named experiments, each run a small JSON file, and a table of all.
+"""The accuracy benchmark: runs the experiments of `accuracy.toml` on DSADS and writes the tables of results.
 
-A run that is finished is never run again; an interrupted training of AMSLDetector goes on where it was, others start anew.
+Each run is stored in a small JSON file and is not repeated once that exists. An interrupted training of AMSLDetector resumes;
+other methods start again.
 """
 
 import sys
@@ -17,84 +18,85 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import read_json, write_json
 from amsl_tf.data.splits import Protocol
 from amsl_tf.errors import AMSLError
-from amsl_tf.evaluation import evaluate
-from amsl_tf.saved import WEIGHTS, read_summary
-from amsl_tf.threshold import percentile_threshold
+from amsl_tf.evaluation.metrics import evaluate
+from amsl_tf.persistence import WEIGHTS, read_summary
+from amsl_tf.scoring.threshold import percentile_threshold
 from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
-from benchmarks.pages import parts_of
-from benchmarks.parts import Parts, holds, labels, read_parts
+from benchmarks.parts import Parts, has_trained_network, make_detector, read_parts, require_column
+from benchmarks.rows import OWN
 
-WARM_UP = 64  # windows that are scored before the time is taken: graphs are compiled
+WARM_UP = 64  # windows that are scored before time is measured, so that graphs are compiled
 
 
 def run(source: Path, results: Path, work: Path, only: list[str] | None, protocols: list[Protocol], tables: Path) -> None:
-    """Runs what has no result yet, writes the table after every run.
+    """Runs the experiments without a result, and writes the tables after each run.
 
     Args:
-        source: The folder that preprocessing wrote.
-        results: Folder of the JSON files.
-        work: Keeps the state of an interrupted training, and the detectors: where only scores changed, the JSON file of a run
-            can be removed and is made again without training.
-        only: Names of experiments; else all.
-        protocols: Which to run.
-        tables: The folder of RESULTS.md and README.md, which get the tables.
+        source: The output folder of `amsl preprocess`.
+        results: The folder of the JSON files.
+        work: The folder of detectors and of the state of an interrupted training. If only scores changed, remove the JSON file
+            of a run: it is computed again without training.
+        only: The names of experiments; None runs all.
+        protocols: The protocols to run.
+        tables: The folder of RESULTS.md, README.md and docs/results.md.
 
     Raises:
-        AMSLError: The input is missing or broken, a name is unknown, a result is of other settings than those in the
-            TOML file, or README.md has no place for the tables.
+        AMSLError: The input is missing or broken, a name is unknown, a stored result has other settings than the experiment,
+            or a page lacks the marker lines of its table.
     """
-    parts_of(tables / "README.md", accuracy_table.START, accuracy_table.END)  # what is wrong is told before hours of training
-    experiments, people = read_experiments(only or ())
-    todo = [
+    accuracy_table.check_pages(tables)  # before hours of training
+    experiments, test_subjects = read_experiments(only or ())
+    planned = [
         Run(experiment, protocol, number)
         for experiment in experiments
         for protocol in protocols
         for number in range(experiment.runs.get(protocol, 0))
     ]
-    for one in todo:
-        if one.file(results).exists():
-            _check_same(one, people, one.file(results))
+    for job in planned:
+        if job.file(results).exists():
+            _check_settings(job, test_subjects, job.file(results))
             continue
-        print(f"{one.experiment.name}, protocol {one.protocol}, run {one.number + 1}", file=sys.stderr, flush=True)
-        from amsl_tf.precision import device_name  # late: TensorFlow, which a table of finished runs does not need
+        print(f"{job.experiment.name}, protocol {job.protocol}, run {job.number + 1}", file=sys.stderr, flush=True)
+        from amsl_tf.training.precision import device_name  # imports TensorFlow, which the tables alone do not need
 
-        parts = read_parts(source, one, people)
-        scored = SCORED[one.experiment.kind](one, parts, work)
+        parts = read_parts(source, job, test_subjects)
+        scored = RUNNERS[job.experiment.kind](job, parts, work)
         machine = {"device": device_name(), "precision": scored.precision}
-        about = {**_about(one, people), "machine": machine, "cost": scored.cost}
-        write_json(one.file(results), {**about, "scores": _metrics(scored, parts)})
+        metadata = {**_settings(job, test_subjects), "machine": machine, "cost": scored.cost}
+        write_json(job.file(results), {**metadata, "scores": _metrics(scored, parts)})
         accuracy_table.write(results, tables)
-    accuracy_table.write(results, tables)
-    print(f"results: {results}\ntables:  {tables / 'RESULTS.md'}, {tables / 'README.md'}")
+    pages = accuracy_table.write(results, tables)
+    print(f"results: {results}\ntables:  {', '.join(map(str, pages))}")
 
 
-def _about(one: Run, people: list[list[str]]) -> dict[str, Any]:
-    about = {"experiment": one.experiment.name, "protocol": one.protocol, "run": one.number, "seed": one.seed}
-    tested = {"test_people": people[one.number]} if one.protocol == "subject" else {}
-    return {**about, **tested, "settings": one.experiment.settings}
+def _settings(job: Run, test_subjects: list[list[str]]) -> dict[str, Any]:
+    """Returns what a stored result must agree with."""
+    settings = {"experiment": job.experiment.name, "protocol": job.protocol, "run": job.number, "seed": job.seed}
+    tested = {"test_subjects": test_subjects[job.number]} if job.protocol == "subject" else {}
+    return {**settings, **tested, "settings": job.experiment.settings}
 
 
-def _check_same(one: Run, people: list[list[str]], file: Path) -> None:
-    """Raises AMSLError if a result was made by what the experiment no longer is."""
+def _check_settings(job: Run, test_subjects: list[list[str]], file: Path) -> None:
+    """Raises AMSLError if a stored result has other settings than the experiment."""
     advice = f"Remove {file} and run the experiment again."
-    now = _about(one, people)
-    before = {name: value for name, value in read_json(file, advice, tuple(now)).items() if name in now}
-    if before != now:
-        raise AMSLError(f"{file}: expected a result of {now}, found one of {before}. {advice}")
+    expected = _settings(job, test_subjects)
+    stored = {name: value for name, value in read_json(file, advice, tuple(expected)).items() if name in expected}
+    if stored != expected:
+        raise AMSLError(f"{file}: expected a result of {expected}. Received: {stored}. {advice}")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a run has scored.
+class RunScores:
+    """The scores of a run.
 
     Attributes:
-        scores: Scores of normal windows, which the threshold is set by, and of test windows, by name of the score.
-        groups: The person of each of these normal windows, in the protocol `subject`.
-        cost: Seconds of one fit, test windows scored in a second, parameters; and what was chosen on the way.
-        precision: That AMSL or a network like it was trained in, as a Keras dtype policy.
-        percentile: Of the normal scores, that is the threshold.
-        shared: Scores that windows share.
+        scores: The scores of normal windows, which determine the threshold, and of the test windows, by name of the score.
+        groups: (N,), the subject of each of these normal windows in the protocol `subject`, otherwise None.
+        cost: Seconds of one fit, test windows scored per second and number of parameters; also the selected settings.
+        precision: The Keras dtype policy that the network was trained in; None without a training.
+        percentile: The percentile of the normal scores that is the threshold.
+        batch_scores: The names of scores that all windows of a batch share.
     """
 
     scores: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -102,34 +104,36 @@ class Scored:
     cost: dict[str, Any]
     precision: str | None = None
     percentile: float = DetectorConfig().percentile
-    shared: tuple[str, ...] = ()
+    batch_scores: tuple[str, ...] = ()
 
 
-def _metrics(scored: Scored, parts: Parts) -> dict[str, dict[str, Any]]:
-    """Metrics by name of the score; under `whole`, unless shared, those of the test windows that do not end in zeros."""
+def _metrics(scored: RunScores, parts: Parts) -> dict[str, dict[str, Any]]:
+    """Computes the metrics by name of the score.
+
+    Except for scores of batches, `excluding_zero_padded` holds the metrics without the zero-padded test windows.
+    """
     metrics: dict[str, dict[str, Any]] = {}
+    kept = ~parts.is_zero_padded
     for name, (normal, tested) in scored.scores.items():
         threshold = percentile_threshold(normal, scored.percentile, scored.groups)
         metrics[name] = dict(evaluate(tested, parts.is_abnormal, threshold))
-        if name not in scored.shared:
-            metrics[name]["whole"] = evaluate(tested[parts.is_whole], parts.is_abnormal[parts.is_whole], threshold)
+        if name not in scored.batch_scores:
+            metrics[name]["excluding_zero_padded"] = evaluate(tested[kept], parts.is_abnormal[kept], threshold)
     return metrics
 
 
-def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
-    from amsl_tf.detector import AMSLDetector
-    from amsl_tf.models import build_network
-    from amsl_tf.scoring import SCORERS
+def _run_detector(job: Run, parts: Parts, work: Path) -> RunScores:
+    from amsl_tf.networks import build_network
 
-    detector = AMSLDetector(**one.experiment.settings, seed=one.seed, axes=parts.axes)
-    folder, train = one.detector(work), parts.train
+    detector = make_detector(job, parts)
+    folder, train = job.detector(work), parts.train
     seconds, start = None, perf_counter()
-    if not one.experiment.trained:
+    if not job.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
-            weights = Path(temporary) / "random.weights.h5"
-            build_network(detector.config.model, train.shape[1:], seed=one.seed).save_weights(weights)
+            weights = Path(temporary) / "initial.weights.h5"
+            build_network(detector.config.network, train.shape[1:], seed=job.seed).save_weights(weights)
             detector.fit(train, groups=parts.groups, weights=weights)
-    elif holds(folder, detector.config, train):
+    elif has_trained_network(folder, detector.config, train):
         detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS)
     else:
         state = folder.with_name(f".{folder.name}.training")
@@ -138,46 +142,47 @@ def _run_detector(one: Run, parts: Parts, work: Path) -> Scored:
         seconds = None if resumed else perf_counter() - start
         detector.save(folder)
         detector.discard_work()
-    tested, rate = _timed(detector.score_components, parts.test)
-    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.scoring_path.network.count_params()}
-    precision = read_summary(folder).data.get("precision") if one.experiment.trained else None
-    scores = {name: (detector.training_scores_[name], tested[name]) for name in SCORERS}
-    return Scored(scores, parts.groups, cost, precision, detector.config.percentile)
+    tested, rate = _time_scoring(detector.score_components, parts.test)
+    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.pipeline.network.count_params()}
+    precision = read_summary(folder).data.get("precision") if job.experiment.trained else None
+    scores = {name: (detector.training_scores_[name], tested[name]) for name in detector.config.scores}
+    return RunScores(scores, parts.groups, cost, precision, detector.config.percentile)
 
 
-def _run_upstream(one: Run, parts: Parts, work: Path) -> Scored:
-    from benchmarks.upstream import SHARED, train_and_score
+def _run_upstream(job: Run, parts: Parts, work: Path) -> RunScores:
+    from benchmarks.upstream import BATCH_MEANS, train_and_score
 
-    scores = train_and_score(parts.train, parts.test, epochs=one.experiment.settings["epochs"], seed=one.seed)
-    return Scored(scores, parts.groups, {}, "float32", shared=(SHARED,))
+    scores = train_and_score(parts.train, parts.test, epochs=job.experiment.settings["epochs"], seed=job.seed)
+    return RunScores(scores, parts.groups, {}, "float32", batch_scores=(BATCH_MEANS,))
 
 
-def _run_control(one: Run, parts: Parts, work: Path) -> Scored:
+def _run_control(job: Run, parts: Parts, work: Path) -> RunScores:
     from benchmarks import controls
 
-    own, score, seconds = controls.fit(one.experiment.name, parts.train, parts.groups)
-    tested, rate = _timed(score, parts.test)
-    return Scored({"distance": (own, tested)}, parts.groups, {"seconds": seconds, "windows_per_second": rate})
+    training_scores, score, seconds = controls.fit(job.experiment.name, parts.train, parts.groups)
+    tested, rate = _time_scoring(score, parts.test)
+    cost = {"seconds": seconds, "windows_per_second": rate}
+    return RunScores({"distance": (training_scores, tested)}, parts.groups, cost)
 
 
-def _run_baseline(one: Run, parts: Parts, work: Path) -> Scored:
-    from benchmarks.baselines.interface import Normal, load
+def _run_baseline(job: Run, parts: Parts, work: Path) -> RunScores:
+    from benchmarks.baselines.interface import NormalData, load
 
-    activity, subject = (labels(parts.normal, name)[parts.split.train] for name in ("activity", "subject"))
-    fitted = load(one.experiment.name)(Normal(parts.train, activity, subject, one.protocol, one.seed))
-    tested, rate = _timed(fitted.score, parts.test)
-    cost = {"seconds": fitted.seconds, "windows_per_second": rate, "parameters": fitted.parameters, **fitted.about}
-    return Scored({"own": (fitted.own, tested)}, fitted.groups, cost)
+    activity, subject = (require_column(parts.normal, name)[parts.split.train] for name in ("activity", "subject"))
+    fitted = load(job.experiment.name)(NormalData(parts.train, activity, subject, job.protocol, job.seed))
+    tested, rate = _time_scoring(fitted.score, parts.test)
+    cost = {"seconds": fitted.seconds, "windows_per_second": rate, "parameters": fitted.parameters, **fitted.selected}
+    return RunScores({OWN: (fitted.training_scores, tested)}, fitted.groups, cost)
 
 
-SCORED = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control, "baseline": _run_baseline}
+RUNNERS = {"detector": _run_detector, "upstream": _run_upstream, "control": _run_control, "baseline": _run_baseline}
 
 
 T = TypeVar("T")
 
 
-def _timed(score: Callable[[np.ndarray], T], windows: np.ndarray) -> tuple[T, float]:
-    """What `score` gives, and windows scored in a second, all at once, after a few others."""
+def _time_scoring(score: Callable[[np.ndarray], T], windows: np.ndarray) -> tuple[T, float]:
+    """Scores all windows at once, after a warm-up; returns the scores and the windows scored per second."""
     score(windows[:WARM_UP])
     start = perf_counter()
     scores = score(windows)

@@ -1,4 +1,4 @@
-"""Tables in docs/method.md and their figure, from the JSON files of the study of over-generalisation."""
+"""The tables of docs/method.md and their figure, from the stored results of the over-generalisation study."""
 
 import statistics
 from pathlib import Path
@@ -6,56 +6,61 @@ from typing import Any, NamedTuple
 
 from amsl_tf.data.files import atomic_file, read_json
 from amsl_tf.errors import AMSLError
-from benchmarks.pages import put_between
-from benchmarks.rows import table
+from benchmarks.pages import Section
+from benchmarks.rows import markdown_table
 
 
 class Network(NamedTuple):
-    """A network of one view: what the tables call it, its settings, and how its line is drawn."""
+    """A network of one view.
+
+    Attributes:
+        title: The title in tables and legends.
+        settings: The settings of the detector.
+        style: The style of its lines, for Matplotlib.
+    """
 
     title: str
     settings: dict[str, Any]
     style: dict[str, Any]
 
 
-_AMSL = {"model": "amsl", "views": ["raw"], "self_supervision": False, "memory": "global"}
-# colours that the colour-blind tell apart (Okabe and Ito), and markers for print without colour
+_AMSL = {"network": "amsl", "views": ["raw"], "self_supervision": False, "memory": "global"}
+# colours that are safe for colour blindness (Okabe and Ito), and markers for printing without colour
 NETWORKS = {
-    "cae": Network("no memory", {"model": "cae"}, {"color": "#1a1b1c", "marker": "o"}),
+    "cae": Network("no memory", {"network": "cae"}, {"color": "#1a1b1c", "marker": "o"}),
     "amsl": Network("AMSL's memory", _AMSL, {"color": "#0072b2", "marker": "s"}),
-    "amsl_no_skip": Network("AMSL's memory, no skip", {**_AMSL, "skip": False}, {"color": "#56b4e9", "marker": "D"}),
-    "memae": Network("MemAE", {"model": "memae"}, {"color": "#d55e00", "marker": "^"}),
-    "rftm": Network("RFTM, as read here", {"model": "rftm"}, {"color": "#009e73", "marker": "v"}),
-    "mnad": Network("MNAD", {"model": "mnad"}, {"color": "#cc79a7", "marker": "P"}),
+    "amsl_no_skip": Network("AMSL's memory, no skip connection", {**_AMSL, "skip": False}, {"color": "#56b4e9", "marker": "D"}),
+    "memae": Network("MemAE", {"network": "memae"}, {"color": "#d55e00", "marker": "^"}),
+    "rftm": Network("RFTM (our reading)", {"network": "rftm"}, {"color": "#009e73", "marker": "v"}),
+    "mnad": Network("MNAD", {"network": "mnad"}, {"color": "#cc79a7", "marker": "P"}),
 }
-WIDTHS = (2, 4, 16, 64)  # with 1 a direction, which two of the memories go by, says nothing
+WIDTHS = (2, 4, 16, 64)  # not 1, where the cosine similarity that two of the memories use is constant
 TITLES = {
-    "digits": "Digits: nine are normal, the tenth is the anomaly",
-    "dsads": "DSADS, protocol window, the raw view",
+    "digits": "Digits: nine digits are normal, the tenth is the anomaly",
+    "dsads": "DSADS: protocol window, raw view",
 }
 PAGE, FIGURE = "method.md", "overgeneralisation.png"
-START = "<!-- over-generalisation: made by scripts/benchmark.py overgeneralisation -->"
-END = "<!-- end of over-generalisation -->"
+SECTION = Section("over-generalisation", "overgeneralisation")
 
 Means = dict[tuple[str, int], dict[str, float]]  # by network and width
 
 
-def file(results: Path, data: str, network: str, width: int) -> Path:
-    """Where the result of a network of some width is kept."""
+def result_file(results: Path, data: str, network: str, width: int) -> Path:
+    """Returns the JSON file of the result of a network."""
     return results / f"{data}.{network}.{width}.json"
 
 
 def write(results: Path, folder: Path) -> tuple[Path, Path]:
-    """Writes the tables and their figure; what has not been run is not shown.
+    """Writes the tables and their figure, of the data sets with a result; returns the paths of the page and the figure.
 
     Raises:
-        AMSLError: Nothing has been run, or the page has no place for the tables.
+        AMSLError: There is no result, or the page lacks the marker lines of the tables.
     """
     found = {data: means for data in TITLES if (means := _read(results, data))}
     if not found:
-        raise AMSLError(f"{results}: holds no result of {', '.join(TITLES)}. Run the study first.")
+        raise AMSLError(f"{results}: expected results for {' or '.join(TITLES)}, found none. Run the study first.")
     page, figure = folder / PAGE, folder / FIGURE
-    put_between(page, START, END, "".join(_table(data, means) for data, means in found.items()))
+    SECTION.replace(page, "\n".join(_table(data, means) for data, means in found.items()))
     with atomic_file(figure) as temporary:
         _draw(found, temporary)
     return page, figure
@@ -65,7 +70,7 @@ def _read(results: Path, data: str) -> Means:
     found = {}
     for network in NETWORKS:
         for width in WIDTHS:
-            source = file(results, data, network, width)
+            source = result_file(results, data, network, width)
             if source.exists():
                 tasks = read_json(source, f"Remove {source} and run the benchmark again.", ("tasks",))["tasks"]
                 columns = {name: [task[name] for task in tasks] for name in tasks[0]}
@@ -77,14 +82,14 @@ def _read(results: Path, data: str) -> Means:
 
 def _table(data: str, means: Means) -> str:
     rows = [[network.title, *(_cell(means.get((name, width))) for width in WIDTHS)] for name, network in NETWORKS.items()]
-    return f"\n{TITLES[data]}:\n\n" + table(["network", *(f"F = {width}" for width in WIDTHS)], rows)
+    return f"{TITLES[data]}:\n\n" + markdown_table(["memory", *(f"F = {width}" for width in WIDTHS)], rows)
 
 
-def _cell(of: dict[str, float] | None) -> str:
-    if of is None:
+def _cell(means: dict[str, float] | None) -> str:
+    if means is None:
         return "not run"
-    spread = f" ± {of['spread']:.3f}" if "spread" in of else ""
-    return f"**{of['auroc']:.3f}**{spread}; {of['normal_error']:.4f}, {of['abnormal_error']:.4f}"
+    spread = f" ± {means['spread']:.3f}" if "spread" in means else ""
+    return f"**{means['auroc']:.3f}**{spread}; {means['normal_error']:.4f}, {means['abnormal_error']:.4f}"
 
 
 def _draw(found: dict[str, Means], target: Path) -> None:
@@ -107,8 +112,8 @@ def _draw(found: dict[str, Means], target: Path) -> None:
         for panel in row:
             panel.set_xscale("log", base=2)
             panel.set_xticks(WIDTHS, map(str, WIDTHS))
-            panel.set_xlabel("features at each position of the latent")
+            panel.set_xlabel("features F at each position of the latent")
             panel.grid(alpha=0.3)
-    named = figure.axes[0].get_legend_handles_labels()  # once: the other rows have the same lines
-    figure.legend(*named, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
+    handles = figure.axes[0].get_legend_handles_labels()  # the same in every row
+    figure.legend(*handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small")
     figure.savefig(target, format="png", dpi=110)

@@ -1,31 +1,46 @@
-"""Parts of pages that commands write, between two lines of a page that people write."""
+"""Generated sections of pages: the text between two marker lines of a page that is otherwise written by hand."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 from amsl_tf.data.files import atomic_file
 from amsl_tf.errors import AMSLError
 
 
-def parts_of(page: Path, start: str, end: str) -> tuple[str, str]:
-    """What stands in a page before and after a part that a command writes, with the lines around it.
+class Section(NamedTuple):
+    """A generated section.
 
-    Raises:
-        AMSLError: There is no page, or it lacks one of the lines.
+    Attributes:
+        name: The name of the section in its marker lines.
+        command: The command of `scripts/benchmark.py` that generates it.
     """
-    text = page.read_text() if page.is_file() else ""
-    before, found_start, rest = text.partition(f"{start}\n")
-    _, found_end, after = rest.partition(end)
-    if not found_start or not found_end:
-        raise AMSLError(f"{page}: expected the lines {start} and {end}, and found not both. Put them back.")
-    return before + found_start, found_end + after
 
+    name: str
+    command: str
 
-def put_between(page: Path, start: str, end: str, text: str) -> None:
-    """Replaces what stands in a page between two lines.
+    @property
+    def start(self) -> str:
+        return f"<!-- {self.name}: made by scripts/benchmark.py {self.command} -->"
 
-    Raises:
-        AMSLError: There is no page, or it lacks one of them.
-    """
-    before, after = parts_of(page, start, end)
-    with atomic_file(page) as temporary:
-        temporary.write_text(before + text + after)
+    @property
+    def end(self) -> str:
+        return f"<!-- end of {self.name} -->"
+
+    def split(self, page: Path) -> tuple[str, str]:
+        """Returns the text of a page before and after the section, marker lines included.
+
+        Raises:
+            AMSLError: The page does not exist or lacks a marker line.
+        """
+        text = page.read_text() if page.is_file() else ""
+        before, start, rest = text.partition(f"{self.start}\n")
+        _, end, after = rest.partition(self.end)
+        if not start or not end:
+            raise AMSLError(f"{page}: expected the marker lines {self.start} and {self.end}. Restore them.")
+        return before + start, end + after
+
+    def replace(self, page: Path, text: str) -> None:
+        """Replaces the section in a page. Raises AMSLError if the page does not exist or lacks a marker line."""
+        before, after = self.split(page)
+        with atomic_file(page) as temporary:
+            temporary.write_text(f"{before}\n{text.strip()}\n\n{after}")

@@ -1,4 +1,4 @@
-"""The windows of a run: read, split, and a detector that was trained on them."""
+"""The windows of a run, split into parts, and the detector that is trained on them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.dsads import RATE
 from amsl_tf.data.splits import Protocol, Split, protocol_split
-from amsl_tf.data.store import GENERATED, open_windows, read_sensors
+from amsl_tf.data.store import GENERATED, open_windows, read_metadata
 from amsl_tf.data.windows import Windows
+from amsl_tf.datasets.dsads import RATE
 from amsl_tf.errors import AMSLError
-from amsl_tf.saved import WEIGHTS, read_summary
+from amsl_tf.persistence import WEIGHTS, read_summary
 from benchmarks.experiments import Run, read_experiments
 
 if TYPE_CHECKING:
     from amsl_tf.detector import AMSLDetector
 
-ADVICE = "Run scripts/preprocessing.py first, or name the folder that it wrote with --input."
+ADVICE = "Run `amsl preprocess` first, or pass its output folder with --input."
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Parts:
     """The windows of a run.
 
     Attributes:
-        normal, abnormal: All of them, memory-mapped.
-        split: Positions among these.
-        groups: The person of each training window, in the protocol `subject`.
-        axes: Consecutive channels of one sensor.
+        normal, abnormal: All normal and all abnormal windows, memory-mapped.
+        split: The positions of the parts among these.
+        groups: (N,), the subject of each training window in the protocol `subject`, otherwise None.
+        axes: The number of consecutive channels that are the axes of one sensor.
     """
 
     normal: Windows
@@ -42,78 +42,96 @@ class Parts:
 
     @cached_property
     def train(self) -> np.ndarray:
-        """Normal windows, float32 (N, T, C)."""
+        """The normal training windows, float32 (N, T, C)."""
         return self.normal.x[self.split.train]
 
     @cached_property
     def test(self) -> np.ndarray:
-        """Normal windows and, after them, abnormal ones, float32 (M, T, C)."""
+        """The test windows, first the normal and then the abnormal ones, float32 (M, T, C)."""
         return np.concatenate([self.normal.x[self.split.test_normal], self.abnormal.x[self.split.test_abnormal]])
 
     @property
     def is_abnormal(self) -> np.ndarray:
-        """bool (M,), of the test windows."""
+        """The labels of the test windows, bool (M,)."""
         return np.repeat([False, True], [len(self.split.test_normal), len(self.split.test_abnormal)])
 
     @property
-    def is_whole(self) -> np.ndarray:
-        """bool (M,): the test windows but for those that end in a second of zeros in all channels (data/README.md)."""
-        return np.any(self.test[:, -RATE:] != 0, axis=(1, 2))
+    def is_zero_padded(self) -> np.ndarray:
+        """Whether all channels of a test window are zero in its last second (data/README.md), bool (M,)."""
+        return np.all(self.test[:, -RATE:] == 0, axis=(1, 2))
 
 
-def read_parts(source: Path, one: Run, people: list[list[str]]) -> Parts:
-    """Reads what preprocessing wrote to `source` and splits it for a run; `people` are the groups to test on."""
+def read_parts(source: Path, run: Run, test_subjects: list[list[str]]) -> Parts:
+    """Reads the preprocessed windows and splits them for a run.
+
+    Args:
+        source: The output folder of `amsl preprocess`.
+        run: The run.
+        test_subjects: The groups of test subjects, of which the number of the run selects one.
+
+    Raises:
+        AMSLError: Files are missing or broken.
+    """
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", ADVICE) for kind in GENERATED)
-    tested, subjects = (people[one.number], normal.subject) if one.protocol == "subject" else ([], None)
-    split = protocol_split(normal, abnormal, one.protocol, test_subjects=tested, seed=one.seed)
+    tested, subjects = (test_subjects[run.number], normal.subject) if run.protocol == "subject" else ([], None)
+    split = protocol_split(normal, abnormal, run.protocol, test_subjects=tested, seed=run.seed)
     groups = None if subjects is None else subjects[split.train]
-    return Parts(normal, abnormal, split, groups, read_sensors(source, ADVICE)["axes"])
+    return Parts(normal, abnormal, split, groups, read_metadata(source, ADVICE)["axes"])
 
 
-def labels(windows: Windows, name: str) -> np.ndarray:
-    """What is known of windows, by the name of the attribute. Raises AMSLError where it is not."""
-    values = windows.index().get(name)
+def require_column(windows: Windows, name: str) -> np.ndarray:
+    """Returns the metadata of windows (N,), such as their activity. Raises AMSLError if the index files lack the column."""
+    values = windows.columns().get(name)
     if values is None:
-        raise AMSLError(f"normal.csv and abnormal.csv need a column {name}; one lacks it. {ADVICE}")
+        raise AMSLError(f"normal.csv and abnormal.csv need a column {name}. {ADVICE}")
     return values
 
 
-def unfinished(results: Path, protocol: Protocol, names: Iterable[str]) -> dict[str, Path]:
-    """The JSON files of a study's parts that have not been run, by the names of the parts."""
+def missing_results(results: Path, protocol: Protocol, names: Iterable[str]) -> dict[str, Path]:
+    """Returns the JSON files that do not exist yet, by the names of the parts of a study."""
     files = {name: results / f"{protocol}.{name}.json" for name in names}
     return {name: file for name, file in files.items() if not file.exists()}
 
 
-def holds(folder: Path, config: DetectorConfig, windows: np.ndarray) -> bool:
-    """Whether a folder holds a detector with a network that was trained so: it need not be trained again.
+def has_trained_network(folder: Path, config: DetectorConfig, windows: np.ndarray) -> bool:
+    """Returns whether a folder holds a detector whose network was trained with these settings on these windows.
 
-    After a change to the network or its training the folder has to be removed.
+    The folder has to be removed by hand after a change to the code of the network or of its training.
     """
-    from amsl_tf.fingerprint import hash_windows
+    from amsl_tf.training.fingerprint import hash_windows
 
     try:
         saved = read_summary(folder)
-    except AMSLError:  # there is none, or it is of an older format
+    except AMSLError:  # there is none, or its format is older
         return False
-    wanted = (config.model, config.training, hash_windows(windows))
-    return (saved.config.model, saved.config.training, saved.data["sha256"]) == wanted
+    expected = (config.network, config.training, hash_windows(windows))
+    return (saved.config.network, saved.config.training, saved.data["sha256"]) == expected
 
 
-def trained_detector(source: Path, work: Path, protocol: Protocol) -> tuple["AMSLDetector", Parts]:
-    """A detector with the network of the first run of `amsl`, which the accuracy benchmark keeps, and the windows of that run.
-
-    Raises:
-        AMSLError: It is not kept, or was trained otherwise.
-    """
+def make_detector(run: Run, parts: Parts) -> "AMSLDetector":
+    """Creates the detector of a run, which computes both scores."""
     from amsl_tf.detector import AMSLDetector
 
-    (amsl,), people = read_experiments(["amsl"])
-    one = Run(amsl, protocol, 0)
-    parts = read_parts(source, one, people)
-    detector, folder, train = AMSLDetector(**amsl.settings, seed=one.seed, axes=parts.axes), one.detector(work), parts.train
-    if not holds(folder, detector.config, train):
+    settings = {"extra_scores": ("reconstruction",), **run.experiment.settings}
+    return AMSLDetector.from_config(DetectorConfig.from_settings(**settings, seed=run.seed, axes=parts.axes))
+
+
+def reuse_trained_network(source: Path, work: Path, protocol: Protocol) -> tuple["AMSLDetector", Parts]:
+    """Fits a detector with the network that the accuracy benchmark trained in the first run of the experiment `amsl`.
+
+    Returns:
+        The fitted detector and the windows of that run.
+
+    Raises:
+        AMSLError: There is no such network, or it was trained on other windows or with other settings.
+    """
+    (amsl,), test_subjects = read_experiments(["amsl"])
+    run = Run(amsl, protocol, 0)
+    parts = read_parts(source, run, test_subjects)
+    detector, folder, train = make_detector(run, parts), run.detector(work), parts.train
+    if not has_trained_network(folder, detector.config, train):
         raise AMSLError(
-            f"{folder}: expected the detector of the experiment amsl, found none that was trained on these windows. Run "
-            f"scripts/benchmark.py accuracy --only amsl --protocols {protocol} first, with the same --input and --work."
+            f"{folder}: expected the detector of the experiment amsl, trained on the windows of {source}. Run "
+            f"scripts/benchmark.py accuracy --only amsl --protocols {protocol} with the same --input and --work first."
         )
     return detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS), parts

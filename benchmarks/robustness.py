@@ -1,6 +1,6 @@
-"""How detection suffers where sensors are noisy, silent or late: a trained detector, test windows that are changed.
+"""The robustness benchmark: accuracy of a trained detector on test windows with noise, a silent sensor unit or a delayed one.
 
-Each condition is a small JSON file; those that are finished are not run again.
+Each condition is stored in a small JSON file and is not repeated once that exists.
 """
 
 import sys
@@ -10,24 +10,31 @@ from pathlib import Path
 
 import numpy as np
 
-from amsl_tf.data.dsads import RATE, UNITS
 from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol
 from amsl_tf.data.windows import Windows
-from amsl_tf.evaluation import evaluate
-from amsl_tf.threshold import percentile_threshold
+from amsl_tf.datasets.dsads import RATE, UNITS
+from amsl_tf.evaluation.metrics import evaluate
+from amsl_tf.scoring.threshold import percentile_threshold
 from benchmarks import controls, robustness_page
-from benchmarks.parts import Parts, labels, trained_detector, unfinished
+from benchmarks.parts import Parts, missing_results, require_column, reuse_trained_network
 
-SAMPLE = 1000  # test windows of each class, at most
-CONTROL = "nearest_norm_spectra"  # of those that are no part of the nearest-normal score the best where people are known
+SAMPLE = 1000  # maximum number of test windows of each class
+CONTROL = "nearest_norm_spectra"  # the best control in the protocol window, apart from `signal`, a part of the score itself
 
+# windows (N, T, C), the windows before them (N, T, C) and a generator, to changed windows (N, T, C)
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Test windows, and what was measured just before each of them: float32 (N, T, C); which are abnormal: bool (N,)."""
+    """A sample of test windows.
+
+    Attributes:
+        x: float32 (N, T, C), the windows.
+        before: float32 (N, T, C), the preceding window of each in its recording.
+        abnormal: bool (N,), the labels.
+    """
 
     x: np.ndarray
     before: np.ndarray
@@ -35,12 +42,12 @@ class Sample:
 
 
 def unchanged(x: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The windows as they are."""
+    """Returns the windows as they are."""
     return x
 
 
 def noisy(decibels: float) -> Change:
-    """Gaussian noise in every channel, so that the channel's power in the window is so many decibels above the noise's."""
+    """Returns a change that adds Gaussian noise with this signal-to-noise ratio in each channel of a window."""
 
     def change(x: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         power = np.mean(np.square(x), axis=1, keepdims=True) / 10 ** (decibels / 10)
@@ -50,23 +57,23 @@ def noisy(decibels: float) -> Change:
 
 
 def silent(x: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """All channels of one unit are 0."""
-    return np.where(_failing(x), np.float32(0), x)
+    """Sets all channels of one unit to 0."""
+    return np.where(_affected(x), np.float32(0), x)
 
 
-def late(seconds: float) -> Change:
-    """One unit's clock is late: its channels show what they measured so many seconds before the others."""
+def delayed(seconds: float) -> Change:
+    """Returns a change that delays the channels of one unit."""
     steps = round(seconds * RATE)
 
     def change(x: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        delayed = np.concatenate([before, x], axis=1)[:, x.shape[1] - steps : -steps]
-        return np.where(_failing(x), delayed, x)
+        shifted = np.concatenate([before, x], axis=1)[:, x.shape[1] - steps : -steps]
+        return np.where(_affected(x), shifted, x)
 
     return change
 
 
-def _failing(x: np.ndarray) -> np.ndarray:
-    """bool (N, 1, C): the channels of the unit that fails, another one from window to window."""
+def _affected(x: np.ndarray) -> np.ndarray:
+    """Marks the channels of the affected unit, which cycles from window to window: bool (N, 1, C)."""
     count, _, channels = x.shape
     return (np.arange(channels) // (channels // len(UNITS)) == np.arange(count)[:, None] % len(UNITS))[:, None]
 
@@ -75,32 +82,33 @@ CONDITIONS: dict[str, Change] = {
     "clean": unchanged,
     **{f"noise_{decibels}": noisy(decibels) for decibels in robustness_page.NOISE},
     "silent": silent,
-    **{f"late_{seconds}": late(seconds) for seconds in robustness_page.LATE},
+    **{f"late_{seconds}": delayed(seconds) for seconds in robustness_page.DELAYS},
 }
 
 
 def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tables: Path) -> None:
-    """Runs what has no result yet, then writes table and figure.
+    """Evaluates the conditions without a result, then writes the page and its figure.
 
     Args:
-        source: The folder that preprocessing wrote.
-        results: Folder of the JSON files.
-        work: Where the accuracy benchmark keeps its detectors.
-        protocols: Which to run.
+        source: The output folder of `amsl preprocess`.
+        results: The folder of the JSON files.
+        work: The folder of the detectors of the accuracy benchmark.
+        protocols: The protocols to run.
         tables: The folder of robustness.md and robustness.png.
 
     Raises:
         AMSLError: The input or the detector is missing.
     """
     for protocol in protocols:
-        todo = unfinished(results, protocol, CONDITIONS)
-        if not todo:
+        missing = missing_results(results, protocol, CONDITIONS)
+        if not missing:
             continue
-        detector, parts = trained_detector(source, work, protocol)
-        own, score, _ = controls.fit(CONTROL, parts.train, parts.groups)
-        thresholds = {**detector.thresholds_, "control": percentile_threshold(own, detector.config.percentile, parts.groups)}
+        detector, parts = reuse_trained_network(source, work, protocol)
+        training_scores, score, _ = controls.fit(CONTROL, parts.train, parts.groups)
+        control = percentile_threshold(training_scores, detector.config.percentile, parts.groups)
+        thresholds = {**detector.thresholds_, "control": control}
         sample = draw_sample(parts)
-        for name, file in todo.items():
+        for name, file in missing.items():
             print(f"protocol {protocol}: {name}", file=sys.stderr, flush=True)
             changed = CONDITIONS[name](sample.x, sample.before, np.random.default_rng(0))
             scores = {**detector.score_components(changed), "control": score(changed)}
@@ -111,10 +119,10 @@ def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tabl
 
 
 def draw_sample(parts: Parts) -> Sample:
-    """Of each class of the test windows some, by chance; only such as follow another window of the same recording."""
+    """Draws test windows of each class at random, among those that follow another window of the same recording."""
     rng, x, before, abnormal = np.random.default_rng(0), [], [], []
     for windows, tested in ((parts.normal, parts.split.test_normal), (parts.abnormal, parts.split.test_abnormal)):
-        rows = tested[follows(windows)[tested]]
+        rows = tested[follows_another(windows)[tested]]
         rows = np.sort(rng.permutation(rows)[:SAMPLE])
         x.append(windows.x[rows])
         before.append(windows.x[rows - 1])
@@ -122,7 +130,7 @@ def draw_sample(parts: Parts) -> Sample:
     return Sample(*(np.concatenate(part) for part in (x, before, abnormal)))
 
 
-def follows(windows: Windows) -> np.ndarray:
-    """bool (N,): whether the window before, in the order of the files, is of the same recording."""
-    activity, subject = labels(windows, "activity"), labels(windows, "subject")
+def follows_another(windows: Windows) -> np.ndarray:
+    """Returns whether the preceding window in the file is of the same recording, bool (N,)."""
+    activity, subject = require_column(windows, "activity"), require_column(windows, "subject")
     return np.r_[False, (activity[1:] == activity[:-1]) & (subject[1:] == subject[:-1])]

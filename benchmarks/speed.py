@@ -1,7 +1,7 @@
-"""How fast training and scoring are, beside a plain port and beside what the machine can do, all in one run.
+"""The speed benchmark: training and scoring, compared with a plain port and with the matrix multiplications of the machine.
 
-Every variant lives in a process of its own, so that it has its own memory; the processes take turns, round after round, so that
-what else the machine does meets all of them alike. The figures are medians over rounds.
+Each variant runs in a process of its own, so that peak memory is its own. The processes take turns, round by round, so that
+other load on the machine affects all of them alike. Medians over rounds are reported.
 """
 
 import json
@@ -15,34 +15,36 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.data.files import write_json
+from amsl_tf.data.files import read_json, write_json
 from amsl_tf.errors import AMSLError
-from amsl_tf.model_config import AMSLConfig
-from amsl_tf.precision import device_name, fast_bfloat16
-from benchmarks.pages import parts_of, put_between
-from benchmarks.rows import table
+from amsl_tf.networks.amsl import AMSLConfig
+from amsl_tf.training.precision import device_name, fast_bfloat16
+from benchmarks.pages import Section
+from benchmarks.rows import markdown_table
 from benchmarks.workers import CEILING, REFERENCE, SHAPE, VARIANTS
 
 PRECISIONS = ("float32", "bfloat16")
-TIMED = ("training", "scoring")
-COLUMNS = ("windows/s", "ratio", "of ceiling")
-STREAMED = (320, 3_200)  # windows: how much memory scoring takes must not depend on their number
+TASKS = ("training", "scoring")
+COLUMNS = ("windows/s", "speedup", "of GEMM")
+STREAMED = (320, 3_200)  # numbers of windows; the memory of scoring must not depend on them
 LIBRARIES = ("tensorflow", "keras", "torch")
-START, END = "<!-- speed: made by scripts/benchmark.py speed -->", "<!-- end of speed -->"
+PAGE = "performance.md"
+SECTION = Section("speed", "speed")
 
 
 def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
-    """Floating-point operations of the network's products for one window, forward; a multiplication and an addition are two.
+    """Counts the floating-point operations of a forward pass in convolutions and matrix multiplications, for one window.
 
-    For each view, H x W being a quarter of the padded T x C, K slots, F features, m memories, and an input of I channels to the
-    decoder (F for the latent with skip, F more for the reads):
+    A multiplication and an addition count as two operations. For each view, with H x W a quarter of the padded T x C in each
+    direction, K slots, F features, m memories, and I input channels of the decoder (F for the latent with the skip connection,
+    plus F for the reads), the multiplications are
 
         encoder     16 (16 HW * 1 * 32 + 4 HW * 32 * F)
         classifier  16 HW * F + 128 HW + 128 R
         memories    2 m HW K F
         decoder     16 (HW * I * 128 + HW * 128 * 64 + 4 HW * 64 * 32 + 16 HW * 32)
 
-    multiplications. A stride-2 transposed convolution costs what its input positions cost.
+    A transposed convolution with stride 2 costs what its input positions cost.
     """
     positions = _positions(window_shape)
     num_views = len(config.views)
@@ -56,81 +58,84 @@ def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
 
 
 def training_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
-    """Those of a training step for one window: forward, and twice as much backward but for the first layer's input."""
+    """Counts the floating-point operations of a training step for one window.
+
+    The backward pass costs twice the forward pass, but the gradient of the input of the first layer is not computed.
+    """
     return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * 16 * _positions(window_shape) * 16 * 32
 
 
 def _positions(window_shape: tuple[int, int]) -> int:
-    """Of a latent, H W."""
+    """Returns the number of positions of a latent, H W."""
     return -(-window_shape[0] // 4) * -(-window_shape[1] // 4)
 
 
 class Worker:
-    """A variant in a process of its own, which `close` ends.
+    """A process that measures one variant until `close`.
 
     Args:
-        name: One of `VARIANTS`, or how many windows to stream.
+        name: The name of a variant in `VARIANTS`, or the number of windows to stream.
 
     Attributes:
-        tasks: What it can do, by name the amount of it; nothing where PyTorch is needed and not installed.
+        tasks: The amount of work of each task by name; empty if the variant needs PyTorch and PyTorch is not installed.
 
     Raises:
-        AMSLError: The process ends before it should.
+        AMSLError: The process fails.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed when the process is ended
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, closed by `close`
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.workers", name],
             cwd=Path(__file__).resolve().parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._errors,
+            stderr=self._stderr,
             text=True,
         )
-        self.tasks: dict[str, float] = self._answer() or {}
+        self.tasks: dict[str, float] = self._receive() or {}
 
     def close(self) -> None:
         """Ends the process."""
         self._process.kill()
         self._process.communicate()
-        self._errors.close()
+        self._stderr.close()
 
-    def seconds(self, task: str) -> float:
-        """Runs a task once."""
-        return self._ask(task)
+    def measure(self, task: str) -> float:
+        """Runs a task once and returns the seconds."""
+        return self._request(task)
 
     def peak_memory(self) -> float:
-        """The largest resident size so far, GB, of the machine's memory, not of a GPU's."""
-        return self._ask("memory")
+        """Returns the peak resident memory in GB, of the host and not of a GPU."""
+        return self._request("memory")
 
-    def _ask(self, what: str) -> Any:
+    def _request(self, command: str) -> Any:
         assert self._process.stdin
-        with suppress(BrokenPipeError):  # the process has ended: there is no answer either
-            self._process.stdin.write(what + "\n")
+        with suppress(BrokenPipeError):  # the process has ended, which `_receive` reports
+            self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
-        return self._answer()
+        return self._receive()
 
-    def _answer(self) -> Any:
-        """What the process says; None if it has ended without an error."""
+    def _receive(self) -> Any:
+        """Returns the next answer of the process, or None if it has ended without an error."""
         assert self._process.stdout
         line = self._process.stdout.readline()
         if line:
             return json.loads(line)
         if status := self._process.wait():
-            self._errors.seek(0)
-            said = self._errors.read().decode(errors="replace").strip().splitlines() or ["nothing was said"]
+            self._stderr.seek(0)
+            message = self._stderr.read().decode(errors="replace").strip().splitlines() or ["no error message"]
             self.close()
-            raise AMSLError(f"{self.name}: the process that measures it has failed with status {status} ({said[-1]}).")
+            raise AMSLError(f"{self.name}: the measuring process failed with status {status} ({message[-1]}).")
         return None
 
 
 def measure(rounds: int) -> dict[str, Any]:
-    """Runs all variants in turn and returns what README and `speed.json` say of them.
+    """Measures all variants in turn and returns the report.
 
     Args:
-        rounds: How often each is measured, after one round that is not counted.
+        rounds: The number of measurements of each variant, after a warm-up round.
     """
     with ExitStack() as stack:
         started = [stack.enter_context(closing(Worker(name))) for name in VARIANTS]
@@ -142,27 +147,33 @@ def measure(rounds: int) -> dict[str, Any]:
             for task in dict.fromkeys(task for tasks in seconds.values() for task in tasks):
                 for name, worker in workers.items():
                     if task in worker.tasks:
-                        seconds[name][task].append(worker.seconds(task))
+                        seconds[name][task].append(worker.measure(task))
             print(f"round {number} of {rounds}", file=sys.stderr, flush=True)
         amounts = {name: worker.tasks for name, worker in workers.items()}
         memory = {name: worker.peak_memory() for name, worker in workers.items()}
     streamed = {}
     for count in STREAMED:
         with closing(Worker(str(count))) as worker:
-            worker.seconds("scoring")
+            worker.measure("scoring")
             streamed[str(count)] = worker.peak_memory()
-    counted = {name: {task: values[1:] for task, values in tasks.items()} for name, tasks in seconds.items()}
-    return {**_report(counted, amounts, memory), "scoring_memory_gb": streamed, "rounds": rounds}
+    measured = {name: {task: values[1:] for task, values in tasks.items()} for name, tasks in seconds.items()}
+    return {**_report(measured, amounts, memory), "scoring_memory_gb": streamed, "rounds": rounds}
 
 
 def _report(
     seconds: dict[str, dict[str, list[float]]], amounts: dict[str, dict[str, float]], memory: dict[str, float]
 ) -> dict[str, Any]:
-    """What is made of the seconds of all rounds and of the amounts, by variant and task, and of the memory of variants."""
+    """Computes the report.
+
+    Args:
+        seconds: The seconds of each round, by variant and task.
+        amounts: The amount of work, by variant and task.
+        memory: The peak memory in GB, by variant.
+    """
     config = AMSLConfig()
     flops = {"training": training_flops(config, SHAPE), "scoring": forward_flops(config, SHAPE)}
     speeds = {
-        (name, task): [amounts[name][task] / one for one in values]
+        (name, task): [amounts[name][task] / value for value in values]
         for name, tasks in seconds.items()
         for task, values in tasks.items()
     }
@@ -172,7 +183,7 @@ def _report(
     for (name, task), values in speeds.items():
         if name == CEILING:
             continue
-        by_round = [one / other for one, other in zip(values, speeds[REFERENCE, task], strict=True)]
+        by_round = [value / reference for value, reference in zip(values, speeds[REFERENCE, task], strict=True)]
         rows.append(
             {
                 "variant": name,
@@ -188,7 +199,7 @@ def _report(
     ratios = {(row["variant"], row["task"]): row["ratio"] for row in rows}
     shares = {(row["variant"], row["task"]): row["ceiling_share"] for row in rows}
     return {
-        **{f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task] for task in TIMED for precision in PRECISIONS},
+        **{f"{task}_speedup_{precision}": ratios[f"amsl_tf {precision}", task] for task in TASKS for precision in PRECISIONS},
         **{f"ceiling_share_{precision}": shares[f"amsl_tf {precision}", "training"] for precision in PRECISIONS},
         "reference_ceiling_share": shares[REFERENCE, "training"],
         "ceiling_gflops": ceiling,
@@ -201,31 +212,33 @@ def _report(
 
 
 def _versions() -> dict[str, str]:
-    """Of the libraries that are installed."""
+    """Returns the versions of the installed libraries."""
     installed = {name: list(metadata.distributions(name=name)) for name in LIBRARIES}
     return {name: found[0].version for name, found in installed.items() if found}
 
 
-def write(report: dict[str, Any], folder: Path) -> None:
-    """Writes the rows into README.md."""
-    put_between(folder / "README.md", START, END, _table(report))
+def write(report: dict[str, Any], folder: Path) -> Path:
+    """Writes the table of a report into the page, which it returns."""
+    SECTION.replace(folder / PAGE, _table(report))
+    return folder / PAGE
 
 
 def _table(report: dict[str, Any]) -> str:
-    """A row for each variant, the reference first."""
+    """Formats the conditions, a row for each variant, the reference first, and the memory of scoring."""
     variants: dict[str, dict[str, Any]] = {REFERENCE: {}}
     for row in report["rows"]:
         variants.setdefault(row["variant"], {})[row["task"]] = row
     rows = []
     for name, tasks in variants.items():
-        cells = [cell for task in TIMED for cell in _cells(tasks[task])]
+        cells = [cell for task in TASKS for cell in _cells(tasks[task])]
         rows.append([name, *cells, f"{tasks['training']['peak_memory_gb']:.1f}"])
-    columns = ["", *(f"{task}, {what}" for task in TIMED for what in COLUMNS), "peak GB"]
+    columns = ["variant", *(f"{task}, {column}" for task in TASKS for column in COLUMNS), "peak memory, GB"]
     flags = f", {' '.join(report['fast_bfloat16'])}" if report["fast_bfloat16"] else ""
     ceiling = " and ".join(f"{value:.0f} GFLOP/s in {name}" for name, value in report["ceiling_gflops"].items())
-    head = f"{report['device']}{flags}; products of matrices reach {ceiling}; medians of {report['rounds']} rounds:"
+    head = f"{report['device']}{flags}. Matrix multiplication (GEMM): {ceiling}. Medians of {report['rounds']} rounds."
     memory = " and ".join(f"{value:.2f} GB for {int(count):,} windows" for count, value in report["scoring_memory_gb"].items())
-    return f"{head}\n\n{table(columns, rows)}\nA process that only scores, in float32, takes {memory} at its peak.\n"
+    tail = f"Peak memory of a process that only scores, in float32: {memory}."
+    return f"{head}\n\n{markdown_table(columns, rows)}\n{tail}\n"
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
@@ -234,19 +247,23 @@ def _cells(row: dict[str, Any]) -> list[str]:
     return [f"{row['windows_per_second']:.1f}", ratio, f"{row['ceiling_share']:.2f}"]
 
 
-def run(output: Path, rounds: int, tables: Path) -> None:
-    """Measures, prints the table, writes the report, and the table into README.md.
+def run(output: Path, rounds: int, tables: Path, from_file: bool = False) -> None:
+    """Measures, writes the report and its table, and prints the table.
 
     Args:
-        output: File for the report.
-        rounds: How often each variant is measured.
-        tables: The folder of README.md.
+        output: The JSON file of the report.
+        rounds: The number of measurements of each variant.
+        tables: The folder of performance.md.
+        from_file: Reads the report from `output` instead of measuring.
 
     Raises:
-        AMSLError: README.md has no place for the table, or a variant fails.
+        AMSLError: The page lacks the marker lines of the table, a variant fails, or there is no report to read.
     """
-    parts_of(tables / "README.md", START, END)  # what is wrong is told before it is measured
-    report = measure(rounds)
-    write_json(output, report)
-    write(report, tables)
-    print(f"{_table(report)}\nwritten to {output} and {tables / 'README.md'}")
+    SECTION.split(tables / PAGE)  # before anything is measured
+    if from_file:
+        report = read_json(output, "Run the benchmark without --from-file.", ("rows", "rounds", "ceiling_gflops"))
+    else:
+        report = measure(rounds)
+        write_json(output, report)
+    page = write(report, tables)
+    print(f"{_table(report)}\nreport: {output}\ntable:  {page}")

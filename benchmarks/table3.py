@@ -1,4 +1,4 @@
-"""The paper's Table 3 and the detectors users would pick instead, run as the experiments of the accuracy benchmark are."""
+"""The baselines: the detectors of the paper's Table 3 and common alternatives, run like the experiments of `accuracy`."""
 
 from pathlib import Path
 
@@ -8,5 +8,5 @@ from benchmarks.experiments import read_baselines
 
 
 def run(source: Path, results: Path, work: Path, only: list[str] | None, protocols: list[Protocol], tables: Path) -> None:
-    """Runs what has no result yet, all baselines or `only` some of them; the arguments are those of `accuracy.run`."""
+    """Runs the baselines without a result, all or those named in `only`; see `benchmarks.accuracy.run`."""
     accuracy.run(source, results, work, only or [item.name for item in read_baselines()], protocols, tables)

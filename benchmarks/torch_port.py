@@ -1,4 +1,4 @@
-"""The network of `benchmarks/upstream.py` without its faults in PyTorch, for a row of the speed benchmark."""
+"""The network of `benchmarks/upstream.py`, without its faults, in PyTorch: a variant of the speed benchmark."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,14 +8,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from amsl_tf.views import VIEW_NAMES
+from amsl_tf.views import PAPER_VIEWS
 
-NUM_VIEWS, NUM_SLOTS = len(VIEW_NAMES), 500
-ROWS, COLUMNS = 3, 3  # of padding: 125 x 45 becomes 128 x 48
+NUM_VIEWS, NUM_SLOTS = len(PAPER_VIEWS), 500
+ROWS, COLUMNS = 3, 3  # padding, from 125 x 45 to 128 x 48
 
 
 class Memory(nn.Module):
-    """Attention over slots: the read and the mean entropy of a position."""
+    """Softmax attention over slots: returns the read and the entropy averaged over positions."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,8 +28,8 @@ class Memory(nn.Module):
         return weights @ self.slots, entropy.mean()
 
 
-class Same(nn.Conv2d):
-    """A 4 x 4 convolution that pads as TensorFlow's `same` does: one before, two after."""
+class SameConv2d(nn.Conv2d):
+    """A 4 x 4 convolution with the `same` padding of TensorFlow: one cell before, two after."""
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__(channels, filters, 4)
@@ -38,8 +38,8 @@ class Same(nn.Conv2d):
         return super().forward(functional.pad(x, (1, 2, 1, 2)))
 
 
-class SameTransposed(nn.ConvTranspose2d):
-    """Its transposed form."""
+class SameConvTranspose2d(nn.ConvTranspose2d):
+    """The transposed 4 x 4 convolution with the `same` padding of TensorFlow."""
 
     def __init__(self, channels: int, filters: int) -> None:
         super().__init__(channels, filters, 4)
@@ -49,34 +49,34 @@ class SameTransposed(nn.ConvTranspose2d):
 
 
 class Network(nn.Module):
-    """Seven views (B, R, T, C) to reconstructions, logits of the views (B, R, R) and the summed entropy."""
+    """The network: views (B, R, T, C) to reconstructions (B, R, T, C), view logits (B, R, R) and the summed entropy."""
 
     def __init__(self) -> None:
         super().__init__()
         relu, pool = nn.ReLU(), nn.MaxPool2d(2)
-        self.encoder = nn.Sequential(Same(1, 32), relu, pool, Same(32, 64), relu, pool)
+        self.encoder = nn.Sequential(SameConv2d(1, 32), relu, pool, SameConv2d(32, 64), relu, pool)
         self.classifier = nn.Sequential(
-            Same(64, 1), nn.Sigmoid(), nn.Flatten(), nn.Linear(384, 128), relu, nn.Dropout(0.5), nn.Linear(128, NUM_VIEWS)
+            SameConv2d(64, 1), nn.Sigmoid(), nn.Flatten(), nn.Linear(384, 128), relu, nn.Dropout(0.5), nn.Linear(128, NUM_VIEWS)
         )
         self.global_memory = Memory()
         self.local_memories = nn.ModuleList(Memory() for _ in range(NUM_VIEWS))
         self.gates = nn.Parameter(torch.zeros(2, NUM_VIEWS))
         self.decoders = nn.ModuleList(
             nn.Sequential(
-                SameTransposed(128, 128),
+                SameConvTranspose2d(128, 128),
                 relu,
                 nn.ConvTranspose2d(128, 64, 4, 2, 1),
                 relu,
                 nn.ConvTranspose2d(64, 32, 4, 2, 1),
                 relu,
-                SameTransposed(32, 1),
+                SameConvTranspose2d(32, 1),
                 nn.Sigmoid(),
             )
             for _ in range(NUM_VIEWS)
         )
 
     def forward(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        made, logits, entropies = [], [], []
+        reconstructions, logits, entropies = [], [], []
         gates = torch.sigmoid(self.gates)
         for view in range(NUM_VIEWS):
             latent = self.encoder(functional.pad(views[:, view, None], (COLUMNS, 0, ROWS, 0)))
@@ -87,35 +87,35 @@ class Network(nn.Module):
             entropies += [local_entropy, global_entropy]
             fused = gates[0, view] * local_read + gates[1, view] * global_read
             decoded = self.decoders[view](torch.cat([latent, fused.permute(0, 3, 1, 2)], dim=1))
-            made.append(decoded[:, 0, ROWS:, COLUMNS:])
-        return torch.stack(made, 1), torch.stack(logits, 1), torch.stack(entropies).sum()
+            reconstructions.append(decoded[:, 0, ROWS:, COLUMNS:])
+        return torch.stack(reconstructions, 1), torch.stack(logits, 1), torch.stack(entropies).sum()
 
 
-def build(compile_it: bool) -> tuple[Any, torch.optim.Optimizer]:
-    """The network and its optimizer."""
+def build(compiled: bool) -> tuple[Any, torch.optim.Optimizer]:
+    """Builds the network and its optimizer."""
     network = Network().to(_device(), memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
-    return (torch.compile(network) if compile_it else network), optimizer
+    return (torch.compile(network) if compiled else network), optimizer
 
 
 def train(built: tuple[Any, torch.optim.Optimizer], views: list[np.ndarray], batch_size: int) -> None:
-    """One pass over the views in training."""
+    """Trains for one pass over the views."""
     network, optimizer = built
     network.train()
     for batch in _batches(views, batch_size):
-        made, logits, entropy = network(batch)
+        reconstruction, logits, entropy = network(batch)
         classes = torch.arange(NUM_VIEWS, device=batch.device).repeat(len(batch))
-        named = functional.cross_entropy(logits.reshape(-1, NUM_VIEWS), classes) * NUM_VIEWS
-        loss = (made - batch).square().mean((0, 2, 3)).sum() + named + 0.0002 * entropy
+        classification = functional.cross_entropy(logits.reshape(-1, NUM_VIEWS), classes) * NUM_VIEWS
+        loss = (reconstruction - batch).square().mean((0, 2, 3)).sum() + classification + 0.0002 * entropy
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-        loss.item()  # waits for a GPU, as Keras does
+        loss.item()  # synchronises with a GPU, as Keras does
 
 
 @torch.inference_mode()
 def score(built: tuple[Any, torch.optim.Optimizer], views: list[np.ndarray], batch_size: int) -> np.ndarray:
-    """The sum over views of the mean squared errors, (N,)."""
+    """Computes the sum over views of the mean squared errors, (N,)."""
     network, _ = built
     network.eval()
     batches = _batches(views, batch_size)

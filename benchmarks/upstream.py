@@ -1,8 +1,7 @@
-"""A plain port of the official AMSL graph to Keras 3, written from the facts: the reference for speed, and for what the
-original's faults are worth. Each fault is an argument, on by default; with all of them off, and the same weights, this computes
-what `amsl_tf.models.amsl` computes.
+"""A plain port of the official AMSL graph to Keras 3: the reference for speed and for the effect of the faults of the original.
 
-It is what a first port looks like: seven unrolled branches, a layer for each part, losses from Keras by their names.
+Each fault is an argument, on by default. Without the faults and with the same weights it computes the same as
+`amsl_tf.networks.amsl`. It is a straightforward port: seven unrolled branches, a layer for each part, losses of Keras by name.
 """
 
 from typing import Any
@@ -11,20 +10,20 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from amsl_tf.views import VIEW_NAMES
+from amsl_tf.views import PAPER_VIEWS
 
 NUM_SLOTS = 500
 ENTROPY_WEIGHT = 0.0002
 BATCH = 16
-SHARED = "means of 16"  # the scores that the original gives to all windows of a batch
-FIRST_MEMORIES_IN = ("scaled", "smoothed")  # views whose decoders the original feeds with the memories of view 0
+BATCH_MEANS = "means of 16"  # the score of the original, shared by all windows of a batch
+FIRST_MEMORIES_IN = ("scaled", "smoothed")  # views whose decoders get the reads of the first view in the original
 
 
 class Memory(layers.Layer):
-    """Attention over slots; adds its entropy to the objective.
+    """Replaces queries (..., F) by softmax attention over slots, and adds the entropy of the attention to the loss.
 
     Args:
-        slot_mean_entropy: The original's mean over slots in place of the paper's sum.
+        slot_mean_entropy: Whether the entropy is the mean over slots, as in the original, instead of the sum of the paper.
     """
 
     def __init__(self, slot_mean_entropy: bool, **kwargs: Any) -> None:
@@ -46,7 +45,7 @@ class Memory(layers.Layer):
 
 
 class Gate(layers.Layer):
-    """Multiplies by the sigmoid of a free scalar; the original's constant through dense and batch norm comes to the same."""
+    """Multiplies by the sigmoid of a learned scalar, like the constant, dense layer and batch normalisation of the original."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         self.gate = self.add_weight(name="gate", shape=(), initializer="zeros")
@@ -58,18 +57,17 @@ class Gate(layers.Layer):
 def build_upstream(
     window_shape: tuple[int, int] = (125, 45), *, first_memories: bool = True, slot_mean_entropy: bool = True
 ) -> keras.Model:
-    """The network, compiled with the objective.
+    """Builds the network and compiles it with the objective.
 
     Args:
-        window_shape: (T, C).
+        window_shape: (T, C) of the windows.
         first_memories: Fault: the decoders of the scaled and the smoothed view get the reads of the raw view.
-        slot_mean_entropy: Fault: the entropy of a read is a mean over slots, 500 times weaker than in the paper.
+        slot_mean_entropy: Fault: the entropy of a read is the mean over slots, 500 times smaller than in the paper.
 
     Returns:
         A model with an input (B, T, C) for each view by name, and for each view the outputs `reconstruction_VIEW` (B, T, C)
-        and `class_VIEW` (B, R).
-        Its objective is the product's, but for classes that are given less than 1e-7: Keras finds the logits behind these
-        outputs and computes cross-entropies from them, where the product's probabilities are cut off.
+        and `class_VIEW` (B, R). Its objective is that of amsl_tf, except for class probabilities below 1e-7: here Keras
+        computes cross-entropies from the logits of these outputs, while it clips the probabilities of amsl_tf.
     """
     rows, columns = -window_shape[0] % 4, -window_shape[1] % 4
     pad = layers.ZeroPadding2D(((rows, 0), (columns, 0)))
@@ -84,18 +82,18 @@ def build_upstream(
         layers.Flatten(),
         layers.Dense(128, activation="relu", name="classifier_2"),
         layers.Dropout(0.5),
-        layers.Dense(len(VIEW_NAMES), activation="softmax", name="classifier_3"),
+        layers.Dense(len(PAPER_VIEWS), activation="softmax", name="classifier_3"),
     ]
     global_memory = Memory(slot_mean_entropy, name="global_memory")
     inputs, outputs = {}, {}
     global_reads, local_reads = {}, {}
-    for name in VIEW_NAMES:
+    for name in PAPER_VIEWS:
         inputs[name] = keras.Input(window_shape, name=name)
         latent = _through([layers.Reshape((*window_shape, 1)), pad, *encoder], inputs[name])
         outputs[f"class_{name}"] = layers.Identity(name=f"class_{name}")(_through(classifier, latent))
         global_reads[name] = global_memory(latent)
         local_reads[name] = Memory(slot_mean_entropy, name=f"local_memory_{name}")(latent)
-        source = VIEW_NAMES[0] if first_memories and name in FIRST_MEMORIES_IN else name
+        source = PAPER_VIEWS[0] if first_memories and name in FIRST_MEMORIES_IN else name
         fused = layers.Add()(
             [
                 Gate(name=f"local_gate_{name}")(local_reads[source]),
@@ -120,39 +118,39 @@ def build_upstream(
 
 
 def targets(views: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the outputs of the network should be, given its inputs."""
-    classes = np.eye(len(VIEW_NAMES), dtype=np.float32)
+    """Returns the targets of the outputs of the network, given its inputs (N, T, C) by name."""
+    classes = np.eye(len(PAPER_VIEWS), dtype=np.float32)
     count = len(next(iter(views.values())))
     return {
         **{f"reconstruction_{name}": view for name, view in views.items()},
-        **{f"class_{name}": np.tile(classes[index], (count, 1)) for index, name in enumerate(VIEW_NAMES)},
+        **{f"class_{name}": np.tile(classes[index], (count, 1)) for index, name in enumerate(PAPER_VIEWS)},
     }
 
 
 def set_weights(upstream: keras.Model, network: keras.Model) -> None:
-    """Gives the port the weights of the product's network (all views, both memories)."""
-    for part, convolutions in (("encoder", 2), *((f"decoder_{name}", 4) for name in VIEW_NAMES)):
+    """Copies the weights of a network of amsl_tf with all views and both memories to the port."""
+    for part, convolutions in (("encoder", 2), *((f"decoder_{name}", 4) for name in PAPER_VIEWS)):
         weights = network.get_layer(part).get_weights()
         for index in range(convolutions):
             upstream.get_layer(f"{part}_{index + 1}").set_weights(weights[2 * index : 2 * index + 2])
     weights = network.get_layer("view_classifier").get_weights()
     for index in range(3):
         upstream.get_layer(f"classifier_{index + 1}").set_weights(weights[2 * index : 2 * index + 2])
-    for memory in [layer for layer in upstream.layers if isinstance(layer, Memory)]:  # those that are read
+    for memory in [layer for layer in upstream.layers if isinstance(layer, Memory)]:  # faults leave some unused
         memory.set_weights(network.get_layer(memory.name).get_weights())
     (gates,) = network.get_layer("fusion").get_weights()
-    for kind, of_kind in zip(("local", "global"), gates, strict=True):
-        for name, gate in zip(VIEW_NAMES, of_kind, strict=True):
+    for kind, values in zip(("local", "global"), gates, strict=True):
+        for name, gate in zip(PAPER_VIEWS, values, strict=True):
             upstream.get_layer(f"{kind}_gate_{name}").set_weights([gate])
 
 
 def fit_scaling(train: np.ndarray, test: np.ndarray, *, leaky: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum and span of each (time, channel) cell of a view, (T, C) each.
+    """Fits the min-max scaling of a view; returns the minimum and the span of each (time, channel) cell, (T, C) each.
 
     Args:
         train: (N, T, C), normal training windows.
-        test: (M, T, C), all others, normal and abnormal.
-        leaky: Fault: fitted on the test windows too.
+        test: (M, T, C), normal and abnormal test windows.
+        leaky: Fault: the scaling is fitted to the test windows too.
     """
     fitted_on = [train, test] if leaky else [train]
     minimum = np.min([part.min(axis=0) for part in fitted_on], axis=0)
@@ -161,12 +159,12 @@ def fit_scaling(train: np.ndarray, test: np.ndarray, *, leaky: bool = True) -> t
 
 
 def scores(reconstructions: dict[str, np.ndarray], views: dict[str, np.ndarray], *, batch_means: bool = True) -> np.ndarray:
-    """The sum over views of the mean squared errors, (N,).
+    """Computes the sum over views of the mean squared errors, (N,).
 
     Args:
         reconstructions: (N, T, C) by name of the view.
-        views: The same, as they went in.
-        batch_means: Fault: every window gets the mean of the 16 that it stands among.
+        views: The inputs, in the same form.
+        batch_means: Fault: the score of a window is the mean over its batch of 16.
     """
     errors = sum(((reconstructions[name] - views[name]) ** 2).mean(axis=(1, 2)) for name in views)
     if batch_means:
@@ -177,43 +175,43 @@ def scores(reconstructions: dict[str, np.ndarray], views: dict[str, np.ndarray],
 
 
 def train_and_score(train: np.ndarray, test: np.ndarray, *, epochs: int, seed: int) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The original's experiment with all of its faults: the weights of the last epoch, the scaling of all windows.
+    """Runs the experiment of the original with all of its faults, which include the weights of the last epoch.
 
     Args:
-        train: Normal windows (N, T, C).
-        test: (M, T, C), normal windows in any order, then abnormal ones as the files have them.
-        epochs: Passes over the first 80 % of the training windows.
-        seed: Of the views and of the weights.
+        train: (N, T, C), normal training windows.
+        test: (M, T, C), normal test windows in any order, then abnormal ones in the order of the files.
+        epochs: The number of passes over the first 80 % of the training windows.
+        seed: The seed of the views and of the initial weights.
 
     Returns:
-        Scores of training and test windows, `window by window` and as `means of 16`.
+        The scores of training and test windows under the names `window by window` and `means of 16`.
     """
     keras.utils.set_random_seed(seed)
     parts = {"train": _views(train, seed), "test": _views(test, seed + 1)}
-    for name in VIEW_NAMES:
+    for name in PAPER_VIEWS:
         minimum, span = fit_scaling(parts["train"][name], parts["test"][name])
         for part in parts.values():
             part[name] = (part[name] - minimum) / span
     model = build_upstream(train.shape[1:])
     model.fit(parts["train"], targets(parts["train"]), batch_size=BATCH, epochs=epochs, validation_split=0.2, verbose=2)
-    made = {part: model.predict(views, batch_size=BATCH, verbose=0) for part, views in parts.items()}
-    reconstructions = {part: {name: made[part][f"reconstruction_{name}"] for name in VIEW_NAMES} for part in parts}
-    by_batch = {"window by window": False, SHARED: True}
+    outputs = {part: model.predict(views, batch_size=BATCH, verbose=0) for part, views in parts.items()}
+    reconstructions = {part: {name: outputs[part][f"reconstruction_{name}"] for name in PAPER_VIEWS} for part in parts}
+    variants = {"window by window": False, BATCH_MEANS: True}
     return {
         title: (
             scores(reconstructions["train"], parts["train"], batch_means=batch_means),
             scores(reconstructions["test"], parts["test"], batch_means=batch_means),
         )
-        for title, batch_means in by_batch.items()
+        for title, batch_means in variants.items()
     }
 
 
 def _views(x: np.ndarray, seed: int) -> dict[str, np.ndarray]:
-    """The seven views of windows by name, each with a draw of its own."""
-    from amsl_tf.data.pipeline import RawWindows, view_batches  # late: TensorFlow, which the graph does not need
+    """Makes the seven views of windows by name, with a random draw for each window."""
+    from amsl_tf.views.sources import RawWindows, view_batches  # imports TensorFlow, which the graph does not need
 
-    made = np.concatenate(list(view_batches(RawWindows(x, VIEW_NAMES, seed), np.arange(len(x)))))
-    return {name: made[:, index] for index, name in enumerate(VIEW_NAMES)}
+    views = np.concatenate(list(view_batches(RawWindows(x, PAPER_VIEWS, seed), np.arange(len(x)))))
+    return {name: views[:, index] for index, name in enumerate(PAPER_VIEWS)}
 
 
 def _through(parts: list[Any], tensor: Any) -> Any:

@@ -1,5 +1,5 @@
-"""Detectors that AMSL is compared with: those of the paper's Table 3, and those that users would pick instead.
+"""The baselines: the detectors of the paper's Table 3 and common alternatives, one module for each.
 
-One file each. It has `fit`, which takes the normal training windows (`interface.Normal`) and returns what scores others, with
-scores of normal windows that it, or one like it, was not fitted to, for the threshold (`interface.Fitted`).
+A module has the function `fit`, which takes the normal training windows (`interface.NormalData`) and returns a fitted baseline
+(`interface.FittedBaseline`).
 """

@@ -1,4 +1,4 @@
-"""Angle-based outlier detection among the nearest neighbours (Kriegel et al., KDD 2008), with pyod."""
+"""Angle-based outlier detection among nearest neighbours (ABOD: Kriegel et al., KDD 2008), from pyod."""
 
 from functools import partial
 

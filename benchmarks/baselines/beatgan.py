@@ -1,9 +1,9 @@
-"""BeatGAN (Zhou et al., IJCAI 2019): an autoencoder that a discriminator keeps close to what windows look like.
+"""BeatGAN (Zhou et al., IJCAI 2019): an autoencoder with adversarial regularisation by feature matching.
 
-Three convolutions over time with stride 2 (64, 128 and 128 features) lead to a code of 50 numbers, as many as the authors' code
-takes for heartbeats, and as many lead back; the discriminator has such convolutions too, and a dense layer. The autoencoder
-lowers the squared error and, with weight 1, the distance of the discriminator's features of a window from those of what is
-given back; a window's score is the squared error.
+Three convolutions over time with stride 2 (64, 128 and 128 filters) encode a window into 50 numbers, as in the code of the
+authors for heartbeats, and three transposed convolutions decode it. The discriminator has the same convolutions and a dense
+layer. The loss of the autoencoder is the squared error plus, with weight 1, the distance between the features of the window and
+of its reconstruction in the discriminator. The score is the squared error.
 """
 
 from typing import Any
@@ -27,7 +27,7 @@ def build(shape: tuple[int, int]) -> keras.Model:
 
 
 class BeatGAN(keras.Model):
-    """For windows (T, C)."""
+    """The autoencoder and its discriminator, for windows (T, C)."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         super().__init__()
@@ -42,18 +42,18 @@ class BeatGAN(keras.Model):
 
     def train_step(self, data: tuple[Any, Any]) -> dict[str, Any]:
         x, _ = data
-        with tf.GradientTape() as tape, tf.GradientTape() as tape_of_discriminator:
-            given = self.generator(x, training=True)
+        with tf.GradientTape() as tape, tf.GradientTape() as discriminator_tape:
+            reconstruction = self.generator(x, training=True)
             features, real = self.discriminator(x, training=True)
-            features_given, fake = self.discriminator(given, training=True)
-            matching = ops.mean(ops.square(features - features_given))
-            loss = ops.mean(ops.square(x - given)) + MATCHING_WEIGHT * matching
-            told = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))  # cross-entropies
+            matched, fake = self.discriminator(reconstruction, training=True)
+            matching = ops.mean(ops.square(features - matched))
+            loss = ops.mean(ops.square(x - reconstruction)) + MATCHING_WEIGHT * matching
+            discriminator_loss = ops.mean(ops.softplus(-real)) + ops.mean(ops.softplus(fake))  # cross-entropies
         variables = self.generator.trainable_variables
         self.optimizer.apply(tape.gradient(loss, variables), variables)
         variables = self.discriminator.trainable_variables
-        self.discriminator_optimizer.apply(tape_of_discriminator.gradient(told, variables), variables)
-        return {"loss": loss, "discriminator_loss": told}
+        self.discriminator_optimizer.apply(discriminator_tape.gradient(discriminator_loss, variables), variables)
+        return {"loss": loss, "discriminator_loss": discriminator_loss}
 
 
 def _encode(x: Any) -> Any:
@@ -71,7 +71,7 @@ def _decode(x: Any, shape: tuple[int, int]) -> Any:
     for features in FEATURES[-2::-1]:
         x = layers.Conv1DTranspose(features, KERNEL, 2, padding="same")(x)
         x = layers.ReLU()(layers.BatchNormalization()(x))
-    # what was rounded up on the way down is cut off
+    # strides round lengths up: the excess is cropped
     return layers.Conv1DTranspose(shape[1], KERNEL, 2, padding="same")(x)[:, : shape[0]]
 
 

@@ -1,10 +1,10 @@
-"""CNN-LSTM, which predicts the next step.
+"""CNN-LSTM that predicts the next time step.
 
-Layers after C-LSTM (Kim and Cho, Expert Systems with Applications 2018), which is a classifier and needs abnormal windows to
-learn from; as none may be used, the error of a prediction takes its place.
+The layers follow C-LSTM (Kim and Cho, Expert Systems with Applications 2018), a supervised classifier; as abnormal windows may
+not be used, the prediction error replaces the classification.
 
-Two causal convolutions of 64 features, an LSTM of 64, and a dense layer predict each time step from all before it. The first
-steps, which have little before them, do not count.
+Two causal convolutions with 64 filters, an LSTM with 64 units and a dense layer predict each time step from all steps before
+it. The first steps, which have little context, do not count.
 """
 
 import keras
@@ -13,7 +13,7 @@ from benchmarks.baselines.networks import network
 
 FEATURES = 64
 KERNEL = 5
-FIRST = 10  # step that is predicted
+FIRST = 10  # predicted step
 
 
 def build(shape: tuple[int, int]) -> keras.Model:

@@ -1,6 +1,6 @@
-"""Copula-based outlier detection (COPOD: Li et al., ICDM 2020), as pyod has it.
+"""Copula-based outlier detection (COPOD: Li et al., ICDM 2020), as implemented in pyod.
 
-Of each feature the tail that skewness picks, or the mean of both tails.
+The larger of the tail that the skewness selects and the mean of both tails counts for each feature.
 """
 
 from functools import partial
@@ -11,8 +11,8 @@ from benchmarks.baselines.on_features import fit_best
 from benchmarks.baselines.tails import by_tails
 
 
-def join(left: np.ndarray, right: np.ndarray, lean: float) -> np.ndarray:
-    joined: np.ndarray = np.maximum(left if lean < 0 else right, (left + right) / 2)
+def join(left: np.ndarray, right: np.ndarray, skewness: float) -> np.ndarray:
+    joined: np.ndarray = np.maximum(left if skewness < 0 else right, (left + right) / 2)
     return joined
 
 

@@ -1,4 +1,4 @@
-"""What the detectors of the package pyod have in common."""
+"""The use of detectors of the package pyod as baselines."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from benchmarks.baselines.on_features import Method
 
 
 def method(make: Callable[[], BaseDetector]) -> Method:
-    """The method of detectors that `make` makes; their own threshold is not used."""
+    """Returns the method that fits the detectors that `make` creates; their own threshold is not used."""
 
     def fit(normal: np.ndarray) -> Score:
         score: Score = make().fit(normal).decision_function

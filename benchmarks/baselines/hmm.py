@@ -1,7 +1,7 @@
-"""Hidden Markov model with Gaussian emissions (Rabiner, Proceedings of the IEEE 1989), with hmmlearn.
+"""Hidden Markov model with Gaussian emissions (Rabiner, Proceedings of the IEEE 1989), from hmmlearn.
 
-"Seconds" are those of all that are tried. A window's score is its negative log-likelihood. The number of states is the one
-with the best likelihood of the normal windows that are held back; each has a diagonal covariance.
+The score is the negative log-likelihood of a window. The number of states, each with a diagonal covariance, is selected by the
+likelihood of the held-out normal windows; the reported seconds cover all candidates.
 """
 
 from functools import partial
@@ -9,20 +9,20 @@ from functools import partial
 import numpy as np
 from hmmlearn.hmm import GaussianHMM
 
-from benchmarks.baselines.held_back import Trained, fit_held_back
+from benchmarks.baselines.held_out import TrainedModel, fit_held_out
 
 STATES = (10, 20, 40)
 ITERATIONS = 30
 
 
-def train(train: np.ndarray, held_back: np.ndarray, seed: int) -> Trained:
+def train(train: np.ndarray, held_out: np.ndarray, seed: int) -> TrainedModel:
     models = {states: _fit(train, states, seed) for states in STATES}
-    # one with more states than there are kinds of steps does not converge
-    ratings = {
-        states: float(score(model, held_back).mean()) for states, model in models.items() if np.isfinite(model.means_).all()
+    # a model with more states than there are distinct time steps does not converge
+    losses = {
+        states: float(score(model, held_out).mean()) for states, model in models.items() if np.isfinite(model.means_).all()
     }
-    states = min(ratings, key=lambda count: ratings[count])
-    return Trained(partial(score, models[states]), None, {"states": states})
+    states = min(losses, key=lambda count: losses[count])
+    return TrainedModel(partial(score, models[states]), None, {"states": states})
 
 
 def _fit(windows: np.ndarray, states: int, seed: int) -> GaussianHMM:
@@ -31,8 +31,8 @@ def _fit(windows: np.ndarray, states: int, seed: int) -> GaussianHMM:
 
 
 def score(model: GaussianHMM, windows: np.ndarray) -> np.ndarray:
-    """Negative log-likelihood of each window (N, T, C)."""
+    """Computes the negative log-likelihoods of windows (N, T, C): (N,)."""
     return np.array([-model.score(window) for window in windows])
 
 
-fit = partial(fit_held_back, train)
+fit = partial(fit_held_out, train)

@@ -1,4 +1,4 @@
-"""What every baseline keeps to."""
+"""The interface of the baselines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ import numpy as np
 from amsl_tf.data import splits
 from amsl_tf.errors import AMSLError
 
-# packages that are not in requirements.txt, and what pip installs them by; torch, which is large, is for one baseline alone
-INSTALL = {**dict.fromkeys(("aeon", "hmmlearn", "pyod"), "-r requirements-baselines.txt"), "torch": "torch"}
+# what installs the optional packages; torch, which is large, is needed by one baseline only
+INSTALL = {**dict.fromkeys(("aeon", "hmmlearn", "pyod"), "'.[baselines]'"), "torch": "torch"}
 
-Score = Callable[[np.ndarray], np.ndarray]  # of windows (M, T, C), or features of them (M, D): (M,), higher = more abnormal
+Score = Callable[[np.ndarray], np.ndarray]  # windows (M, T, C) or features (M, D) to scores (M,); higher = more abnormal
 
 
 @dataclass(frozen=True)
-class Normal:
-    """Normal training windows and what is known of them.
+class NormalData:
+    """Normal training windows and their metadata.
 
     Attributes:
-        x: float32 (N, T, C).
-        activity: (N,), what pseudo-anomalies are made of.
-        subject: (N,), the person.
-        protocol: `window`, where people are known, or `subject`, where those who are tested are new.
-        seed: Of the split, and of what networks, the HMM and MiniRocket draw.
+        x: float32 (N, T, C), the windows.
+        activity: (N,), the activity of each window, from which pseudo-anomalies are made.
+        subject: (N,), the subject of each window.
+        protocol: `window`, which tests on subjects seen in training, or `subject`, which tests on unseen ones.
+        seed: The seed of the split, and of the networks, the HMM and MiniRocket.
     """
 
     x: np.ndarray
@@ -36,42 +36,42 @@ class Normal:
 
     @property
     def groups(self) -> np.ndarray | None:
-        """The person of each window where people are left out whole, else None."""
+        """The subject of each window in the protocol `subject`, otherwise None."""
         return self.subject if self.protocol == "subject" else None
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedBaseline:
     """A fitted baseline.
 
     Attributes:
-        own: Scores of normal windows that the baseline, or one like it, was not fitted to: what the threshold is set by.
-        groups: The person of each of these, in the protocol `subject`.
-        score: Scores windows (M, T, C), each for itself.
-        seconds: That one fit took, with the settings that were chosen.
-        parameters: Numbers that a network has learned; None for what is no network.
-        about: What was chosen without abnormal windows, such as features, and how long was trained.
+        training_scores: (V,), held-out or cross-validated scores of normal windows, which determine the threshold.
+        groups: (V,), the subject of each of these windows in the protocol `subject`, otherwise None.
+        score: The score of windows (M, T, C), each scored independently.
+        seconds: The seconds of one fit with the selected settings.
+        parameters: The number of parameters of a network; None for other methods.
+        selected: What was selected without abnormal windows, such as features or epochs.
     """
 
-    own: np.ndarray
+    training_scores: np.ndarray
     groups: np.ndarray | None
     score: Score
     seconds: float
     parameters: int | None = None
-    about: dict[str, Any] = field(default_factory=dict)
+    selected: dict[str, Any] = field(default_factory=dict)
 
 
 class Fit(Protocol):
-    """What every file of this folder has under the name `fit`."""
+    """The function `fit` of a baseline."""
 
-    def __call__(self, normal: Normal) -> Fitted: ...
+    def __call__(self, normal: NormalData) -> FittedBaseline: ...
 
 
 def load(name: str) -> Fit:
-    """The `fit` of the file of this name.
+    """Returns the function `fit` of a baseline.
 
     Raises:
-        AMSLError: A package that it needs is not installed.
+        AMSLError: A package that the baseline needs is not installed.
     """
     try:
         fit: Fit = import_module(f"benchmarks.baselines.{name}").fit
@@ -79,5 +79,5 @@ def load(name: str) -> Fit:
         package = (error.name or "").partition(".")[0]
         if package not in INSTALL:
             raise
-        raise AMSLError(f"{name} needs {package}, which is not installed. Run: pip install {INSTALL[package]}") from None
+        raise AMSLError(f"{name} needs {package}, which is not installed. Run pip install {INSTALL[package]}.") from None
     return fit

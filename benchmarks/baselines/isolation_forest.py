@@ -1,4 +1,4 @@
-"""Isolation forest (Liu et al., ICDM 2008), with pyod."""
+"""Isolation forest (Liu et al., ICDM 2008), from pyod."""
 
 from functools import partial
 

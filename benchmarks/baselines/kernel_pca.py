@@ -1,6 +1,6 @@
-"""Kernel PCA, by the error of the reconstruction in feature space (Hoffmann, Pattern Recognition 2007), with scikit-learn.
+"""Kernel PCA with the reconstruction error in feature space (Hoffmann, Pattern Recognition 2007), from scikit-learn.
 
-A Gaussian kernel whose width is the median distance of normal windows.
+The width of the Gaussian kernel is the median distance between normal windows.
 """
 
 from functools import partial
@@ -14,7 +14,7 @@ from benchmarks.baselines.on_features import Method, fit_best
 
 
 def method(components: int) -> Method:
-    """By the number of components."""
+    """Returns the method with this number of components."""
 
     def fit(normal: np.ndarray) -> Score:
         distances = pairwise_distances(normal)
@@ -25,7 +25,7 @@ def method(components: int) -> Method:
 
         def score(described: np.ndarray) -> np.ndarray:
             near = _gauss(pairwise_distances(described, normal) / width)
-            # |phi(x) - mean of phi|^2, less what the components hold of it
+            # |phi(x) - mean of phi|^2 minus its part in the span of the components
             errors: np.ndarray = 1 - 2 * near.mean(axis=1) + mean - np.square(model.transform(near)).sum(axis=1)
             return errors
 

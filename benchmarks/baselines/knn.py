@@ -1,4 +1,4 @@
-"""Distance to the k-th nearest neighbour (Ramaswamy et al., SIGMOD 2000), with pyod."""
+"""Distance to the k-th nearest neighbour (Ramaswamy et al., SIGMOD 2000), from pyod."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""Local outlier factor (Breunig et al., SIGMOD 2000), with pyod."""
+"""Local outlier factor (LOF: Breunig et al., SIGMOD 2000), from pyod."""
 
 from functools import partial
 

@@ -1,14 +1,15 @@
-"""LSTM encoder and decoder (Malhotra et al., ICML workshop 2016, EncDec-AD).
+"""LSTM encoder-decoder (EncDec-AD: Malhotra et al., ICML workshop 2016).
 
-The last state of an LSTM of 128 is given to a second one at every step, which gives the window back, the last step first; the
-paper's starts from that state and gets the step that it gave last. A window's score is the mean squared Mahalanobis distance of
-its steps' errors from those of the training windows, in the paper from those of windows that are held back.
+The last output of an LSTM with 128 units is the input of a second LSTM at every step, which reconstructs the window in reverse
+order; in the paper the decoder starts from that state and gets the step that it generated last. The score is the squared
+Mahalanobis distance of the errors of a time step, averaged over steps, with the mean and covariance of the errors of training
+windows (in the paper: of held-out windows).
 """
 
 import keras
 import numpy as np
 
-from benchmarks.baselines.networks import Rate, network
+from benchmarks.baselines.networks import ErrorScore, network
 
 UNITS = 128
 RIDGE = 1e-6  # on the diagonal of the covariance
@@ -27,12 +28,12 @@ def build(shape: tuple[int, int]) -> keras.Model:
     )
 
 
-def mahalanobis(normal: np.ndarray) -> Rate:
-    """Fitted to errors (V, T, C)."""
+def mahalanobis(normal: np.ndarray) -> ErrorScore:
+    """Fits the score of errors (V, T, C)."""
     steps = normal.reshape(-1, normal.shape[2])
     mean = steps.mean(axis=0)
     inverse = np.linalg.inv(np.cov(steps.T) + RIDGE * np.eye(len(mean)))
     return lambda errors: np.einsum("ntc,cd,ntd->n", errors - mean, inverse, errors - mean, optimize=True) / errors.shape[1]
 
 
-fit = network(build, targets=lambda x: x[:, ::-1], fit_rate=mahalanobis)
+fit = network(build, targets=lambda x: x[:, ::-1], fit_score=mahalanobis)

@@ -1,6 +1,6 @@
-"""LUNAR (Goodge et al., AAAI 2022): a network weighs the distances to the nearest neighbours, with pyod and torch.
+"""LUNAR (Goodge et al., AAAI 2022), from pyod with torch: a network that weights the distances to the nearest neighbours.
 
-It learns to tell normal windows from made ones. Pyod's settings.
+It learns to separate normal windows from generated ones, with the settings of pyod.
 """
 
 from functools import partial

@@ -1,7 +1,6 @@
-"""Nearest neighbour on the features of MiniRocket (Dempster et al., KDD 2021), with aeon.
+"""Nearest neighbour on MiniRocket features (Dempster et al., KDD 2021), from aeon.
 
-Its kernels are fixed; their biases are quantiles of what they give on normal training windows, those included that are left
-out in turn for own scores.
+The kernels are fixed. Their biases are quantiles of their outputs on all normal training windows, also during cross-validation.
 """
 
 from time import perf_counter
@@ -9,22 +8,23 @@ from time import perf_counter
 import numpy as np
 from aeon.transformations.collection.convolution_based import MiniRocket
 
-from benchmarks.baselines.interface import Fitted, Normal
+from benchmarks.baselines.interface import FittedBaseline, NormalData
 from benchmarks.baselines.on_features import fit as fit_on_features
 from benchmarks.controls import nearest
 
 
-def fit(normal: Normal) -> Fitted:
+def fit(normal: NormalData) -> FittedBaseline:
     start = perf_counter()
     rocket = MiniRocket(random_state=normal.seed, n_jobs=-1).fit(_channels_first(normal.x))
-    of_kernels = perf_counter() - start
+    kernel_seconds = perf_counter() - start
 
     def describe(x: np.ndarray) -> np.ndarray:
         described: np.ndarray = rocket.transform(_channels_first(x))
         return described
 
-    own, score, seconds = fit_on_features(describe, nearest, normal.x, normal.groups)
-    return Fitted(own, normal.groups, score, of_kernels + seconds, about={"features": "MiniRocket"})
+    training_scores, score, seconds = fit_on_features(describe, nearest, normal.x, normal.groups)
+    selected = {"features": "MiniRocket"}
+    return FittedBaseline(training_scores, normal.groups, score, kernel_seconds + seconds, selected=selected)
 
 
 def _channels_first(x: np.ndarray) -> np.ndarray:

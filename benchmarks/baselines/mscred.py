@@ -1,10 +1,10 @@
-"""MSCRED (Zhang et al., AAAI 2019): signature matrices of five moments, ConvLSTMs with attention, and the way back.
+"""MSCRED (Zhang et al., AAAI 2019): reconstructs signature matrices with ConvLSTMs and temporal attention.
 
-A signature matrix holds the inner products of all pairs of channels over the 10, 30 or 60 steps before a moment; moments lie
-10 steps apart, the last at the window's end. Of each of four convolutions a ConvLSTM sees the five moments, attention over
-time weighs what it gives, and transposed convolutions rebuild the last moment's matrices. Moments and kernels are those of the
-authors' code, features a quarter of theirs: 8, 16, 32 and 64. The score is the mean square of what is not rebuilt, where the
-paper counts the entries above a threshold.
+A signature matrix holds the inner products of all pairs of channels over 10, 30 or 60 time steps. There are five of them, 10
+steps apart, the last at the end of the window. Each of four convolutions is followed by a ConvLSTM over the five times and
+attention over its outputs, and transposed convolutions reconstruct the last matrices. Times and kernels are those of the code
+of the authors, filters a quarter of theirs: 8, 16, 32 and 64. The score is the mean squared residual; the paper counts the
+entries above a threshold.
 """
 
 from typing import Any
@@ -16,18 +16,18 @@ from keras import layers, ops
 from benchmarks.baselines.networks import network
 
 LENGTHS = (10, 30, 60)  # steps
-MOMENTS, GAP = 5, 10
+TIMES, GAP = 5, 10
 FEATURES = (8, 16, 32, 64)
 KERNELS = (3, 3, 2, 2)
 MEMORY_KERNEL = 2
-TEMPERATURE = 5.0  # chi, which the attention's products are divided by
+TEMPERATURE = 5.0  # chi, the divisor of the attention logits
 
 
-def signatures(x: np.ndarray, moments: int = MOMENTS) -> np.ndarray:
-    """Windows (N, T, C) to matrices of the last moments (N, moments, C, C, 3), each a mean of products over its steps."""
-    ends = [x.shape[1] - GAP * back for back in reversed(range(moments))]
+def signatures(x: np.ndarray, times: int = TIMES) -> np.ndarray:
+    """Computes the signature matrices of windows, (N, T, C) to (N, times, C, C, 3), as means over time steps."""
+    ends = [x.shape[1] - GAP * back for back in reversed(range(times))]
     parts = [[_products(x[:, max(end - length, 0) : end]) for length in LENGTHS] for end in ends]
-    return np.stack([np.stack(moment, axis=-1) for moment in parts], axis=1)
+    return np.stack([np.stack(matrices, axis=-1) for matrices in parts], axis=1)
 
 
 def _products(x: np.ndarray) -> np.ndarray:
@@ -36,22 +36,22 @@ def _products(x: np.ndarray) -> np.ndarray:
 
 
 def build(shape: tuple[int, int]) -> keras.Model:
-    matrices = keras.Input((MOMENTS, shape[1], shape[1], len(LENGTHS)))
-    seen, remembered = matrices, []
+    matrices = keras.Input((TIMES, shape[1], shape[1], len(LENGTHS)))
+    encoded, states_by_level = matrices, []
     for level, (features, kernel) in enumerate(zip(FEATURES, KERNELS, strict=True)):
         convolution = layers.Conv2D(features, kernel, 1 if level == 0 else 2, padding="same", activation="selu")
-        seen = layers.TimeDistributed(convolution)(seen)
-        states = layers.ConvLSTM2D(features, MEMORY_KERNEL, padding="same", return_sequences=True)(seen)
-        remembered.append(attend(states))
-    rebuilt = remembered[-1]
-    for state, kernel in zip(remembered[-2::-1], KERNELS[:0:-1], strict=True):
-        rebuilt = layers.Conv2DTranspose(state.shape[3], kernel, 2, padding="same", activation="selu")(rebuilt)
-        rebuilt = ops.concatenate([rebuilt[:, : state.shape[1], : state.shape[2]], state], axis=-1)
-    return keras.Model(matrices, layers.Conv2D(len(LENGTHS), 3, padding="same")(rebuilt))
+        encoded = layers.TimeDistributed(convolution)(encoded)
+        states = layers.ConvLSTM2D(features, MEMORY_KERNEL, padding="same", return_sequences=True)(encoded)
+        states_by_level.append(attend(states))
+    decoded = states_by_level[-1]
+    for state, kernel in zip(states_by_level[-2::-1], KERNELS[:0:-1], strict=True):
+        decoded = layers.Conv2DTranspose(state.shape[3], kernel, 2, padding="same", activation="selu")(decoded)
+        decoded = ops.concatenate([decoded[:, : state.shape[1], : state.shape[2]], state], axis=-1)
+    return keras.Model(matrices, layers.Conv2D(len(LENGTHS), 3, padding="same")(decoded))
 
 
 def attend(states: Any) -> Any:
-    """Weighs the states of all moments (B, 5, H, W, F) by their products with the last one's, (B, H, W, F)."""
+    """Averages states (B, 5, H, W, F) with attention weights from their similarity to the last one, to (B, H, W, F)."""
     products = ops.sum(states * states[:, -1:], axis=(2, 3, 4)) / TEMPERATURE
     return ops.sum(states * ops.softmax(products)[:, :, None, None, None], axis=1)
 

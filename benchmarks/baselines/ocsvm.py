@@ -1,6 +1,6 @@
-"""One-class support vector machine (Schoelkopf et al., Neural Computation 2001) with scikit-learn.
+"""One-class support vector machine (Schoelkopf et al., Neural Computation 2001), from scikit-learn.
 
-A Gaussian kernel exp(-d^2 / D) of D standardised features.
+The kernel is exp(-d^2 / D) for D standardised features.
 """
 
 from functools import partial
@@ -14,10 +14,10 @@ from benchmarks.baselines.on_features import Method, fit_best
 
 
 def method(nu: float) -> Method:
-    """By the share of normal windows that may lie outside."""
+    """Returns the method with `nu`, the upper bound of the share of normal windows outside."""
 
     def fit(normal: np.ndarray) -> Score:
-        # of so many features the kernel is made faster here than in libsvm
+        # computing the kernel of many features here is faster than in libsvm
         model = OneClassSVM(nu=nu, kernel="precomputed").fit(rbf_kernel(normal))
         return lambda described: -model.decision_function(rbf_kernel(described, normal))
 

@@ -1,4 +1,4 @@
-"""Methods that score features of a window: fitted to all but a part of the normal windows in turn, for own scores."""
+"""The fit of baselines that score features of a window, with cross-validated training scores."""
 
 from collections.abc import Callable, Mapping
 from time import perf_counter
@@ -9,67 +9,78 @@ from sklearn.model_selection import KFold, LeaveOneGroupOut
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks import features
-from benchmarks.baselines.interface import Fitted, Normal, Score
+from benchmarks.baselines.interface import FittedBaseline, NormalData, Score
 from benchmarks.pseudo import ACTIVITIES, tasks
 
 FOLDS = 10
 
-Describe = Callable[[np.ndarray], np.ndarray]  # (N, T, C) to (N, D)
-Method = Callable[[np.ndarray], Score]  # fitted to standardised features (N, D) of normal windows
+Describe = Callable[[np.ndarray], np.ndarray]  # windows (N, T, C) to features (N, D)
+Method = Callable[[np.ndarray], Score]  # standardised features (N, D) of normal windows to a fitted score
 
-KINDS: dict[str, Describe] = {
+DESCRIPTIONS: dict[str, Describe] = {
     "raw": features.raw,
     "log spectra": features.spectra,
     "log spectra of norms": features.norm_spectra,
 }
 
 
-def fit_best(methods: Mapping[str, Method], normal: Normal) -> Fitted:
-    """Fits the pair of `KINDS` of features and method that tells pseudo-anomalies best from other normal windows."""
-    ratings = {}
-    for kind, describe in KINDS.items():
+def fit_best(methods: Mapping[str, Method], normal: NormalData) -> FittedBaseline:
+    """Fits the pair of features and method with the highest mean AUROC on pseudo-anomalies.
+
+    Args:
+        methods: The candidate methods, by the name of their settings.
+        normal: The normal training windows.
+    """
+    auroc = {}
+    for features_name, describe in DESCRIPTIONS.items():
         described = describe(normal.x).astype(np.float32)
         for name, method in methods.items():
-            ratings[kind, name] = _rate(method, described, normal)
-    kind, name = max(ratings, key=lambda pair: ratings[pair])
-    own, score, seconds = fit(KINDS[kind], methods[name], normal.x, normal.groups)
-    about = {
-        "features": kind,
+            auroc[features_name, name] = _pseudo_auroc(method, described, normal)
+    features_name, name = max(auroc, key=lambda pair: auroc[pair])
+    training_scores, score, seconds = fit(DESCRIPTIONS[features_name], methods[name], normal.x, normal.groups)
+    selected = {
+        "features": features_name,
         "settings": name,
-        "pseudo-anomalies": {", ".join(pair): auroc for pair, auroc in ratings.items()},
+        "pseudo-anomalies": {", ".join(pair): value for pair, value in auroc.items()},
     }
-    return Fitted(own, normal.groups, score, seconds, about=about)
+    return FittedBaseline(training_scores, normal.groups, score, seconds, selected=selected)
 
 
 def fit(describe: Describe, method: Method, x: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Score, float]:
-    """Scores of the normal windows x (N, T, C), each by a fit without it, what scores others, and seconds of its fit.
+    """Fits a method to features of normal windows.
 
-    With groups (N,), the person of each window, each person's scores come from a fit without that person; without, they come
-    from a fit without a tenth of the windows.
+    Args:
+        describe: Computes the features.
+        method: The method.
+        x: (N, T, C), the normal windows.
+        groups: (N,), the subjects, for leave-one-group-out cross-validation; None for ten folds.
+
+    Returns:
+        The cross-validated scores of the windows (N,); the score of other windows, fitted to all; and the seconds of one fit.
     """
     start = perf_counter()
     described = describe(x).astype(np.float32)
     score = standardised(method, described)
     seconds = perf_counter() - start
     folds = KFold(FOLDS, shuffle=True, random_state=0) if groups is None else LeaveOneGroupOut()
-    own = np.empty(len(x))
+    training_scores = np.empty(len(x))
     for kept, left_out in folds.split(described, groups=groups):
-        own[left_out] = standardised(method, described[kept])(described[left_out])
-    return own, lambda windows: score(describe(windows).astype(np.float32)), seconds
+        training_scores[left_out] = standardised(method, described[kept])(described[left_out])
+    return training_scores, lambda windows: score(describe(windows).astype(np.float32)), seconds
 
 
 def standardised(method: Method, described: np.ndarray) -> Score:
-    """The method, fitted to features (N, D) of which each gets mean 0 and deviation 1 first."""
+    """Fits a method to standardised features (N, D); the score standardises its input in the same way."""
     scaler = StandardScaler().fit(described)
     score = method(scaler.transform(described))
     return lambda others: score(scaler.transform(others))
 
 
-def _rate(method: Method, described: np.ndarray, normal: Normal) -> float:
-    """Mean AUROC where one normal activity after the other is left out and taken for abnormal."""
-    found = [
+def _pseudo_auroc(method: Method, described: np.ndarray, normal: NormalData) -> float:
+    """Computes the mean AUROC over normal activities, each left out in turn and treated as abnormal."""
+    values = [
         roc_auc_score(task.abnormal, standardised(method, described[task.train])(described[task.test]))
         for activity in ACTIVITIES
         for task in tasks(normal.protocol, (activity,), normal.activity, normal.subject)
     ]
-    return float(np.mean(found))
+    return float(np.mean(values))

@@ -1,7 +1,8 @@
-"""UODA (Lu et al., IEEE TIP 2017): denoising autoencoders of single steps, joined by a recurrent network.
+"""UODA (Lu et al., IEEE TIP 2017): denoising autoencoders of single time steps, joined by a recurrent network.
 
-A step with noise (deviation 0.1) is narrowed to 64 and 32 features; an LSTM of 32 puts it in the context of the steps before;
-two layers give it back. The paper trains the autoencoders layer by layer first; here all is trained together.
+Two dense layers (64 and 32 units) encode a time step with added noise (standard deviation 0.1), an LSTM with 32 units adds the
+context of previous steps, and two dense layers decode it. The paper pretrains the autoencoders layer by layer; here everything
+is trained jointly.
 """
 
 import keras

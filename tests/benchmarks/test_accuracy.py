@@ -1,6 +1,7 @@
-"""The accuracy benchmark: its experiments can be run, what is finished is not run again, the table says what was found."""
+"""The accuracy benchmark: experiments can be run, finished runs are not repeated, and tables show the results."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,57 +9,68 @@ import pytest
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.splits import PROTOCOLS
 from amsl_tf.errors import AMSLError
-from amsl_tf.precision import training_policy
-from amsl_tf.scoring import NearestNormal, Outputs
-from amsl_tf.scoring.signal import describe_signal
+from amsl_tf.scoring.features.signal import describe_signal
+from amsl_tf.scoring.members.base import Evidence
+from amsl_tf.scoring.members.nearest_normal import NearestNormal
+from amsl_tf.training.precision import training_policy
 from benchmarks import accuracy, accuracy_table, controls, features
-from benchmarks.baselines_table import OURS
+from benchmarks.baselines_table import COMPARED
 from benchmarks.experiments import Experiment, Run, read_baselines, read_experiments
 from benchmarks.parts import read_parts
+from tests.benchmarks.conftest import table_rows, write_page
 from tests.conftest import ROOT
+
+PAGES = (accuracy_table.README, accuracy_table.SUMMARY)
 
 
 @pytest.fixture
 def generated(generated):
-    """With a README that has a place for the tables."""
-    (generated / "README.md").write_text(f"before\n{accuracy_table.START}\nold\n{accuracy_table.END}\nafter\n")
+    for page in PAGES:
+        write_page(generated / page, accuracy_table.SECTION, "old\n")
     return generated
 
 
 def run(generated, **settings):
-    given = {"only": ["nearest_raw"], "protocols": ["window"], **settings}
-    accuracy.run(generated, generated / "results", generated / "work", tables=generated, **given)
+    arguments = {"only": ["nearest_raw"], "protocols": ["window"], **settings}
+    accuracy.run(generated, generated / "results", generated / "work", tables=generated, **arguments)
+
+
+def section(page):
+    """Returns the generated section of a page."""
+    before, after = accuracy_table.SECTION.split(page)
+    return page.read_text().removeprefix(before).removesuffix(after).strip()
 
 
 def test_every_experiment_can_be_run():
-    experiments, people = read_experiments()
+    experiments, test_subjects = read_experiments()
     assert len({item.name for item in experiments}) == len(experiments)
     for item in experiments:
         assert item.runs["window"] >= 1
-        assert item.runs.get("subject", 0) <= len(people)
+        assert item.runs.get("subject", 0) <= len(test_subjects)
         if item.kind == "detector":
             config = DetectorConfig.from_settings(**item.settings)
-            if item.network:
-                (of,) = read_experiments([item.network])[0]
-                other = DetectorConfig.from_settings(**of.settings)
-                assert (config.model, config.training) == (other.model, other.training)
+            if item.network_of:
+                (original,) = read_experiments([item.network_of])[0]
+                other = DetectorConfig.from_settings(**original.settings)
+                assert (config.network, config.training) == (other.network, other.training)
         if item.kind == "control":
             assert item.name in {*controls.CONTROLS, controls.SIGNAL}
 
 
-def test_an_unknown_name_is_refused(generated):
-    with pytest.raises(AMSLError, match="no experiment 'typo'"):
+def test_unknown_experiment_is_an_error(generated):
+    with pytest.raises(AMSLError, match="unknown experiment 'typo'"):
         run(generated, only=["typo"])
 
 
-def test_a_readme_without_a_place_is_told_before_anything_runs(generated):
-    (generated / "README.md").write_text("nothing")
-    with pytest.raises(AMSLError, match="Put them back"):
+@pytest.mark.parametrize("page", PAGES)
+def test_missing_section_is_an_error_before_anything_runs(page, generated):
+    (generated / page).write_text("nothing")
+    with pytest.raises(AMSLError, match="expected the marker lines"):
         run(generated)
     assert not (generated / "results").exists()
 
 
-def test_what_is_finished_is_not_run_again(generated):
+def test_finished_runs_are_not_repeated(generated):
     run(generated)
     files = sorted((generated / "results").iterdir())
     assert [file.name for file in files] == [f"nearest_raw.window.{number}.json" for number in range(3)]
@@ -71,115 +83,130 @@ def test_what_is_finished_is_not_run_again(generated):
     assert "0.750 ± 0.433" in (generated / "RESULTS.md").read_text()  # of 0.25, 1 and 1
 
 
-def test_a_result_of_other_settings_is_refused(generated):
+def test_result_with_other_settings_is_an_error(generated):
     run(generated)
     file = generated / "results/nearest_raw.window.1.json"
     file.write_text(file.read_text().replace('"seed": 1', '"seed": 7'))
-    with pytest.raises(AMSLError, match=r"window\.1\.json: expected a result of .*'seed': 1.* found one of .*'seed': 7"):
+    with pytest.raises(AMSLError, match=r"window\.1\.json: expected a result of .*'seed': 1.* Received: .*'seed': 7"):
         run(generated)
 
 
-def test_the_signal_alone_is_the_score_of_a_detector_with_nothing_else(rng):
+def test_signal_control_is_the_signal_member_of_the_score(rng):
+    """With constant errors and latents the score is the signal member times its share of the weights."""
     train, test = (rng.normal(size=(count, 20, 6)).astype(np.float32) for count in (30, 5))
-    nothing = [(np.ones((len(x), 1, 1)), np.ones((len(x), 1, 1)), describe_signal(x, 3).numpy()) for x in (train, test)]
-    scorer = NearestNormal()
-    own = scorer.fit(Outputs(*nothing[0]), np.repeat(["a", "b", "c"], 10))
-    kinds = {name: scorer.state()[f"{name}.weight"] for name in ("error", "latent", "signal")}
-    found, score, _ = controls.fit("signal", train, np.repeat(["a", "b", "c"], 10))
-    ours = kinds["signal"] / sum(kinds.values())
-    np.testing.assert_allclose(found * ours, own, atol=1e-5)
-    np.testing.assert_allclose(score(test), scorer.ratings(Outputs(*nothing[1]))["signal"], atol=1e-9)
+    groups = np.repeat(["a", "b", "c"], 10)
+
+    def evidence(x):
+        constant = np.ones((len(x), 1))
+        return Evidence(None, {"error": constant, "latent": constant, "signal": describe_signal(x, 3).numpy()})
+
+    score = NearestNormal(DetectorConfig())
+    training_scores = score.fit(evidence(train), groups)
+    alone, score_alone, _ = controls.fit("signal", train, groups)
+    share = score.weights["signal"] / sum(score.weights.values())
+    np.testing.assert_allclose(alone * share, training_scores, atol=1e-5)
+    np.testing.assert_allclose(score_alone(test), score.member_scores(evidence(test))["signal"], atol=1e-9)
 
 
-def test_the_table_has_a_row_for_what_has_not_run(generated):
+def test_tables_show_experiments_without_a_result(generated):
     accuracy_table.write(generated / "results", generated)
     text = (generated / "RESULTS.md").read_text()
-    assert "| AMSL |  | not run |  |  |  |  |  | 0 of 3 | 0.9352 |" in text  # in the protocol of the paper
-    assert "| AMSL |  | not run |  |  |  |  |  | 0 of 3 |  |" in text  # with new people
-    baselines = len(PROTOCOLS) * len([*read_baselines(), *OURS])
+    rows = table_rows(text)
+    assert ["AMSL", "", "not run", *[""] * 5, "0 of 3", "0.9352"] in rows  # in the protocol of the paper
+    assert ["AMSL", "", "not run", *[""] * 5, "0 of 3", ""] in rows  # for unseen subjects
+    baselines = len(PROTOCOLS) * len([*read_baselines(), *COMPARED])
     assert text.count("not run") == baselines + sum(len(item.runs) * (1 + item.headline) for item in read_experiments()[0])
 
 
-def test_the_summary_stands_in_the_readme(generated):
+def test_summary_page_has_the_summary_of_the_results(generated):
     run(generated, only=["nearest_spectra"])
-    readme = (generated / "README.md").read_text()
-    summary = readme.removeprefix(f"before\n{accuracy_table.START}\n").removesuffix(f"{accuracy_table.END}\nafter\n")
+    summary = section(generated / accuracy_table.SUMMARY)
     assert summary in (generated / "RESULTS.md").read_text()
-    assert "| nearest neighbour, log spectra | distance |" in summary
-    (generated / "README.md").write_text("nothing")
-    with pytest.raises(AMSLError, match="Put them back"):
-        run(generated)
+    assert ["nearest neighbour, log spectra", "distance"] in [row[:2] for row in table_rows(summary)]
 
 
-def test_what_is_committed_is_what_is_generated(tmp_path):
-    for name in ("README.md", "RESULTS.md"):
-        (tmp_path / name).write_text((ROOT / name).read_text())
+def test_readme_has_six_rows_with_both_protocols(generated):
+    run(generated, only=["nearest_norm_spectra"])
+    head, *rows = table_rows(section(generated / accuracy_table.README))
+    assert head == ["method", "score", "F1, window", "AUROC, window", "F1, subject", "AUROC, subject"]
+    assert len(rows) == 6
+    assert rows[0] == ["AMSL", "nearest normal", "", "", "", ""]
+    (control,) = [row for row in rows if row[0] == "nearest neighbour, log spectra of sensor norms"]
+    assert control[1] == "distance"
+    assert control[3] == "1.000 ± 0.000"
+    assert control[4:] == ["", ""]
+
+
+def test_committed_tables_are_up_to_date(tmp_path):
+    (tmp_path / "docs").mkdir()
+    for page in PAGES:
+        (tmp_path / page).write_text((ROOT / page).read_text())
     accuracy_table.write(ROOT / "benchmarks/results/accuracy", tmp_path)
-    for name in ("README.md", "RESULTS.md"):
-        assert (tmp_path / name).read_text() == (ROOT / name).read_text()
+    for page in (*PAGES, Path("RESULTS.md")):
+        assert (tmp_path / page).read_text() == (ROOT / page).read_text()
 
 
-def test_people_who_are_tested_on_are_not_trained_on(generated):
-    one = Run(Experiment("x", "x", "control", {"subject": 1}), "subject", 0)
-    parts = read_parts(generated, one, [["p6"]])
+def test_test_subjects_are_not_trained_on(generated):
+    job = Run(Experiment("x", "x", "control", {"subject": 1}), "subject", 0)
+    parts = read_parts(generated, job, [["p6"]])
     assert set(parts.groups) == {"p1", "p2"}
     assert parts.axes == 1  # there is no sensors.json
     assert len(parts.train) == 34
     assert parts.is_abnormal.tolist() == [False] * 16 + [True] * 5
 
 
-def test_windows_that_end_in_zeros_are_told(generated):
+def test_zero_padded_windows(generated):
+    """A window is zero-padded if the last 25 steps of all channels are zero."""
     x = np.load(generated / "abnormal.npy")
     x[:4, -25:] = 0
     x[4, -24:] = 0
     x[5, -25:, 1:] = 0
     np.save(generated / "abnormal.npy", x)
-    one = Run(Experiment("x", "x", "control", {"window": 1}), "window", 0)
-    parts = read_parts(generated, one, [])
-    assert parts.is_whole.tolist() == [True] * 20 + [False] * 4 + [True] * 11
+    job = Run(Experiment("x", "x", "control", {"window": 1}), "window", 0)
+    parts = read_parts(generated, job, [])
+    assert parts.is_zero_padded.tolist() == [False] * 20 + [True] * 4 + [False] * 11
     run(generated)
     metrics = json.loads((generated / "results/nearest_raw.window.0.json").read_text())["scores"]["distance"]
-    assert metrics["whole"].keys() == metrics.keys() - {"whole"}
-    table = (generated / "RESULTS.md").read_text()
-    assert "AUROC, whole" in table
+    assert metrics["excluding_zero_padded"].keys() == metrics.keys() - {"excluding_zero_padded"}
+    assert "AUROC, excl. zero-padded" in (generated / "RESULTS.md").read_text()
 
 
-def test_norms_do_not_depend_on_how_a_sensor_is_turned(rng):
+def test_norms_do_not_depend_on_the_orientation_of_a_sensor(rng):
     x = rng.normal(size=(4, 20, 6))
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    turned = (x.reshape(4, 20, 2, 3) @ turn).reshape(4, 20, 6)
-    np.testing.assert_allclose(features.norm_spectra(turned), features.norm_spectra(x), rtol=1e-6)
-    assert np.abs(features.spectra(turned) - features.spectra(x)).max() > 0.1
+    rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    rotated = (x.reshape(4, 20, 2, 3) @ rotation).reshape(4, 20, 6)
+    np.testing.assert_allclose(features.norm_spectra(rotated), features.norm_spectra(x), rtol=1e-6)
+    assert np.abs(features.spectra(rotated) - features.spectra(x)).max() > 0.1
 
 
 @pytest.mark.parametrize("method", [controls.nearest, controls.pca(1)])
-def test_a_control_leaves_a_person_out(method, rng, monkeypatch):
-    """A person far from all others is near to itself only: its scores are large where it is left out."""
+def test_controls_leave_groups_out(method, rng, monkeypatch):
+    """A subject far from all others has large scores only if it is left out as a whole."""
     monkeypatch.setitem(controls.CONTROLS, "here", (features.raw, method))
     x = rng.normal(size=(30, 2, 2)).astype(np.float32)
     x[20:] += 50 * rng.normal(size=(2, 2)).astype(np.float32)
     groups = np.repeat(["a", "b", "c"], 10)
-    alone, *_ = controls.fit("here", x, groups)
-    together, *_ = controls.fit("here", x, None)
-    assert alone[20:].min() > 3 * together[20:].max()
+    by_group, *_ = controls.fit("here", x, groups)
+    by_window, *_ = controls.fit("here", x, None)
+    assert by_group[20:].min() > 3 * by_window[20:].max()
 
 
 @pytest.mark.slow
-def test_a_trained_network_is_not_trained_again(generated, monkeypatch):
+def test_trained_network_is_reused(generated, monkeypatch):
     settings = {"views": ["raw"], "self_supervision": False, "num_slots": 5, "epochs": 1}
     one = Experiment("one", "one", "detector", {"window": 1}, settings)
-    small = Experiment("small", "small", "detector", {"window": 1}, {**settings, "bank_size": 10}, network="one")
+    small = Experiment("small", "small", "detector", {"window": 1}, {**settings, "bank_size": 10}, network_of="one")
     monkeypatch.setattr(accuracy, "read_experiments", lambda names: ([one, small][: len(names)], []))
     run(generated, only=["one"])
     file = generated / "results/one.window.0.json"
     first = json.loads(file.read_text())
     file.unlink()
-    monkeypatch.setattr("amsl_tf.fitting.train", lambda *_, **__: pytest.fail("it was trained again"))
+    monkeypatch.setattr("amsl_tf.training.fit.train", lambda *_, **__: pytest.fail("the network was trained again"))
     run(generated, only=["one", "small"])
     again = json.loads(file.read_text())
     assert again["scores"] == first["scores"]
     assert first["cost"]["seconds"] > 0
-    assert again["cost"]["seconds"] is None  # of what was trained before nothing is known
+    assert again["cost"]["seconds"] is None  # unknown for an earlier training
     assert first["machine"]["precision"] == training_policy("auto")
     small = json.loads((generated / "results/small.window.0.json").read_text())
     assert again["machine"] == small["machine"] == first["machine"]  # of the training
@@ -195,8 +222,7 @@ def test_networks_are_run(generated, kind, monkeypatch):
     scores = json.loads((generated / f"results/{kind}.window.0.json").read_text())["scores"]
     expected = {"detector": {"reconstruction", "nearest_normal"}, "upstream": {"window by window", "means of 16"}}
     assert set(scores) == expected[kind]
-    # scores of single windows are also measured without those that end in a second of zeros
-    assert {name for name, metrics in scores.items() if "whole" in metrics} == expected[kind] - {"means of 16"}
+    assert {name for name, metrics in scores.items() if "excluding_zero_padded" in metrics} == expected[kind] - {"means of 16"}
     for metrics in scores.values():
-        for values in (metrics, metrics.pop("whole", {})):
+        for values in (metrics, metrics.pop("excluding_zero_padded", {})):
             assert np.isfinite(list(values.values())).all()

@@ -1,4 +1,4 @@
-"""The study of over-generalisation: what is told apart, what is not run again, and that the page is what is generated."""
+"""The over-generalisation study: its tasks, stored results that are not repeated, and the tables."""
 
 import json
 
@@ -10,19 +10,20 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError
 from benchmarks import overgeneralisation, overgeneralisation_page
 from benchmarks.overgeneralisation import Task
+from tests.benchmarks.conftest import table_rows, write_page
 from tests.conftest import ROOT
 
 
 @pytest.fixture
 def page(tmp_path):
-    """The folder of a page with a place for the tables."""
-    (tmp_path / "method.md").write_text(f"before\n{overgeneralisation_page.START}\n{overgeneralisation_page.END}\nafter\n")
+    """Returns the folder of a page with an empty section for the tables."""
+    write_page(tmp_path / overgeneralisation_page.PAGE, overgeneralisation_page.SECTION)
     return tmp_path
 
 
-def test_every_network_can_be_made():
+def test_settings_of_every_network_are_valid():
     for network in overgeneralisation_page.NETWORKS.values():
-        assert DetectorConfig.from_settings(**network.settings).model.views == ("raw",)
+        assert DetectorConfig.from_settings(**network.settings).network.views == ("raw",)
 
 
 def test_each_digit_is_the_anomaly_once(tmp_path):
@@ -36,15 +37,15 @@ def test_each_digit_is_the_anomaly_once(tmp_path):
     np.testing.assert_array_equal(task.train[:, ::2, ::2], task.train[:, 1::2, 1::2])
 
 
-def test_dsads_is_the_first_run_of_the_protocol_window(generated):
+def test_dsads_is_the_first_run_of_protocol_window(generated):
     (task,) = overgeneralisation.dsads(generated)
     assert [len(part) for part in task] == [30, 20, 15]
 
 
-def test_what_is_finished_is_not_run_again(page, monkeypatch):
+def test_finished_results_are_not_repeated(page, monkeypatch):
     calls = []
     monkeypatch.setitem(overgeneralisation.TASKS, "digits", lambda source: iter([0, 1]))
-    monkeypatch.setattr(overgeneralisation, "measure", lambda task, *about: calls.append(about) or measured(0.5 + task))
+    monkeypatch.setattr(overgeneralisation, "measure", lambda task, *settings: calls.append(settings) or measured(0.5 + task))
     for _ in range(2):
         overgeneralisation.run(page, page / "results", ["digits"], page)
     assert len(calls) == 2 * 4 * len(overgeneralisation_page.NETWORKS)
@@ -52,7 +53,7 @@ def test_what_is_finished_is_not_run_again(page, monkeypatch):
     text = (page / "method.md").read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert text.count("| **1.000** ± 0.707; 2.0000, 3.0000 ") == len(calls) / 2  # over both tasks
+    assert text.count("| **1.000** ± 0.707; 2.0000, 3.0000 ") == len(calls) / 2  # the mean over both tasks
     assert "DSADS" not in text
 
 
@@ -60,57 +61,57 @@ def measured(auroc):
     return {"normal_error": 2.0, "abnormal_error": 3.0, "auroc": auroc}
 
 
-def test_what_has_not_run_is_told(page):
+def test_missing_results_are_marked(page):
     results = page / "results"
     results.mkdir()
-    overgeneralisation_page.file(results, "dsads", "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
+    overgeneralisation_page.result_file(results, "dsads", "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
     written, figure = overgeneralisation_page.write(results, page)
-    assert "| MemAE | not run | **0.750**; 2.0000, 3.0000 | not run | not run |" in written.read_text()
+    assert ["MemAE", "not run", "**0.750**; 2.0000, 3.0000", "not run", "not run"] in table_rows(written.read_text())
     assert figure.read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_line_is_named_once(page, monkeypatch):
+def test_legend_is_drawn_once(page, monkeypatch):
     legends, save = [], Figure.savefig
     monkeypatch.setattr(
         Figure, "savefig", lambda figure, *args, **more: legends.extend(figure.legends) or save(figure, *args, **more)
     )
     for data in ("digits", "dsads"):
-        overgeneralisation_page.file(page, data, "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
+        overgeneralisation_page.result_file(page, data, "memae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
     overgeneralisation_page.write(page, page)
     (legend,) = legends
     titles = [network.title for network in overgeneralisation_page.NETWORKS.values()]
     assert [text.get_text() for text in legend.get_texts()] == titles
 
 
-def test_what_is_wrong_is_told_before_anything_runs(page, monkeypatch):
-    monkeypatch.setattr(overgeneralisation, "measure", lambda *_: pytest.fail("it ran"))
+def test_errors_come_before_anything_runs(page, monkeypatch):
+    monkeypatch.setattr(overgeneralisation, "measure", lambda *_: pytest.fail("a network was trained"))
     with pytest.raises(AMSLError, match="not found"):
         overgeneralisation.run(page / "typo", page / "results", ["digits", "dsads"], page)
     with pytest.raises(AMSLError, match="typo"):
         overgeneralisation.run(page, page / "results", ["digits"], page / "typo")
 
 
-def test_nothing_run_is_told(page):
+def test_no_result_is_an_error(page):
     with pytest.raises(AMSLError, match="Run the study first"):
         overgeneralisation_page.write(page / "results", page)
 
 
-def test_a_page_without_a_place_is_left_alone(page):
+def test_page_without_the_section_is_unchanged(page):
     (page / "method.md").write_text("nothing")
     (page / "results").mkdir()
-    overgeneralisation_page.file(page / "results", "dsads", "cae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
-    with pytest.raises(AMSLError, match="Put them back"):
+    overgeneralisation_page.result_file(page / "results", "dsads", "cae", 4).write_text(json.dumps({"tasks": [measured(0.75)]}))
+    with pytest.raises(AMSLError, match="expected the marker lines"):
         overgeneralisation_page.write(page / "results", page)
     assert (page / "method.md").read_text() == "nothing"
 
 
-def test_what_is_committed_is_what_is_generated(tmp_path):
+def test_committed_tables_are_up_to_date(tmp_path):
     (tmp_path / "method.md").write_text((ROOT / "docs/method.md").read_text())
     overgeneralisation_page.write(ROOT / "benchmarks/results/overgeneralisation", tmp_path)
     assert (tmp_path / "method.md").read_text() == (ROOT / "docs/method.md").read_text()
 
 
-def test_errors_and_auroc_of_a_network(waves):
-    made = overgeneralisation.measure(Task(waves[:30], waves[30:], 5 * waves[:10]), "cae", 2, 1)
-    assert made["auroc"] == 1.0
-    assert 0 < made["normal_error"] < made["abnormal_error"]
+def test_measured_errors_and_auroc(waves):
+    measured = overgeneralisation.measure(Task(waves[:30], waves[30:], 5 * waves[:10]), "cae", 2, 1)
+    assert measured["auroc"] == 1.0
+    assert 0 < measured["normal_error"] < measured["abnormal_error"]
