@@ -79,7 +79,7 @@ def test_the_python_example_of_the_readme(environment, tmp_path):
 
 def test_the_commands_of_the_readme(environment, tmp_path):
     """On synthetic data, trained for one epoch."""
-    write_tree(tmp_path / "data/DASADS", subjects=2, segments=2)
+    write_tree(tmp_path / "data/DASADS", subjects=1, segments=2)
     rows = np.random.default_rng(0).normal(size=(300, 45))
     (commands,) = re.findall(r"```\n(amsl .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     lines = [line.partition("#")[0].split() for line in commands.splitlines()]
