@@ -16,7 +16,7 @@ from amsl_tf._version import __version__
 from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.errors import AMSLError
-from amsl_tf.networks import NETWORKS, NetworkConfig, build_network
+from amsl_tf.networks import NetworkConfig, build_network, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.scoring import SCORES
 from amsl_tf.scoring.detection import DIAGNOSTICS, DetectionMixin, concatenate
@@ -135,10 +135,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             if self.network != "amsl":
                 raise AMSLError("give network alone: model is its deprecated name. Received: both.")
             settings["network"] = self.model
-        config = DetectorConfig.from_settings(**settings)
-        for name in config.scores:
-            _ = SCORES[name]
-        return config
+        return DetectorConfig.from_settings(**settings)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -172,7 +169,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
                 too low for new windows. Reconstruction scores are computed on windows the network was trained on, so their
                 threshold is too low for unseen groups in any case.
             views: Materialised views to train on, (N, T, C) by name; None makes views on the fly, anew in every epoch.
-            weights: A file with the weights of a network trained elsewhere (docs/gpu.md), written by its `save_weights`:
+            weights: A file with the weights of a network trained elsewhere, written by its `save_weights`:
                 nothing is trained then, and everything else is fitted.
             work_dir: A folder for the state of the training run, from which the same call resumes after an interruption;
                 `discard_work` removes it. Without it the state of an interrupted training run is lost.
@@ -238,13 +235,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             NotFittedError: The detector is not fitted.
             AMSLError: The folder holds anything other than a detector, or the network is not registered in `NETWORKS`.
         """
-        pipeline, network = self.pipeline, self.config_.network
-        if NETWORKS.get(network.name) is not type(network):
-            name = type(network).__name__
-            raise AMSLError(
-                f"a network must be registered before a detector is saved: NETWORKS.register({network.name!r}, {name}), with a "
-                f"name of its own as {name}.name. Received: {name} with the name {network.name!r}."
-            )
+        pipeline = self.pipeline
+        check_registered(self.config_.network)
         parts: dict[str, Mapping[str, Any]] = {
             "scaling": pipeline.scaling.state(),
             "draws": pipeline.draws,

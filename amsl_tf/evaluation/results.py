@@ -38,7 +38,7 @@ MEASURES = {  # the metrics in the table and the report, with their titles
 }
 SHOWN = 3  # false alarms, and misses, in the report
 FIGURES = "figures"
-FIGURE_NAMES = (  # patterns of the names of all figures of a report, without .png
+_FIGURE_NAMES = (  # patterns of the names of all figures of a report, without .png
     *(
         "scores_*",
         "confusion_*",
@@ -66,9 +66,10 @@ def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple
     """
     folder.mkdir(parents=True, exist_ok=True)
     former = [f"{part.name}_{ending}.csv" for part in PARTS for ending in (*ENDINGS.values(), "score_*")]
-    for pattern in (RUN, METRICS, REPORT, INDEX, *former, *(f"{FIGURES}/{name}.png" for name in FIGURE_NAMES)):
+    for pattern in (RUN, METRICS, REPORT, INDEX, *former):
         for file in folder.glob(pattern):
             file.unlink()
+    remove_figures(folder)
     rows: dict[str, list[str]] = {"set": [], "activity": [], "subject": [], "segment": []}
     for part, (windows, scores) in scored.items():
         for name, values in scores.items():
@@ -80,6 +81,13 @@ def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple
     with atomic_file(folder / INDEX) as file:
         write_index(file, {name: np.asarray(column) for name, column in rows.items()})
     write_json(folder / RUN, run)
+
+
+def remove_figures(folder: Path) -> None:
+    """Removes the figures of a report from a folder of results; other files are kept."""
+    for name in _FIGURE_NAMES:
+        for file in (folder / FIGURES).glob(f"{name}.png"):
+            file.unlink()
 
 
 class TestResults(NamedTuple):

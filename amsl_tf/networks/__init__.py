@@ -5,6 +5,7 @@ Everything that computes uses `keras` and `keras.ops` only and runs on every Ker
 
 from typing import TYPE_CHECKING
 
+from amsl_tf.errors import AMSLError
 from amsl_tf.networks.base import NetworkConfig
 from amsl_tf.registry import Registry
 
@@ -22,7 +23,7 @@ NETWORKS: Registry[type[NetworkConfig]] = Registry(
     },
 )
 
-__all__ = ["NETWORKS", "NetworkConfig", "build_network"]
+__all__ = ["NETWORKS", "NetworkConfig", "build_network", "check_registered"]
 
 
 def build_network(
@@ -44,3 +45,13 @@ def build_network(
         of a position in nats (AMSL with memory, MemAE); `compactness` and `separateness` (B,), means over positions (MNAD).
     """
     return config.build(window_shape, dtype=dtype, seed=seed)
+
+
+def check_registered(config: NetworkConfig) -> None:
+    """Raises AMSLError if the name of a configuration does not lead back to its class, as loading a saved detector needs."""
+    if NETWORKS.get(config.name) is not type(config):
+        name = type(config).__name__
+        raise AMSLError(
+            f"a network must be registered before a detector is saved: NETWORKS.register({config.name!r}, {name}), with a name "
+            f"of its own as {name}.name. Received: {name} with the name {config.name!r}."
+        )

@@ -15,7 +15,6 @@ from amsl_tf.data.store import TEST_ABNORMAL, TEST_NORMAL, TRAIN, open_array
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.results import (
     ADVICE,
-    FIGURE_NAMES,
     FIGURES,
     MEASURES,
     REPORT,
@@ -23,6 +22,7 @@ from amsl_tf.evaluation.results import (
     TestResults,
     activity_title,
     read_results,
+    remove_figures,
 )
 from amsl_tf.persistence import DetectorSummary, read_summary
 from amsl_tf.scoring.threshold import is_abnormal
@@ -119,9 +119,7 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
         settings=summary.config.flat(),
     )
     figures = [figure for section in sections.values() for figure in section]
-    for pattern in FIGURE_NAMES:  # the figures of an earlier report
-        for file in (results / FIGURES).glob(f"{pattern}.png"):
-            file.unlink()
+    remove_figures(results)  # those of an earlier report
     for figure in figures:
         with atomic_file(results / FIGURES / f"{figure.name}.png") as file:
             file.write_bytes(plotting.png(figure.figure))

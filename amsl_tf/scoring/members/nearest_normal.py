@@ -18,7 +18,7 @@ class NearestNormal(Score):
     """The distance of a window to normal training windows, relative to the distances between these.
 
     There are three feature groups: the logarithms of the reconstruction errors of the R views and C channels, the latents of
-    the R views, and the features of the raw signal. For each of them (docs/method.md has the equations):
+    the R views, and the features of the raw signal. For each of them (equations on the page The method of the documentation):
 
     - Columns are standardised with the training windows and weighted by their within-neighbour variance.
     - The distance to a window of the bank is divided by a power of the local density there (the k-NN distance of the bank
