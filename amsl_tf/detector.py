@@ -18,6 +18,7 @@ from amsl_tf.data.files import atomic_folder, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig, build_network, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.runtime import release_kernels, tensorflow_runtime
 from amsl_tf.scoring import SCORES
 from amsl_tf.scoring.detection import DIAGNOSTICS, DetectionMixin, concatenate
 from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
@@ -144,6 +145,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         tags.input_tags.three_d_array = True
         return tags
 
+    @tensorflow_runtime()
     def fit(
         self,
         X: Any,
@@ -183,10 +185,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         Raises:
             AMSLError: A parameter is invalid, data or weights cannot be used, or the training loss diverges.
         """
-        if keras.backend.backend() != "tensorflow":
-            raise AMSLError(f"fit needs Keras on TensorFlow (KERAS_BACKEND=tensorflow). Received: {keras.backend.backend()}.")
         if self.model != _DEPRECATED:
-            warnings.warn("the parameter model is deprecated, use network.", FutureWarning, stacklevel=2)
+            warnings.warn("the parameter model is deprecated, use network.", FutureWarning, stacklevel=3)
+        release_kernels()  # of the networks of earlier calls
         config = self.config
         scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
         data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
@@ -225,6 +226,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
         return self
 
+    @tensorflow_runtime()
     def save(self, folder: str | Path) -> None:
         """Writes the fitted detector to a folder, completely or not at all.
 
@@ -259,6 +261,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             write_json(target / persistence.CONFIG, about)
 
     @classmethod
+    @tensorflow_runtime()
     def load(cls, folder: str | Path) -> "AMSLDetector":
         """Reads a detector that `save` has written, also by an older version; no code in the folder is executed.
 
@@ -275,6 +278,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             >>> detector.save("saved_models/mine")
             >>> labels = AMSLDetector.load("saved_models/mine").predict(new_windows)
         """
+        release_kernels()  # of the networks of earlier calls
         source = Path(folder)
         summary = persistence.read_summary(source)
         config = summary.config

@@ -17,10 +17,12 @@ from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
 from amsl_tf.export.saved_model import ExportedModel
+from amsl_tf.runtime import tensorflow_runtime
 
 WARMUP_BATCHES = (1, 8, 32)  # the batch sizes of the warm-up requests of each signature
 
 
+@tensorflow_runtime()
 def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     """Exports a detector as the next version of a served model.
 
@@ -52,7 +54,9 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{secrets.token_hex(4)}.new"
     try:
-        tf.saved_model.save(model, str(temporary), signatures=model.functions)
+        # gradients of the export would be registered by every process that loads it, for good
+        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+        tf.saved_model.save(model, str(temporary), signatures=model.functions, options=options)
         write_warmup(temporary / WARMUP, folder.resolve().name, detector.examples_)
         write_json(temporary / ABOUT, _about(detector))
         while True:

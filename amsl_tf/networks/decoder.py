@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from amsl_tf.networks.encoder import padding
+from amsl_tf.networks.encoder import DATA_FORMAT, padding
 from amsl_tf.networks.layers import Bias
 from amsl_tf.networks.layers.upcast import upcast_dtype
 
@@ -40,12 +40,13 @@ def build_decoder(
             use_bias=False,
             kernel_initializer=keras.initializers.GlorotUniform(seed),
             dtype=dtype,
+            data_format=DATA_FORMAT,
         )(x)
         x = Bias(dtype=dtype)(x)
         if filters > 1:
             x = layers.Activation("relu", dtype=dtype)(x)
     dtype = upcast_dtype(x.dtype)
     x = layers.Activation("sigmoid", dtype=dtype)(x)
-    x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype=dtype)(x)
+    x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype=dtype, data_format=DATA_FORMAT)(x)
     x = layers.Reshape(window_shape, dtype=dtype)(x)
     return keras.Model(latent, x, name=name)

@@ -7,6 +7,7 @@ from amsl_tf.networks.layers import Bias
 
 REDUCTION = 4  # the factor by which the encoder downsamples time steps and channels
 FILTERS = 32  # filters of the first convolution
+DATA_FORMAT = "channels_last"  # of every layer: the default of Keras is a setting of the user
 
 
 def padding(window_shape: tuple[int, int]) -> tuple[int, int]:
@@ -38,11 +39,13 @@ def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, s
     """
     rows, columns = padding(window_shape)
     view = keras.Input((*window_shape, 1), name="view")
-    x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype)(view)
+    x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype, data_format=DATA_FORMAT)(view)
     for filters, seed in zip((FILTERS, features), seeds, strict=True):
         kernels = keras.initializers.GlorotUniform(seed)
-        x = layers.Conv2D(filters, 4, padding="same", use_bias=False, kernel_initializer=kernels, dtype=dtype)(x)
-        x = layers.MaxPooling2D(2, dtype=dtype)(x)
+        x = layers.Conv2D(
+            filters, 4, padding="same", use_bias=False, kernel_initializer=kernels, dtype=dtype, data_format=DATA_FORMAT
+        )(x)
+        x = layers.MaxPooling2D(2, dtype=dtype, data_format=DATA_FORMAT)(x)
         # bias and ReLU are monotonic, so they can follow the pooling, on a quarter of the values
         x = Bias(dtype=dtype)(x)
         x = layers.Activation("relu", dtype=dtype)(x)

@@ -3,6 +3,7 @@
 import keras
 from keras import layers
 
+from amsl_tf.networks.encoder import DATA_FORMAT
 from amsl_tf.networks.layers import Bias
 from amsl_tf.networks.layers.upcast import upcast_dtype
 
@@ -25,10 +26,12 @@ def build_view_classifier(input_shape: tuple[int, int, int], num_views: int, *, 
     *initial, dropout = seeds
     convolution, hidden, head = (keras.initializers.GlorotUniform(seed) for seed in initial)
     latent = keras.Input(input_shape, name="latent")
-    x = layers.Conv2D(1, 4, padding="same", use_bias=False, kernel_initializer=convolution, dtype=dtype)(latent)
+    x = layers.Conv2D(
+        1, 4, padding="same", use_bias=False, kernel_initializer=convolution, data_format=DATA_FORMAT, dtype=dtype
+    )(latent)
     x = Bias(dtype=dtype)(x)
     x = layers.Activation("sigmoid", dtype=dtype)(x)
-    x = layers.Flatten(dtype=dtype)(x)
+    x = layers.Flatten(data_format=DATA_FORMAT, dtype=dtype)(x)
     x = layers.Dense(128, activation="relu", kernel_initializer=hidden, dtype=dtype)(x)
     x = layers.Dropout(0.5, seed=dropout, dtype=dtype)(x)
     x = layers.Dense(num_views, kernel_initializer=head, dtype=dtype)(x)

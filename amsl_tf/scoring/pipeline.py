@@ -13,6 +13,7 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.windows import LARGEST, chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.runtime import check_process
 from amsl_tf.scoring import FEATURES
 from amsl_tf.scoring.features import FeatureInputs
 from amsl_tf.scoring.members.base import Evidence, Score
@@ -83,7 +84,11 @@ class ScoringPipeline:
 
         Yields:
             The outputs of a batch by name.
+
+        Raises:
+            AMSLError: The process was forked from one in which TensorFlow had started.
         """
+        check_process()
         if outputs not in self._compiled:
             # a partial, because TensorFlow warns of retracing for several functions of the same code
             function = partial(self.compute, outputs=outputs)

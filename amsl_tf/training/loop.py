@@ -128,7 +128,7 @@ def compile_network(network: keras.Model, config: DetectorConfig, policy: str) -
     """
     losses, weights = losses_for(config.network)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
-    optimizer = keras.optimizers.Adam(config.training.learning_rate)
+    optimizer = _Adam(config.training.learning_rate, name="adam")
     if policy == "mixed_float16":
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
@@ -138,6 +138,19 @@ def compile_network(network: keras.Model, config: DetectorConfig, policy: str) -
     trained.compute_loss(y=targets_for(config.network, zeros["reconstruction"]), y_pred=zeros)
     trained.reset_metrics()
     return trained
+
+
+class _Adam(keras.optimizers.Adam):
+    """Adam without the leak of memory of Keras' optimizers.
+
+    Keras sums gradients over replicas even where there is only one, and TensorFlow then keeps the graph of the training step
+    for the rest of the process, some 20 MB for each training run.
+    """
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        if tf.distribute.get_strategy().num_replicas_in_sync == 1:
+            return grads_and_vars
+        return super()._all_reduce_sum_gradients(grads_and_vars)
 
 
 class _State(keras.callbacks.Callback):

@@ -87,7 +87,7 @@ def test_versions_are_consecutive(detector, tmp_path, monkeypatch):
     for name in ("3", "007", "old", ".9", "9" * 20):
         (model / name).mkdir(parents=True)
     (model / "8").write_text("a file is not a version, but occupies the name")
-    monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
+    monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, **_: Path(folder).mkdir())
     assert versions(model) == {3: model / "3", 7: model / "007"}
     assert export_detector(detector, model) == model / "9"
     assert export_detector(detector, model) == model / "10"
@@ -97,7 +97,7 @@ def test_versions_are_consecutive(detector, tmp_path, monkeypatch):
 
 def test_failed_export_leaves_no_files(detector, tmp_path, monkeypatch):
     monkeypatch.setattr("amsl_tf.export.writer.write_json", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
-    monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, signatures: Path(folder).mkdir())
+    monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, **_: Path(folder).mkdir())
     with pytest.raises(OSError, match="the disk is full"):
         export_detector(detector, tmp_path / "new")
     assert not list(tmp_path.iterdir())
