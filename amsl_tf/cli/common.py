@@ -84,7 +84,9 @@ def add_transformed(parser: argparse.ArgumentParser) -> None:
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
     """Adds `--input`, a file of windows or of a recording, and how to read it: the arguments of `read_windows`."""
-    parser.add_argument("--input", type=Path, required=True, help="recording or windows, .npy, .csv or .parquet")
+    parser.add_argument(
+        "--input", type=Path, required=True, help="recording or windows: .npy, .csv (may be .gz, .bz2, .xz) or .parquet"
+    )
     parser.add_argument(
         "--stride",
         type=number_between(int, 1, 10**9),

@@ -23,35 +23,38 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
-    if arguments.output.suffix not in FORMATS:
-        parser.error(f"argument --output: must end in {', '.join(FORMATS)}, not {arguments.output}")
-    if arguments.output.is_dir():
-        parser.error(f"argument --output: {arguments.output} is a folder, name a file")
+    from amsl_tf.data.formats import check_input
+    from amsl_tf.data.outputs import check_output, output_file
+
+    check_output(arguments.output, arguments.input, FORMATS)
+    check_input(arguments.input)
 
     import numpy as np
 
-    from amsl_tf.data.files import atomic_file
-    from amsl_tf.data.recordings import check_input, read_window
+    from amsl_tf.data.recordings import read_window
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.errors import AMSLError, DataError
     from amsl_tf.evaluation.report.windows import explain_windows, open_training
     from amsl_tf.scoring.threshold import is_abnormal
 
-    check_input(arguments.input)
     detector = AMSLDetector.load(arguments.detector)
     reading = (arguments.stride, arguments.columns, arguments.header, detector.config_.channel_names)
     row, window = read_window(arguments.input, arguments.window, detector.window_shape, *reading)
     if not np.isfinite(window).all():
         raise DataError(f"{arguments.input}: window {arguments.window} holds NaN or infinity. Fill the missing values first.")
+    training, fault = None, ""
     try:
         training = open_training(arguments.training or TRAINING, detector)
     except (AMSLError, OSError) as error:
         if arguments.training is not None:
             raise
-        training = None
-        log.info(f"the nearest normal window is not shown: {error}")
+        fault = str(error)
     (explained,) = explain_windows(detector, window[None], training)
-    with atomic_file(arguments.output) as file:
+    if explained.nearest is None:
+        fault = "the detector has no nearest-normal score"
+    if fault:
+        log.info(f"the nearest normal window is not shown: {fault}")
+    with output_file(arguments.output) as file:
         explained.figure.savefig(file, dpi=150)
     flagged = bool(is_abnormal(explained.score, detector.threshold_))
     parser.print_result(

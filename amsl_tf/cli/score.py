@@ -22,7 +22,9 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
     from amsl_tf import progress
-    from amsl_tf.data.recordings import check_input, check_output, read_windows, write_table
+    from amsl_tf.data.formats import check_input
+    from amsl_tf.data.outputs import check_output, write_table
+    from amsl_tf.data.recordings import read_windows
 
     check_output(arguments.output, arguments.input)
     check_input(arguments.input)

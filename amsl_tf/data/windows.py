@@ -1,6 +1,7 @@
 """Windows of multivariate sensor data and their validation."""
 
 import hashlib
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from amsl_tf.data.conversion import to_float
 from amsl_tf.errors import DataError
 
 MIN_STEPS = 16  # the smoothing needs 11 steps, the encoder halves the time axis twice
@@ -69,20 +71,21 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
     """Validates windows.
 
     Args:
-        x: Anything that NumPy converts to a three-dimensional array of numbers.
+        x: Anything that NumPy converts to a three-dimensional array of numbers, or of objects that are numbers. Masked values,
+            None and `pandas.NA` are missing: NaN.
         shape: The expected (T, C); any T of at least 16 and any C of at least 1 if None.
         count: The expected N; any from 1 if None.
-        finite: Whether values that are NaN, infinite or beyond `LARGEST` are refused.
+        finite: Whether values that are missing, infinite or beyond `LARGEST` are refused.
 
     Returns:
         The windows, float32 (N, T, C); the input itself, possibly memory-mapped, if it has this dtype.
 
     Raises:
-        DataError: The array is empty, has another shape, is masked or holds no real numbers, or with `finite` a value that is
-            not a number within `LARGEST` of 0.
+        DataError: The array is empty, has another shape or holds something else than real numbers, or with `finite` a value
+            that is missing or not within `LARGEST` of 0.
     """
     try:
-        array = np.asanyarray(x)
+        array = np.ma.array(x) if _has_masked_parts(x) else np.asanyarray(x)
     except ValueError as error:  # rows of different lengths
         raise DataError(f"windows must form one array (N, T, C). Received: {error}.") from error
     expected = f"({count or 'N'}, {'T, C' if shape is None else f'{shape[0]}, {shape[1]}'})"
@@ -94,21 +97,48 @@ def check_windows(x: Any, shape: tuple[int, ...] | None = None, count: int | Non
                 f"there must be at least {least} {name}{'s' * (least > 1)}; the order is windows, time steps, channels. "
                 f"Received: shape={array.shape}."
             )
-    if isinstance(array, np.ma.MaskedArray):
-        raise DataError("windows must have no missing values. Received: a masked array. Fill the masked values first.")
-    if array.dtype.kind not in "fiu":
-        raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}.")
-    with np.errstate(over="ignore"):  # overflow in float32 is detected below, as infinity
-        array = array if array.dtype == np.float32 else array.astype(np.float32)
+    array = _to_float32(array, finite)
     for start, chunk in chunks(array) if finite else ():
         usable = np.abs(chunk) <= LARGEST  # false for NaN
         if not usable.all():
             window, step, channel = np.argwhere(~usable)[0]
             raise DataError(
                 f"windows must be finite numbers within {LARGEST:g} of 0. Received: {chunk[window, step, channel]} "
-                f"in window {start + window}, time step {step}, channel {channel} (counted from 0)."
+                f"in {_describe_place(start + window, step, channel)}."
             )
     return array
+
+
+def _to_float32(array: np.ndarray, finite: bool) -> np.ndarray:
+    """Converts numbers to float32 and masked values to NaN; with `finite` masked values are refused."""
+    mask = np.ma.getmask(array)
+    if finite and mask.any():
+        raise DataError(
+            "windows must have no missing values. Received: a masked array, with a masked value in "
+            f"{_describe_place(*np.argwhere(mask)[0])}. Fill the masked values first."
+        )
+    array = np.ma.getdata(array)
+    if array.dtype == object:
+        numbers, invalid = to_float(array)
+        if (invalid & ~mask).any():
+            place = tuple(np.argwhere(invalid & ~mask)[0])
+            received = f"{reprlib.repr(array[place])} in {_describe_place(*place)}"
+            raise DataError(f"windows must hold real numbers. Received: {received}. Convert it to a number.")
+        array = numbers
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"windows must hold real numbers. Received: dtype={array.dtype}. Convert them to float32.")
+    with np.errstate(over="ignore", under="ignore"):  # overflow becomes infinite
+        array = array if array.dtype == np.float32 else array.astype(np.float32)
+    return np.where(mask, np.float32(np.nan), array) if mask.any() else array
+
+
+def _has_masked_parts(x: Any) -> bool:
+    """Returns whether a list holds masked arrays, the masks of which `numpy.asanyarray` would drop."""
+    return isinstance(x, list | tuple) and any(isinstance(part, np.ma.MaskedArray) for part in x)
+
+
+def _describe_place(window: int, step: int, channel: int) -> str:
+    return f"window {window}, time step {step}, channel {channel} (counted from 0)"
 
 
 def check_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[int, ...]) -> dict[str, np.ndarray]:
@@ -174,12 +204,12 @@ def check_labels(name: str, values: Any, count: int) -> np.ndarray:
         An array (N,) with the dtype that NumPy gives the values.
 
     Raises:
-        DataError: There is another number of entries, one is missing (None, NaN), or they cannot be compared.
+        DataError: There is another number of entries, one is missing (None, NaN, masked), or they cannot be compared.
     """
     labels = np.asarray(values, object)  # NumPy would convert everything to text if one entry is text, NaN included
     if labels.shape != (count,):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: shape={labels.shape}.")
-    missing = np.flatnonzero(pd.isna(labels))
+    missing = np.flatnonzero(pd.isna(labels) | np.ma.getmask(values))
     if len(missing):
         raise DataError(f"{name} must have one entry for each of the {count} windows. Received: none for window {missing[0]}.")
     try:

@@ -54,7 +54,8 @@ def test_without_training_windows(saved):
         (["--window", 2], "windows.npy: window 2 holds NaN or infinity"),
         (["--window", -1], "must be 0 to 1,000,000,000,000"),
         (["--window", 0, "--training", "typo.npy"], "typo.npy: not found. Name the normal windows"),
-        (["--window", 0, "--output", "explanation.txt"], "must end in .png, .svg, .pdf"),
+        (["--window", 0, "--output", "README.md/explanation.png"], "README.md is not a folder. Name a file in a folder."),
+        (["--window", 0, "--output", "explanation.txt"], "Name a file that ends in .png or .svg or .pdf."),
     ],
 )
 def test_invalid_arguments_are_errors(saved, arguments, message):
@@ -72,3 +73,5 @@ def test_detector_without_nearest_normal_score(waves, tmp_path):
     finished = run_python("scripts/explain.py", *arguments, *outputs)
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["nearest_normal"] is None
+    (line,) = (line for line in finished.stderr.splitlines() if "nearest" in line)
+    assert line.endswith("is not shown: the detector has no nearest-normal score")

@@ -59,9 +59,11 @@ def test_stride(saved):
     [
         (["--detector", "typo"], "typo/config.json: not found"),
         (["--columns", "x"], "expected 3 channels, found 1"),
+        (["--columns", "x", "y", "y"], "column y is named twice"),
         (["--columns", "time", "x", "y"], "column time, row 0 (from 0): expected a number"),
         (["--stride", 0], "must be 1 to 1,000,000,000"),
         (["--output", "scores.txt"], "ends in .csv or .parquet"),
+        (["--output", "README.md/scores.csv"], "README.md is not a folder. Name a file in a folder."),
         (["--server", "localhost:8501"], "must start with http://"),
     ],
 )

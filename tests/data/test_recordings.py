@@ -1,15 +1,14 @@
-"""Reading windows from recordings of any length, and writing tables of scores."""
+"""Reading windows from recordings of any length."""
 
-import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data import recordings
-from amsl_tf.data.recordings import check_output, cut, read_window, read_windows, write_table
-from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.data import recordings, tables
+from amsl_tf.data.recordings import cut, read_window, read_windows
+from amsl_tf.errors import DataError
 
 
 @pytest.fixture
@@ -20,6 +19,7 @@ def recording(rng):
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     monkeypatch.setattr(recordings, "ROWS", 10)
+    monkeypatch.setattr(tables, "ROWS", 10)
     monkeypatch.setattr(recordings, "BATCH", 3)
 
 
@@ -74,93 +74,33 @@ def test_windows_in_an_array(recording, tmp_path):
         list(read_windows(file, (20, 3), 5))
 
 
-def test_csv_without_header(recording, tmp_path):
-    np.savetxt(tmp_path / "recording.csv", recording, delimiter=",")
-    np.testing.assert_allclose(rows_of(tmp_path / "recording.csv", header=False), recording, rtol=1e-6)
-    named = rows_of(tmp_path / "recording.csv", 1, columns=["2"], header=False)
-    np.testing.assert_allclose(named, recording[:, 2:], rtol=1e-6)
-
-
-def test_csv_with_numbered_columns(recording, tmp_path, caplog):
-    """As pandas writes a table without names, with and without its index."""
-    file = tmp_path / "recording.csv"
-    pd.DataFrame(recording).to_csv(file, index=False)
-    np.testing.assert_allclose(rows_of(file), recording, rtol=1e-6)
-    assert "is used as column names. Use --no-header" in caplog.text
-    pd.DataFrame(recording).to_csv(file)
-    np.testing.assert_allclose(rows_of(file, columns=["0", "1", "2"]), recording, rtol=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "columns", "message"),
-    [
-        ("typo.csv", None, (), "not found"),
-        ("typo.npy", None, (), "not found"),
-        ("typo.parquet", None, (), "not found"),
-        ("a.txt", "x", (), "cannot be read"),
-        ("a.csv", "", (), "not a complete table"),
-        ("a.csv", "x,y\n1,2\n1,2,3\n", (), "not a complete table"),
-        ("a.csv", "x,y\n1,2,3\n4,5,6\n", (), "not a complete table"),
-        ("a.csv", "x,y\n", (), "expected at least 1 rows, the length of a window, found 0"),
-        ("a.csv", "x,y,z\n1,2,3\n", (), "expected 2 channels, found 3"),
-        ("a.csv", "1,2\n3,4\n", (), "Use --no-header"),
-        ("a.csv", "5,5\n3,4\n", (), "Use --no-header"),
-        ("a.csv", "0.5,\n3,4\n", (), "Use --no-header"),
-        ("a.csv", ",0,1\n0,3,4\n", (), "Use --no-header"),
-        ("a.csv", "time,x\n10:00,2\n", (), "column time, row 0 .from 0.: expected a number, found '10:00'"),
-        ("a.csv", "x,y\n" + 12 * "1,2\n" + "1,?\n", (), r"column y, row 12 .from 0.: expected a number, found '\?'"),
-        ("a.csv", "x,y\nTrue,2\n", (), "column x: expected numbers, found bool"),
-        ("a.csv", "x,y\n1,2\n", ("z",), "no column z; there are x, y"),
-        ("a.npy", "x", (), "not a complete .npy"),
-        ("a.parquet", "x", (), "not a complete table"),
-    ],
-)
-def test_invalid_files_are_errors(name, content, columns, message, tmp_path):
-    if content is not None:
-        (tmp_path / name).write_text(content)
-    with pytest.raises(DataError, match=message):
-        list(read_windows(tmp_path / name, (1, 2), columns=columns))
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_channels_are_selected_by_name(recording, suffix, tmp_path):
-    file = tmp_path / f"recording{suffix}"
-    table = pd.DataFrame(recording, columns=["z", "x", "y"]).assign(time=range(len(recording)))
-    table.to_csv(file, index=False) if suffix == ".csv" else table.to_parquet(file)
-    np.testing.assert_array_equal(rows_of(file, names=["x", "y", "z"]), recording[:, [1, 2, 0]])
-    np.testing.assert_array_equal(rows_of(file, columns=["z", "x", "y"], names=["a", "b", "c"]), recording)
-    with pytest.raises(DataError, match=r"no column a, a channel of the detector; there are z, x, y, time\. Name the channels"):
-        rows_of(file, names=["a", "x", "y"])
-
-
-def test_names_may_be_numbers(recording, tmp_path):
-    pd.DataFrame(recording, columns=["3", "1", "2"]).to_csv(tmp_path / "a.csv", index=False)
-    np.testing.assert_allclose(rows_of(tmp_path / "a.csv", names=["1", "2", "3"]), recording[:, [1, 2, 0]], rtol=1e-6)
-
-
-def test_invalid_column_selected_twice_is_an_error(tmp_path):
-    (tmp_path / "a.csv").write_text("time,x\n10:00,2\n")
-    with pytest.raises(DataError, match="column time, row 0"):
-        rows_of(tmp_path / "a.csv", 2, columns=["time", "time"])
-
-
-def test_unnamed_columns_are_channels_in_order(recording, tmp_path):
-    np.savetxt(tmp_path / "a.csv", recording, delimiter=",")
-    np.testing.assert_allclose(rows_of(tmp_path / "a.csv", header=False, names=["a", "b", "c"]), recording, rtol=1e-6)
-
-
-def test_missing_pyarrow_is_an_error(recording, tmp_path, monkeypatch):
-    pd.DataFrame(recording, columns=["x", "y", "z"]).to_parquet(tmp_path / "a.parquet")
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(AMSLError, match=r"^Parquet needs pyarrow .* Run pip install 'amsl_tf\[serving\]'\."):
-        rows_of(tmp_path / "a.parquet")
-
-
 def test_overflow_is_infinite_without_a_warning(tmp_path):
     (tmp_path / "a.csv").write_text("x\n1e300\n")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="raise"):
         warnings.simplefilter("error")
         assert rows_of(tmp_path / "a.csv", 1) == np.inf
+
+
+def test_subnormal_numbers_are_numbers(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1e-42,5e-324\n")
+    with np.errstate(all="raise"):
+        (row,) = rows_of(tmp_path / "a.csv", 2)
+    assert row.tolist() == [np.float32(1e-42), 0]
+
+
+def test_windows_in_column_order_are_not_loaded(tmp_path, rng, monkeypatch):
+    monkeypatch.setattr(recordings, "ROWS", 40)
+    windows = np.asfortranarray(rng.normal(size=(5, 16, 3)))
+    np.save(tmp_path / "a.npy", windows)
+    sizes, cut_parts = [], recordings.cut
+
+    def cut_and_count(parts, *shape):
+        return cut_parts((sizes.append(len(part)) or part for part in parts), *shape)
+
+    monkeypatch.setattr(recordings, "cut", cut_and_count)
+    found = np.concatenate([batch for _, batch in read_windows(tmp_path / "a.npy", (16, 3))])
+    np.testing.assert_array_equal(found, windows.astype(np.float32))
+    assert sizes == [32, 32, 16]
 
 
 def test_invalid_arrays_are_errors(tmp_path):
@@ -169,50 +109,19 @@ def test_invalid_arrays_are_errors(tmp_path):
         list(read_windows(tmp_path / "a.npy", (1, 2), columns=["x"]))
     with (tmp_path / "b.npy").open("wb") as archive:
         np.savez(archive, np.zeros((5, 2)))
-    with pytest.raises(DataError, match="an archive of several"):
+    with pytest.raises(DataError, match=r"a zip archive, such as .npz"):
         list(read_windows(tmp_path / "b.npy", (1, 2)))
+    np.save(tmp_path / "a.npy", np.zeros((5, 4)))
+    message = r"expected 2 channels, found 4: shape \(5, 4\)\. Save an array whose last axis has the 2 channels of the"
+    with pytest.raises(DataError, match=message):
+        list(read_windows(tmp_path / "a.npy", (1, 2)))
+    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-8])
+    with pytest.raises(DataError, match=r"not a complete .npy file of numbers .*\. Save it again with numpy.save"):
+        list(read_windows(tmp_path / "b.npy", (1, 4)))
     for array in (np.zeros(5), np.zeros((5, 0)), np.array([["a"]]), np.zeros((2, 2, 2, 2))):
         np.save(tmp_path / "a.npy", array)
         with pytest.raises(DataError, match="expected numbers"):
             list(read_windows(tmp_path / "a.npy", (1, 2)))
-
-
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
-def test_table_is_written_completely_or_not_at_all(suffix, tmp_path):
-    file = tmp_path / f"scores{suffix}"
-    parts = [
-        {"first_row": np.array([0, 20]), "score": np.float32([0.1, np.nan])},
-        {"first_row": np.array([40]), "score": np.float32([7])},
-    ]
-    write_table(file, parts)
-    table = pd.read_csv(file) if suffix == ".csv" else pd.read_parquet(file)
-    assert table["first_row"].tolist() == [0, 20, 40]
-    np.testing.assert_allclose(table["score"], [0.1, np.nan, 7], rtol=1e-6)
-    before = file.read_bytes()
-
-    def interrupted():
-        yield parts[1]
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_table(file, interrupted())
-    assert file.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [file]
-
-
-def test_invalid_outputs_are_errors(tmp_path):
-    (tmp_path / "recording.csv").touch()
-    (tmp_path / "link.csv").symlink_to("recording.csv")
-    (tmp_path / "folder.csv").mkdir()
-    check_output(tmp_path / "scores.csv", tmp_path / "recording.csv")
-    for name, message in (
-        ("scores.txt", "ends in .csv or .parquet"),
-        ("recording.csv", "would be overwritten"),
-        ("link.csv", "would be overwritten"),
-        ("folder.csv", "is a folder"),
-    ):
-        with pytest.raises(AMSLError, match=message):
-            check_output(tmp_path / name, tmp_path / "recording.csv")
 
 
 @pytest.mark.parametrize("number", [0, 63, 64, 150])

@@ -1,0 +1,37 @@
+"""The conversion of Python objects to numbers."""
+
+import math
+from decimal import Decimal
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+def to_float(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Converts objects to numbers: real ones of any type but bool, which is no measurement; None and `pandas.NA` are NaN.
+
+    Args:
+        values: An array of objects of any shape.
+
+    Returns:
+        float64, rounded correctly, and bool, whether an object is not a number: arrays of the shape of `values`.
+    """
+    numbers = [_number(value) for value in values.flat]
+    invalid = np.array([number is None for number in numbers], bool)
+    return np.array(numbers, np.float64).reshape(values.shape), invalid.reshape(values.shape)
+
+
+def _number(value: Any) -> float | None:
+    if value is None or value is pd.NA:
+        return math.nan
+    is_number = isinstance(value, Real | Decimal) and not isinstance(value, bool | np.bool_)
+    if not is_number:
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer or a fraction
+        return math.inf if value > 0 else -math.inf
+    except ValueError:  # a signalling NaN
+        return math.nan

@@ -1,0 +1,66 @@
+"""The formats of recordings, and the checks of a file before it is read: its name, its kind and its first bytes."""
+
+from pathlib import Path
+from typing import Any
+
+from amsl_tf.errors import AMSLError, DataError
+
+FORMATS = {  # the first bytes of each format; text has none of its own
+    ".npy": b"\x93NUMPY",
+    ".csv": b"",
+    ".csv.gz": b"\x1f\x8b",
+    ".csv.bz2": b"BZh",
+    ".csv.xz": b"\xfd7zXZ\x00",
+    ".parquet": b"PAR1",
+}
+CONTENTS = {  # by first bytes, for error messages
+    b"\x93NUMPY": "an array; name it .npy",
+    b"\x1f\x8b": "gzip data; name it .csv.gz if it is a compressed CSV",
+    b"BZh91AY&SY": "bzip2 data; name it .csv.bz2 if it is a compressed CSV",
+    b"\xfd7zXZ\x00": "xz data; name it .csv.xz if it is a compressed CSV",
+    b"PAR1\x15": "a Parquet table; name it .parquet",
+    b"PK\x03\x04": "a zip archive, such as .npz or .xlsx; save one array with numpy.save, or one sheet as CSV",
+    b"(\xb5/\xfd": "Zstandard data; decompress it",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save one sheet as CSV",
+    b"\x89HDF": "HDF5 data; save one array with numpy.save",
+    b"\xff\xfe": "text in UTF-16; save it in UTF-8",
+    b"\xfe\xff": "text in UTF-16; save it in UTF-8",
+}
+ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
+
+
+def file_format(file: Path) -> str:
+    """Returns the format of a file by its name, one of `FORMATS`, or "" if it has none of these endings."""
+    return next((suffix for suffix in FORMATS if file.name.lower().endswith(suffix)), "")
+
+
+def check_input(file: Path) -> None:
+    """Raises DataError if a file is missing, is not a regular file, or is not what its name says."""
+    if file.is_dir():
+        raise DataError(f"{file}: is a folder. {ADVICE}")
+    if not file.exists():
+        raise DataError(f"{file}: not found. {ADVICE}")
+    if not file.is_file():  # reading a pipe or a device may never end
+        raise DataError(f"{file}: expected a regular file, found a pipe or a device. Copy the data to a file first.")
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(10)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}). {ADVICE}") from error
+    if not start:
+        raise DataError(f"{file}: expected a recording, found an empty file. Write it again.")
+    suffix, found = file_format(file), next((CONTENTS[first] for first in CONTENTS if start.startswith(first)), "")
+    if not suffix and not found:
+        raise DataError(f"{file}: expected a file that ends in {', '.join(FORMATS)}. Name such a file, or convert this one.")
+    if not suffix or not start.startswith(FORMATS[suffix]) or (found and not FORMATS[suffix]):
+        expected = f"the content of a {suffix} file" if suffix else f"a file that ends in {', '.join(FORMATS)}"
+        raise DataError(f"{file}: expected {expected}, found {found or 'other data; write it again'}.")
+
+
+def import_parquet() -> Any:
+    """Imports pyarrow.parquet. Raises AMSLError if pyarrow is not installed."""
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise AMSLError(f"Parquet needs pyarrow ({error}). Run pip install 'amsl_tf[serving]'.") from error
+    return parquet

@@ -1,0 +1,75 @@
+"""Writes output files completely or not at all, and tables in constant memory."""
+
+import os
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from amsl_tf.data.files import atomic_file
+from amsl_tf.data.formats import import_parquet
+from amsl_tf.errors import AMSLError
+
+TABLES = (".csv", ".parquet")  # the suffixes of `write_table`
+
+
+def check_output(file: Path, source: Path, suffixes: Collection[str] = TABLES) -> None:
+    """Raises AMSLError if a file cannot be written, has none of the suffixes, or is the input `source`."""
+    if file.exists() and source.exists() and file.samefile(source):
+        raise AMSLError(f"{file}: is the input, which would be overwritten. Name another file.")
+    if file.is_dir():
+        raise AMSLError(f"{file}: is a folder. Name a file.")
+    if file.suffix.lower() not in suffixes:
+        raise AMSLError(f"{file}: cannot be written. Name a file that ends in {' or '.join(suffixes)}.")
+    if file.exists() and not file.is_file():
+        raise AMSLError(f"{file}: is a pipe or a device, which would be replaced. Name another file.")
+    folder = next(parent for parent in file.absolute().parents if parent.exists())  # the others will be created
+    if not folder.is_dir():
+        raise AMSLError(f"{file}: cannot be written, since {folder} is not a folder. Name a file in a folder.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise AMSLError(f"{file}: cannot be written, since the folder {folder} is read-only. Name a file in another folder.")
+
+
+@contextmanager
+def output_file(file: Path) -> Iterator[Path]:
+    """Yields a temporary path that is renamed to `file` if the block succeeds, and removed if it fails.
+
+    Raises:
+        AMSLError: The block or the renaming fails with an OSError, as on a full disk.
+    """
+    try:
+        with atomic_file(file) as temporary:
+            yield temporary
+    except OSError as error:
+        advice = "Name a file in a folder with write permission and free space."
+        raise AMSLError(f"{file}: cannot be written ({error.strerror or error}). {advice}") from error
+
+
+def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
+    """Writes a table to a CSV or Parquet file part by part, completely or not at all.
+
+    Args:
+        file: A file that `check_output` accepts.
+        parts: The columns of each part by name, (rows,) each; the same names in all parts.
+
+    Raises:
+        AMSLError: The file cannot be written, or Parquet needs a package that is not installed.
+    """
+    tables = (pd.DataFrame(part) for part in parts)
+    with output_file(file) as temporary:
+        if file.suffix.lower() == ".csv":
+            with temporary.open("w", newline="") as opened:
+                for number, table in enumerate(tables):
+                    table.to_csv(opened, index=False, header=not number)
+            return
+        parquet = import_parquet()
+        from pyarrow import Table
+
+        with ExitStack() as stack:
+            writer = None
+            for table in tables:
+                part = Table.from_pandas(table, preserve_index=False)
+                writer = writer or stack.enter_context(parquet.ParquetWriter(temporary, part.schema))
+                writer.write_table(part)
