@@ -1,12 +1,14 @@
-"""The load test of the embedded server: lost or wrong answers, latencies, and throughput relative to the bare SavedModel.
+"""The load test of the embedded server: lost or wrong answers, latencies, memory, and throughput beside the bare SavedModel.
 
-Many concurrent clients send batches of several sizes and invalid requests, while a new version of the model replaces the old
-one. The bare SavedModel is measured before and after, in a process of its own, with no other load.
+Many concurrent clients send batches of several sizes and bad requests, others trickle headers and bodies, while new versions of
+the model replace the old ones. The bare SavedModel is measured before and after, in a process of its own, with no other load.
 """
 
+import gzip
 import itertools
 import json
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -15,10 +17,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import requests
 
 from amsl_tf.data.files import write_json
@@ -27,21 +31,23 @@ from amsl_tf.export.layout import DEFAULT, versions
 
 SIZES = (1, 2, 4, 8, 16)  # windows in a request
 BARE_BATCH = 16
-INVALID_EVERY = 20  # requests, of which one is invalid
+BAD_EVERY = 20  # requests, of which one is bad
+SLOW = 8  # connections that trickle a byte now and then
+SWAP_SECONDS = 300  # until a new version must be served
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def run(model: Path, clients: int, seconds: float, output: Path) -> None:
+def run(model: Path, clients: int, minutes: float, output: Path) -> None:
     """Runs the load test, writes the report and prints it.
 
     Args:
         model: The folder of an exported model; a copy of its newest version is served.
         clients: The number of concurrent clients, half REST and half gRPC.
-        seconds: The duration of the load.
+        minutes: The duration of the load. Versions are swapped once a minute, but at least three times.
         output: The JSON file of the report.
 
     Raises:
-        AMSLError: There is no model, or the server does not start.
+        AMSLError: There is no model, the server does not start, or it does not serve a new version.
     """
     try:
         newest = list(versions(model).values())[-1]
@@ -50,7 +56,7 @@ def run(model: Path, clients: int, seconds: float, output: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         served = Path(folder) / "load"
         shutil.copytree(newest, served / "1")
-        before = measure_bare(newest)
+        bare = [measure_bare(newest, clients)]
         windows, expected = make_windows(newest)
         process = subprocess.Popen(
             [sys.executable, "-m", "amsl_tf", "serve", "--model", str(served), "--port", "0", "--grpc-port", "0"],
@@ -64,24 +70,56 @@ def run(model: Path, clients: int, seconds: float, output: Path) -> None:
             if not all(lines):
                 raise AMSLError("the server did not start; see its error message above.")
             rest, target = lines[0][1].partition("/v1")[0], lines[1][1]
-            load = Load(rest, target, windows, expected)
-            load.run(clients, seconds, lambda: replace_version(served))
+            server = {"at start": measure_server(process.pid)}
+            load, done = Load(rest, target, windows, expected), threading.Event()
+
+            def swap() -> None:
+                start, swaps = time.monotonic(), max(3, round(minutes))
+                for number in range(1, swaps + 1):
+                    if done.wait(start + 60 * minutes * number / (swaps + 1) - time.monotonic()):
+                        return
+                    swap_version(served, number, rest)
+                    if number == 2:
+                        server["after two swaps"] = measure_server(process.pid)
+
+            with ThreadPoolExecutor(2) as pool:
+                swapping, trickling = pool.submit(swap), pool.submit(trickle, rest, done)
+                try:
+                    load.run(clients, 60 * minutes)
+                finally:
+                    done.set()
+                swapping.result()
+                closed = trickling.result()
+            server["at end"] = measure_server(process.pid)
             states = requests.get(f"{rest}/v1/models/load", timeout=60).json()["model_version_status"]
         finally:
             process.terminate()
             process.wait(60)
-        after = measure_bare(newest)
-    report = {"clients": clients, "seconds": seconds, "bare_windows_per_second": [before, after], **load.report()}
+        bare.append(measure_bare(newest, clients))
+    report = {"clients": clients, "minutes": minutes, **load.report(), "server": server, "slow_connections_closed": closed}
     report["final_versions"] = {state["version"]: state["state"] for state in states}
-    report["relative_throughput"] = report["windows_per_second"] / np.mean([before, after])
+    report["swaps"] = len(states) - 1
+    for name in ("windows_per_second", "p99_seconds"):
+        report[f"bare_{name}"] = [measured[name] for measured in bare]
+    report["relative_throughput"] = report["windows_per_second"] / np.mean(report["bare_windows_per_second"])
     write_json(output, report)
     print(json.dumps(report, indent=2))
 
 
-def measure_bare(version: Path, batches: int = 12) -> float:
-    """Measures the windows per second of a SavedModel, in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.serving", str(version), str(batches)]
-    return float(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
+def measure_bare(version: Path, clients: int) -> dict[str, float]:
+    """Measures the throughput of a SavedModel, and its latency with concurrent clients, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.serving", str(version), str(clients)]
+    return json.loads(subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def measure_server(process: int) -> dict[str, int]:
+    """Measures the memory, threads and open files, connections included, of a process."""
+    server = psutil.Process(process)
+    return {
+        "rss_megabytes": server.memory_info().rss // 2**20,
+        "threads": server.num_threads(),
+        "open_files": server.num_fds(),
+    }
 
 
 def make_windows(version: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -95,12 +133,38 @@ def make_windows(version: Path) -> tuple[np.ndarray, np.ndarray]:
     return windows, decide(windows=tf.constant(windows))["score"].numpy()
 
 
-def replace_version(served: Path) -> None:
-    """Adds version 2, as `amsl export` does, and removes version 1 a little later."""
-    shutil.copytree(served / "1", served / ".new")
-    (served / ".new").rename(served / "2")
-    time.sleep(5)  # the server loads it beside version 1
-    shutil.rmtree(served / "1")
+def swap_version(served: Path, number: int, rest: str) -> None:
+    """Adds a version after version `number`, as `amsl export` does, and removes that one once the new one is served."""
+    shutil.copytree(served / f"{number}", served / ".new")
+    (served / ".new").rename(served / f"{number + 1}")
+    deadline = time.monotonic() + SWAP_SECONDS
+    while requests.get(f"{rest}/v1/models/load/versions/{number + 1}/metadata", timeout=60).status_code != 200:
+        if time.monotonic() > deadline:
+            raise AMSLError(f"version {number + 1} is not served after {SWAP_SECONDS} seconds; see the log of the server.")
+        time.sleep(0.2)
+    shutil.rmtree(served / f"{number}")
+
+
+def trickle(rest: str, done: threading.Event) -> int:
+    """Sends headers and bodies byte by byte on several connections, and returns how often the server closed one."""
+    host, port = rest.removeprefix("http://").rsplit(":", 1)
+    begun = (b"GET / HTTP/1.1\r\nX: ", b"POST /v1/models/load:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+
+    def connect(number: int) -> socket.socket:
+        connection = socket.create_connection((host, int(port)), 60)
+        connection.sendall(begun[number % 2])
+        return connection
+
+    connections, closed = [connect(number) for number in range(SLOW)], 0
+    while not done.wait(0.5):
+        for number, connection in enumerate(connections):
+            try:
+                connection.sendall(b"x")
+            except OSError:
+                connections[number], closed = connect(number), closed + 1
+    for connection in connections:
+        connection.close()
+    return closed
 
 
 class Load:
@@ -118,39 +182,34 @@ class Load:
         self._latencies: list[float] = []
         self._lock = threading.Lock()
 
-    def run(self, clients: int, seconds: float, disturb: Callable[[], None]) -> None:
-        """Sends requests for so many seconds; calls `disturb` after a third of them."""
+    def run(self, clients: int, seconds: float) -> None:
+        """Sends requests for so many seconds."""
         start = time.perf_counter()
-        with ThreadPoolExecutor(clients + 1) as pool:
-            disturbance = pool.submit(self._disturb, seconds / 3, disturb)
+        with ThreadPoolExecutor(clients) as pool:
             for client in [pool.submit(self._client, number, start + seconds) for number in range(clients)]:
                 client.result()
-            disturbance.result()
         self._seconds = time.perf_counter() - start
 
-    def _disturb(self, seconds: float, disturb: Callable[[], None]) -> None:
-        time.sleep(seconds)
-        disturb()
-
     def _client(self, number: int, end: float) -> None:
-        send, send_invalid = self._requests[number % 2]
+        send, bad = self._requests[number % 2]
         for turn in itertools.count(number):
             if time.perf_counter() > end:
                 return
-            if turn % INVALID_EVERY == 0:
-                self._count("invalid requests rejected" if send_invalid() else "invalid requests not rejected", 0, None)
-                continue
-            size = SIZES[turn % len(SIZES)]
             start = time.perf_counter()
             try:
+                if turn % BAD_EVERY == 0:
+                    name, send_bad = bad[turn // BAD_EVERY % len(bad)]
+                    self._count("bad requests rejected" if send_bad() else f"bad request not rejected: {name}")
+                    continue
+                size = SIZES[turn % len(SIZES)]
                 scores = send(size)
             except Exception as error:  # of any kind: the answer is lost
-                self._count(f"lost: {type(error).__name__}", 0, None)
+                self._count(f"lost: {type(error).__name__}")
                 continue
             correct = np.allclose(scores, self._expected[:size], rtol=1e-5, atol=1e-5, equal_nan=True)
             self._count("correct" if correct else "wrong", size, time.perf_counter() - start)
 
-    def _count(self, outcome: str, windows: int, latency: float | None) -> None:
+    def _count(self, outcome: str, windows: int = 0, latency: float | None = None) -> None:
         with self._lock:
             self._counts[outcome] += 1
             self._counts["windows"] += windows
@@ -160,30 +219,41 @@ class Load:
     def report(self) -> dict[str, Any]:
         """Returns the number of answers by outcome, the throughput, and percentiles of the latency in seconds."""
         counts = {name: count for name, count in sorted(self._counts.items()) if name != "windows"}
+        good = counts.get("correct", 0) + counts.get("bad requests rejected", 0)
         levels = (50, 95, 99) if self._latencies else ()  # there are no latencies if every answer was lost
         percentiles = {f"p{level}_seconds": float(np.percentile(self._latencies, level)) for level in levels}
-        return {"answers": counts, "windows_per_second": self._counts["windows"] / self._seconds, **percentiles}
+        return {
+            "answers": counts,
+            "lost_or_wrong": sum(counts.values()) - good,
+            "windows_per_second": self._counts["windows"] / self._seconds,
+            **percentiles,
+        }
 
 
-# gets the scores of so many windows; sends an invalid request and returns whether it was rejected
-Requests = tuple[Callable[[int], Any], Callable[[], bool]]
+# gets the scores of so many windows; bad requests by name, each returns whether it was rejected as it should be
+Requests = tuple[Callable[[int], Any], list[tuple[str, Callable[[], bool]]]]
 
 
 def rest_requests(url: str, windows: np.ndarray) -> Requests:
     """Returns the requests over REST; their bodies are encoded in advance, so that clients use little CPU time."""
-    place = f"{url}/v1/models/load:predict"
-    bodies = {size: json.dumps({"inputs": windows[:size].tolist()}) for size in SIZES}
+    bodies = {size: json.dumps({"inputs": windows[:size].tolist()}).encode() for size in SIZES}
+    too_many = json.dumps([0] * (3 * 128 * windows[0].size)).encode()  # in windows of the right size three batches
     local = threading.local()
 
-    def post(body: str) -> requests.Response:
+    def post(body: bytes, model: str = "load", **headers: str) -> requests.Response:
         if not hasattr(local, "session"):
             local.session = requests.Session()
-        return local.session.post(place, data=body, timeout=300)
+        return local.session.post(f"{url}/v1/models/{model}:predict", data=body, headers=headers, timeout=300)
 
-    def send(size: int) -> Any:
-        return post(bodies[size]).json()["outputs"]["score"]
-
-    return send, lambda: post('{"instances": [["a"]]}').status_code == 400
+    bad = {
+        "strings": lambda: post(b'{"instances": [["a"]]}').status_code == 400,
+        "incomplete JSON": lambda: post(bodies[1][:-1]).status_code == 400,
+        "too many values": lambda: post(too_many).status_code == 400,
+        "unknown model": lambda: post(bodies[1], "other").status_code == 404,
+        "too large": lambda: post(gzip.compress(b"[" * 10**8, 1), **{"Content-Encoding": "gzip"}).status_code == 413,
+        "unknown encoding": lambda: post(bodies[1], **{"Content-Encoding": "br"}).status_code == 415,
+    }
+    return lambda size: post(bodies[size]).json()["outputs"]["score"], list(bad.items())
 
 
 def grpc_requests(target: str, windows: np.ndarray) -> Requests:
@@ -195,36 +265,52 @@ def grpc_requests(target: str, windows: np.ndarray) -> Requests:
 
     stub = PredictionServiceStub(grpc.insecure_channel(target))
 
-    def encode(array: np.ndarray) -> PredictRequest:
+    def encode(array: np.ndarray, model: str = "load", signature: str = "") -> PredictRequest:
         request = PredictRequest()
-        request.model_spec.name = "load"
+        request.model_spec.name, request.model_spec.signature_name = model, signature
         request.inputs["windows"].CopyFrom(tf.make_tensor_proto(array))
         return request
 
-    valid, invalid = {size: encode(windows[:size]) for size in SIZES}, encode(windows[:1, :-1])
-
-    def send_invalid() -> bool:
+    def is_rejected(request: PredictRequest, code: str) -> bool:
         try:
-            stub.Predict(invalid, timeout=300)
+            stub.Predict(request, timeout=300)
         except grpc.RpcError as error:
-            return error.code() == grpc.StatusCode.INVALID_ARGUMENT
+            return error.code().name == code
         return False
 
-    return lambda size: tf.make_ndarray(stub.Predict(valid[size], timeout=300).outputs["score"]), send_invalid
+    valid = {size: encode(windows[:size]) for size in SIZES}
+    bad = {
+        "wrong shape": (encode(windows[:1, :-1]), "INVALID_ARGUMENT"),
+        "wrong type": (encode(windows[:1] > 0), "INVALID_ARGUMENT"),
+        "no windows": (encode(windows[:0]), "INVALID_ARGUMENT"),
+        "unknown model": (encode(windows[:1], "other"), "NOT_FOUND"),
+        "unknown signature": (encode(windows[:1], signature="other"), "FAILED_PRECONDITION"),
+    }
+    return (
+        lambda size: tf.make_ndarray(stub.Predict(valid[size], timeout=300).outputs["score"]),
+        [(name, partial(is_rejected, *request)) for name, request in bad.items()],
+    )
 
 
-def print_bare(version: str, batches: str) -> None:
-    """Prints the windows per second of a SavedModel."""
+def print_bare(version: str, clients: str) -> None:
+    """Prints the windows per second of a SavedModel, and the 99th percentile of its latency with concurrent clients."""
     import tensorflow as tf
 
     decide = tf.saved_model.load(version).signatures[DEFAULT]
     _, steps, channels = decide.structured_input_signature[1]["windows"].shape
-    windows = tf.random.stateless_normal((BARE_BATCH, steps, channels), (0, 0))
-    decide(windows=windows)
-    start = time.perf_counter()
-    for _ in range(int(batches)):
-        decide(windows=windows)["score"].numpy()
-    print(int(batches) * BARE_BATCH / (time.perf_counter() - start))
+    windows = tf.random.stateless_normal((max(SIZES), steps, channels), (0, 0))
+
+    def measure(size: int) -> float:
+        start = time.perf_counter()
+        decide(windows=windows[:size])["score"].numpy()
+        return time.perf_counter() - start
+
+    for size in SIZES:
+        measure(size)  # the first call is slower
+    throughput = BARE_BATCH / np.mean([measure(BARE_BATCH) for _ in range(12)])
+    with ThreadPoolExecutor(int(clients)) as pool:
+        latencies = list(pool.map(measure, SIZES * int(clients)))  # len(SIZES) calls of each client
+    print(json.dumps({"windows_per_second": throughput, "p99_seconds": float(np.percentile(latencies, 99))}))
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def main() -> None:
     serving = _add_command(commands, "serving", "Load-test the embedded server, compared with the bare SavedModel.")
     serving.add_argument("--model", type=Path, default=Path("saved_models/serving/amsl"), help="folder of the exported model")
     serving.add_argument("--clients", type=number_between(int, 1, 10**4), default=64, help="concurrent clients")
-    serving.add_argument("--seconds", type=number_between(float, 0.1, 10**6), default=60.0, help="duration of the load")
+    serving.add_argument("--minutes", type=number_between(float, 0.01, 10**4), default=1.0, help="duration of the load")
     serving.add_argument("--output", type=Path, default=RESULTS / "serving.json", help="file of the report")
 
     arguments = vars(parser.parse_args())

@@ -6,7 +6,7 @@ Batching across requests, version labels and fleets of servers need TF Serving; 
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"Client": "client", "Limits": "server", "Model": "models", "Server": "server"}
+_MODULES = {"Client": "client", "Limits": "limits", "Model": "models", "Ports": "ports", "Server": "server"}
 __all__ = sorted(_MODULES)
 
 

@@ -1,6 +1,7 @@
 """The gRPC interface of TF Serving: Predict, GetModelMetadata and GetModelStatus."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 import grpc
 import numpy as np
 import tensorflow as tf
+from tensorflow.core.framework.types_pb2 import DataType
 from tensorflow_serving.apis.get_model_metadata_pb2 import GetModelMetadataResponse, SignatureDefMap
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse
 from tensorflow_serving.apis.model_pb2 import ModelSpec
@@ -17,10 +19,12 @@ from tensorflow_serving.apis.predict_pb2 import PredictResponse
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceServicer
 
 from amsl_tf.export.layout import DEFAULT
+from amsl_tf.serving.limits import Limits
 from amsl_tf.serving.metrics import Metrics
-from amsl_tf.serving.models import Model, Version, check_shape
+from amsl_tf.serving.models import Model
 from amsl_tf.serving.rest import check_batch, find_version
-from amsl_tf.serving.status import ServingError, invalid
+from amsl_tf.serving.status import ServingError, invalid, too_many
+from amsl_tf.serving.version import Version, check_shape
 
 log = logging.getLogger(__name__)
 
@@ -30,16 +34,17 @@ class PredictionService(PredictionServiceServicer):
 
     Args:
         model: The model.
-        max_batch: The maximum number of windows in a request.
+        limits: The limits on requests.
         metrics: The metrics that count requests.
     """
 
-    def __init__(self, model: Model, max_batch: int, metrics: Metrics) -> None:
-        self._model, self._max_batch, self._metrics = model, max_batch, metrics
+    def __init__(self, model: Model, limits: Limits, metrics: Metrics) -> None:
+        self._model, self._limits, self._metrics = model, limits, metrics
+        self._places, self._threads = threading.Semaphore(limits.in_flight), threading.Semaphore(limits.threads)
 
     def Predict(self, request: Any, context: grpc.ServicerContext) -> PredictResponse:
         """Runs a signature on the inputs of a PredictRequest."""
-        with _handle_errors(context, self._metrics, "predict"):
+        with _handle_errors(context, self._metrics, "predict"), self._place():
             version = _find_version(self._model, request.model_spec)
             signature = request.model_spec.signature_name
             definition = version.signature(signature)
@@ -53,14 +58,27 @@ class PredictionService(PredictionServiceServicer):
                 response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
             return response
 
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Waits for a thread. Raises ServingError if too many requests run or wait."""
+        if not self._places.acquire(blocking=False):
+            raise too_many(self._limits.in_flight)
+        try:
+            with self._threads:
+                yield
+        finally:
+            self._places.release()
+
     def _decode(self, name: str, proto: Any, definition: Any) -> np.ndarray:
         """Converts an input to an array, after its shape is checked: a few bytes can declare a huge tensor."""
         shape = [dimension.size for dimension in proto.tensor_shape.dim]
         check_shape(name, shape, definition)
-        check_batch(name, shape[0], self._max_batch)
-        expected = definition.inputs[name].dtype
-        if proto.dtype != expected:
-            raise invalid(f"{name} must be of type {expected} (DataType). Received: {proto.dtype}.")
+        check_batch(name, shape[0], self._limits.batch)
+        if not _is_number(proto.dtype):
+            raise invalid(
+                f"{name} must be of type {_type_name(definition.inputs[name].dtype)} or another type of real numbers. "
+                f"Received: {_type_name(proto.dtype)}."
+            )
         try:
             return tf.make_ndarray(proto)
         except (ValueError, TypeError) as error:
@@ -120,6 +138,23 @@ def _handle_errors(context: grpc.ServicerContext, metrics: Metrics, method: str)
         context.abort(code, f"{type(error).__name__} in the server; see its log.")
     finally:
         metrics.observe("grpc", method, code.name, time.perf_counter() - start)
+
+
+def _is_number(number: int) -> bool:
+    """Returns whether a DataType is one of real numbers, which can be converted to each other."""
+    try:
+        kind = tf.dtypes.as_dtype(number)
+    except TypeError:  # unknown
+        return False
+    return kind.is_floating or kind.is_integer
+
+
+def _type_name(number: int) -> str:
+    """Returns the name of a DataType, such as DT_FLOAT."""
+    try:
+        return DataType.Name(number)
+    except ValueError:  # unknown
+        return f"DataType {number}"
 
 
 def _find_version(model: Model, spec: ModelSpec) -> Version:

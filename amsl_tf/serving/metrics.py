@@ -18,7 +18,7 @@ class Metrics:
         self._requests = Counter("amsl_requests", "Requests answered.", (*labels, "code"), registry=self._registry)
         self._seconds = Histogram(
             "amsl_request_seconds",
-            "Duration of requests; with REST including, with gRPC excluding the time in the queue.",
+            "Duration of requests, including the time in the queue.",
             labels,
             registry=self._registry,
         )

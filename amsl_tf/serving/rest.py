@@ -3,7 +3,7 @@
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Any
 
@@ -13,8 +13,9 @@ from grpc import StatusCode
 from tensorflow.core.protobuf.meta_graph_pb2 import SignatureDef
 
 from amsl_tf.export.layout import DEFAULT, VERSION
-from amsl_tf.serving.models import Model, Version
+from amsl_tf.serving.models import Model
 from amsl_tf.serving.status import HTTP, ServingError, invalid
+from amsl_tf.serving.version import Version
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class RestInterface:
             if method == "POST" and (match := _PREDICT.fullmatch(path)):
                 return 200, self._predict(match, body)
             if method == "GET" and (match := _STATUS_OR_METADATA.fullmatch(path)):
-                return 200, _json(self._metadata(match) if match[4] else self._states(match))
+                return 200, json.dumps(self._metadata(match) if match[4] else self._states(match))
             raise invalid(f"Malformed request: {method} {path}")
         except ServingError as error:
             return error_response(error)
@@ -60,7 +61,7 @@ class RestInterface:
     def _predict(self, match: re.Match[str], body: bytes) -> str:
         if match[4].lower() != "predict":
             raise ServingError(StatusCode.UNIMPLEMENTED, f"{match[4]} is not supported by this server. Use predict.")
-        document = _parse(body)
+        document = _parse(body, self._max_batch, self._model.window_values())
         version = self._version(match)
         signature = document.get("signature_name", "")
         if not isinstance(signature, str):
@@ -71,7 +72,7 @@ class RestInterface:
         parsed, by_row = _inputs(document, definition)
         inputs = {name: _array(name, values, definition, self._max_batch) for name, values in parsed.items()}
         outputs = version.predict(signature, inputs)
-        return _json({"predictions": _rows(outputs)} if by_row else {"outputs": _columns(outputs)})
+        return f'{{"predictions": {_rows(outputs)}}}' if by_row else f'{{"outputs": {_columns(outputs)}}}'
 
     def _metadata(self, match: re.Match[str]) -> dict[str, Any]:
         version = self._version(match)
@@ -97,7 +98,7 @@ class RestInterface:
 
 def error_response(error: ServingError) -> tuple[int, str]:
     """Returns the HTTP status and the JSON text of an error."""
-    return HTTP.get(error.code, 500), _json({"error": str(error)})
+    return HTTP.get(error.code, 500), json.dumps({"error": str(error)})
 
 
 def find_version(model: Model, name: str, number: int | None) -> Version:
@@ -133,11 +134,19 @@ def _reject_label(label: str | None) -> None:
         raise invalid(f"Unrecognized servable version label: {label}")
 
 
-def _parse(body: bytes) -> dict[str, Any]:
+def _parse(body: bytes, max_batch: int, window_values: int) -> dict[str, Any]:
+    """Parses a body. Raises ServingError if it is not a JSON object, or could not hold a batch of at most `max_batch` windows.
+
+    Parsing blocks all other threads, so that the number of values is limited before. Twice as many as in the largest batch are
+    let through, because `check_batch` says more about a batch that is a little too large.
+    """
     if not body:
         raise invalid("JSON Parse error: The document is empty")
+    limit = 2 * max_batch * (window_values + 2)
+    if max(body.count(token) for token in (b",", b"[", b"{")) > limit:
+        raise invalid(f"The document has more values than {max_batch} windows. Send more in several requests.")
     try:
-        document = json.loads(body)
+        document = json.loads(body, parse_int=float)  # an integer of any length is a number, infinity if float64 overflows
     except (ValueError, RecursionError) as error:
         raise invalid(f"JSON Parse error: {error}") from error
     if not isinstance(document, dict):
@@ -186,33 +195,36 @@ def _array(name: str, values: Any, definition: SignatureDef, limit: int) -> np.n
     level: list[Any] = [values]
     for _ in range(depth):
         types = set(map(type, level))
-        if types - {list, int, float}:
+        if types - {list, float}:
             raise invalid(f"{name}: JSON Value is not of expected type: float")
         if types != {list}:
             break
         level = list(chain.from_iterable(level))
     types = set(map(type, level))
-    if types - {list, int, float}:
+    if types - {list, float}:
         raise invalid(f"{name}: JSON Value is not of expected type: float")
-    if not types <= {int, float}:
+    if types != {float}:
         raise invalid(f"{name} must be lists of numbers, {depth} levels deep.")
     try:
-        return np.asarray(values, np.float64)
-    except (ValueError, OverflowError) as error:
-        raise invalid(f"{name} must be nested lists of equal lengths that hold float64 numbers. {error}") from error
+        return np.asarray(values)
+    except ValueError as error:
+        raise invalid(f"{name} must be nested lists of equal lengths. {error}") from error
 
 
-def _rows(outputs: Mapping[str, np.ndarray]) -> list[Any]:
-    columns = {name: values.tolist() for name, values in outputs.items()}
+def _rows(outputs: Mapping[str, np.ndarray]) -> str:
+    names, rows = list(outputs), zip(*outputs.values(), strict=True)
+    if len(names) == 1:
+        return _list(value.tolist() for (value,) in rows)
+    return _list({name: value.tolist() for name, value in zip(names, row, strict=True)} for row in rows)
+
+
+def _columns(outputs: Mapping[str, np.ndarray]) -> str:
+    columns = {name: _list(value.tolist() for value in values) for name, values in outputs.items()}
     if len(columns) == 1:
         return next(iter(columns.values()))
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return f"{{{', '.join(f'{json.dumps(name)}: {column}' for name, column in columns.items())}}}"
 
 
-def _columns(outputs: Mapping[str, np.ndarray]) -> Any:
-    columns = {name: values.tolist() for name, values in outputs.items()}
-    return next(iter(columns.values())) if len(columns) == 1 else columns
-
-
-def _json(values: Any) -> str:
-    return json.dumps(values)
+def _list(items: Iterable[Any]) -> str:
+    """Returns the JSON text of a list; each item is encoded alone, because encoding blocks all other threads."""
+    return f"[{', '.join(map(json.dumps, items))}]"

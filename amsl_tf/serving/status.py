@@ -31,3 +31,8 @@ class ServingError(AMSLError):
 def invalid(message: str) -> ServingError:
     """Returns the error for an invalid request."""
     return ServingError(StatusCode.INVALID_ARGUMENT, message)
+
+
+def too_many(limit: int) -> ServingError:
+    """Returns the error for a request beyond the limit on those that run or wait."""
+    return ServingError(StatusCode.RESOURCE_EXHAUSTED, f"{limit} requests are running or waiting. Try again later.")

@@ -9,24 +9,32 @@ from amsl_tf.errors import AMSLError
 from benchmarks import serving
 
 
+def make_load(monkeypatch, rest, grpc):
+    """A load whose clients send requests with these functions: `send(size)` and the outcome of bad requests."""
+    for name, (send, is_rejected) in {"rest_requests": rest, "grpc_requests": grpc}.items():
+        requests = (send, [("strings", lambda is_rejected=is_rejected: is_rejected)])
+        monkeypatch.setattr(serving, name, lambda *_, requests=requests: requests)
+    return serving.Load("", "", np.zeros(1), np.arange(16.0))
+
+
 def test_outcomes_are_counted(monkeypatch):
-    def requests(answer):
-        def send(size):
-            if size == serving.SIZES[2]:
-                raise ConnectionError
-            return answer[:size]
+    def send(size, offset):
+        if size == serving.SIZES[2]:
+            raise ConnectionError
+        return np.arange(16.0)[:size] + offset
 
-        return lambda *_: (send, lambda: False)
-
-    expected = np.arange(16.0)
-    monkeypatch.setattr(serving, "rest_requests", requests(expected))
-    monkeypatch.setattr(serving, "grpc_requests", requests(expected + 1))
-    load = serving.Load("", "", np.zeros(1), expected)
-    calls = []
-    load.run(2, 0.3, lambda: calls.append(1))
+    load = make_load(monkeypatch, (lambda size: send(size, 0), False), (lambda size: send(size, 1), True))
+    load.run(2, 0.3)
     report = load.report()
-    assert calls == [1]
-    assert set(report["answers"]) == {"correct", "wrong", "lost: ConnectionError", "invalid requests not rejected"}
+    answers = report["answers"]
+    assert set(answers) == {
+        "correct",
+        "wrong",
+        "lost: ConnectionError",
+        "bad requests rejected",
+        "bad request not rejected: strings",
+    }
+    assert report["lost_or_wrong"] == sum(answers.values()) - answers["correct"] - answers["bad requests rejected"]
     assert report["p50_seconds"] <= report["p99_seconds"]
 
 
@@ -34,11 +42,9 @@ def test_report_without_any_answer(monkeypatch):
     def fail(size):
         raise ConnectionError
 
-    for name in ("rest_requests", "grpc_requests"):
-        monkeypatch.setattr(serving, name, lambda *_: (fail, lambda: True))
-    load = serving.Load("", "", np.zeros(1), np.arange(16.0))
-    load.run(2, 0.1, lambda: None)
-    assert set(load.report()["answers"]) == {"lost: ConnectionError", "invalid requests rejected"}
+    load = make_load(monkeypatch, (fail, True), (fail, True))
+    load.run(2, 0.1)
+    assert set(load.report()["answers"]) == {"lost: ConnectionError", "bad requests rejected"}
 
 
 def test_missing_model_is_an_error(tmp_path):
@@ -48,8 +54,11 @@ def test_missing_model_is_an_error(tmp_path):
 
 @pytest.mark.slow
 def test_no_answer_is_lost_or_wrong_while_versions_change(exported, tmp_path):
-    serving.run(exported.parent, 6, 20.0, tmp_path / "report.json")
+    serving.run(exported.parent, 6, 0.3, tmp_path / "report.json")
     report = json.loads((tmp_path / "report.json").read_text())
-    assert set(report["answers"]) == {"correct", "invalid requests rejected"}
-    assert report["final_versions"] == {"1": "END", "2": "AVAILABLE"}
+    assert set(report["answers"]) == {"correct", "bad requests rejected"}
+    assert (report["lost_or_wrong"], report["swaps"]) == (0, 3)
+    assert report["final_versions"] == {"1": "END", "2": "END", "3": "END", "4": "AVAILABLE"}
+    assert set(report["server"]) == {"at start", "after two swaps", "at end"}
+    assert report["slow_connections_closed"] > 0  # those with incomplete headers
     assert report["relative_throughput"] > 0

@@ -19,7 +19,7 @@ import pytest
 import requests
 
 from amsl_tf.export.writer import export_detector
-from amsl_tf.serving import Limits, Model, Server
+from amsl_tf.serving import Limits, Model, Ports, Server
 
 TOOL = "tensorflow_model_server"
 WINDOW = [[[0.0] * 3] * 24]
@@ -36,13 +36,14 @@ class Address(NamedTuple):
 
 
 @contextmanager
-def embedded(folder, limits=None, **settings):
+def embedded(folder, limits=None, host="127.0.0.1", **settings):
     """Runs the embedded server in a thread; yields its address and its model."""
     model = Model("waves", folder, **settings)
-    server = Server(model, port=0, grpc_port=0, limits=limits or Limits(batch=64, body_bytes=2**20))
+    ports = Ports(host, 0, 0)
+    server = Server(model, ports, limits or Limits(batch=64, body_bytes=2**20))
     thread = threading.Thread(target=server.run)
     thread.start()
-    address = Address(f"http://127.0.0.1:{server.port}", f"127.0.0.1:{server.grpc_port}")
+    address = Address(f"http://{ports.rest_address}", ports.grpc_address)
     try:
         wait_for(address)
         yield address, model
@@ -109,3 +110,27 @@ def folder(exported, tmp_path):
 
 def post(address, windows=WINDOW):
     return requests.post(f"{address.rest}/v1/models/waves:predict", data=json.dumps({"instances": windows}), timeout=60)
+
+
+def connect(address):
+    """Opens a connection to the REST port; reading from it fails after 30 seconds."""
+    host, port = address.rest.removeprefix("http://").rsplit(":", 1)
+    return socket.create_connection((host, int(port)), 30)
+
+
+def read_all(connection):
+    """Reads until the server closes the connection."""
+    received = b""
+    try:
+        while part := connection.recv(2**16):
+            received += part
+    except ConnectionError:  # closed while the server still received data
+        pass
+    return received
+
+
+def until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

@@ -189,7 +189,7 @@ def test_grpc(channel, waves):
         ({"name": "other"}, "NOT_FOUND"),
         ({"version": 99}, "NOT_FOUND"),
         ({"signature": "no"}, "FAILED_PRECONDITION"),
-        ({"inputs": {"windows": np.zeros((1, 24, 3))}}, "INVALID_ARGUMENT"),
+        ({"inputs": {"windows": np.zeros((1, 24, 3), bool)}}, "INVALID_ARGUMENT"),
         ({"inputs": {}}, "INVALID_ARGUMENT"),
         ({"inputs": {"other": np.zeros((1, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),
         ({"inputs": {"windows": np.zeros((0, 24, 3), np.float32)}}, "INVALID_ARGUMENT"),

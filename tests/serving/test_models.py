@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 
 import pytest
 import requests
@@ -9,8 +10,9 @@ import tensorflow as tf
 from tensorflow_serving.apis.get_model_status_pb2 import ModelVersionStatus
 
 from amsl_tf.errors import AMSLError
+from amsl_tf.export.layout import WARMUP
 from amsl_tf.serving import Model
-from tests.serving.conftest import embedded, post
+from tests.serving.conftest import embedded, post, until
 
 
 def test_keep_serves_the_newest_versions(folder):
@@ -91,3 +93,92 @@ def test_served_version_survives_an_empty_folder(folder):
         shutil.rmtree(folder / "1")
         model.refresh()
         assert post(address).status_code == 200
+
+
+def replace_by_fifo(file):
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+
+
+def replace_by_device(file):
+    file.unlink(missing_ok=True)
+    file.symlink_to("/dev/zero")
+
+
+def replace_by_link_to_folder(file):
+    file.unlink(missing_ok=True)
+    (file.parent.parent / "elsewhere").mkdir()
+    file.symlink_to(file.parent.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    ("name", "replace"),
+    [
+        ("saved_model.pb", replace_by_fifo),
+        ("saved_model.pb", replace_by_device),
+        (WARMUP, replace_by_fifo),
+        ("variables/variables.index", replace_by_fifo),
+        ("other", replace_by_link_to_folder),
+    ],
+)
+def test_files_that_are_not_regular_are_not_opened(folder, name, replace):
+    model = Model("waves", folder)
+    shutil.copytree(folder / "1", folder / "2")
+    replace(folder / "2" / name)
+    refresh = threading.Thread(target=model.refresh, daemon=True)  # which must not wait for a writer of a named pipe
+    refresh.start()
+    refresh.join(60)
+    assert not refresh.is_alive()
+    (state,) = model.states(2)
+    assert state.status.error_message == f"{name} must be a regular file, a link to one, or a folder. Remove it."
+    assert model.version().number == 1
+
+
+def test_links_to_regular_files_are_followed(folder, tmp_path):
+    shutil.move(folder / "1/saved_model.pb", tmp_path / "graph")
+    (folder / "1/saved_model.pb").symlink_to(tmp_path / "graph")
+    model = Model("waves", folder)
+    first = model.version()
+    os.utime(tmp_path / "graph")  # the link itself does not change
+    model.refresh()
+    assert model.version() is not first
+
+
+def test_version_that_vanishes_while_it_is_loaded(folder, monkeypatch):
+    model, load = Model("waves", folder), tf.saved_model.load
+
+    def vanish(path):
+        shutil.rmtree(path)
+        return load(path)
+
+    shutil.copytree(folder / "1", folder / "2")
+    monkeypatch.setattr(tf.saved_model, "load", vanish)
+    model.refresh()
+    assert model.version().number == 1
+    message = model.states(2)[0].status.error_message
+    assert "does not exist" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("shape", [[None, None, 3], [None, 24]])
+def test_windows_of_unknown_shape_are_rejected(folder, shape):
+    model, module = Model("waves", folder), tf.Module()
+    function = tf.function(lambda windows: {"score": windows}, input_signature=[tf.TensorSpec(shape, tf.float32, "windows")])
+    tf.saved_model.save(module, str(folder / "2"), signatures=function)
+    model.refresh()
+    assert model.version().number == 1
+    assert "inputs must have shape (-1, T, C), with T and C known" in model.states(2)[0].status.error_message
+
+
+def test_an_error_that_persists_is_logged_once(folder, monkeypatch, caplog):
+    model, calls = Model("waves", folder), []
+
+    def fail():
+        calls.append(1)
+        raise OSError("unreachable")
+
+    monkeypatch.setattr(model, "refresh", fail)
+    model.watch(0.001)
+    until(lambda: len(calls) > 3)
+    model.close()
+    assert caplog.messages == [f"{folder}: unreachable"]
