@@ -11,9 +11,18 @@ from amsl_tf.errors import AMSLError
 MAX_SEED = 2**31
 
 
-def setting(default: Any, text: str) -> Any:
-    """Returns a dataclass field that is also an option of the command line, with its help text."""
-    return field(default=default, metadata={"help": text})
+def setting(default: Any, text: str, *, is_size: bool = False) -> Any:
+    """Creates a dataclass field that is also an option of the command line.
+
+    Args:
+        default: The default value.
+        text: The help text.
+        is_size: Whether a network has at least so many weights.
+
+    Returns:
+        The field.
+    """
+    return field(default=default, metadata={"help": text, "is_size": is_size})
 
 
 def check_choice(name: str, value: Any, choices: Iterable[str]) -> None:

@@ -1,5 +1,6 @@
 """The settings of a detector: frozen, validated dataclasses that round-trip through JSON."""
 
+import reprlib
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
@@ -160,7 +161,8 @@ class DetectorConfig:
             return cls(network=NETWORKS[network.pop("name")](**network), training=training, **flat)
         except (KeyError, TypeError, AttributeError) as error:
             raise AMSLError(
-                f"the settings of a detector need the parts network, with a name, and training. Received: {values!r} ({error})."
+                f"the settings of a detector need the parts network, with a name, and training ({error}). "
+                f"Received: {reprlib.repr(values)}."
             ) from error
 
 

@@ -12,12 +12,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from amsl_tf import persistence
-from amsl_tf._version import __version__
 from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
-from amsl_tf.data.files import atomic_folder, write_json
+from amsl_tf.data.files import atomic_folder, check_local
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig, build_network, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.networks.weights import read_weights, stored_shapes, write_weights
 from amsl_tf.runtime import release_kernels, tensorflow_runtime
 from amsl_tf.scoring import SCORES
 from amsl_tf.scoring.detection import DIAGNOSTICS, DetectionMixin, concatenate
@@ -245,20 +245,13 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             "training": {"usual_error": self.usual_error_, **({} if self.groups_ is None else {"groups": self.groups_})},
             "training_scores": self.training_scores_,
             "examples": {"windows": self.examples_},
-            **{f"score:{name}": score.state() for name, score in pipeline.scores.items()},
+            **{persistence.SCORE_PART + name: score.state() for name, score in pipeline.scores.items()},
         }
-        with atomic_folder(Path(folder), persistence.ENTRIES) as target:
+        with atomic_folder(check_local(folder), persistence.ENTRIES) as target:
             persistence.write_state(target, parts)
-            pipeline.network.save_weights(target / persistence.WEIGHTS)
-            write_json(target / persistence.METRICS, {"thresholds": self.thresholds_, "history": self.history_})
-            write_json(target / persistence.DATA, self.data_)
-            about = {
-                "format": persistence.FORMAT,
-                "amsl_tf": __version__,
-                "files": persistence.hash_files(target),
-                "config": self.config_.to_dict(),
-            }
-            write_json(target / persistence.CONFIG, about)
+            write_weights(pipeline.network, target / persistence.WEIGHTS)
+            metrics = {"thresholds": self.thresholds_, "history": self.history_}
+            persistence.write_summary(target, self.config_, metrics, self.data_)
 
     @classmethod
     @tensorflow_runtime()
@@ -279,27 +272,38 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             >>> labels = AMSLDetector.load("saved_models/mine").predict(new_windows)
         """
         release_kernels()  # of the networks of earlier calls
-        source = Path(folder)
-        summary = persistence.read_summary(source)
-        config = summary.config
+        source = check_local(folder)
+        while True:
+            before = persistence.folder_state(source)
+            try:
+                return cls._load(source)
+            except AMSLError:
+                if persistence.folder_state(source) == before:
+                    raise  # else another process has replaced the folder meanwhile
+
+    @classmethod
+    def _load(cls, folder: Path) -> "AMSLDetector":
+        summary = persistence.read_summary(folder)
+        config, shape = summary.config, summary.window_shape
         detector = cls.from_config(config)
-        shape = (summary.data["steps"], summary.data["channels"])
         scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
         try:
-            state = persistence.read_state(source, summary)
+            state = persistence.read_state(folder, summary)
+            config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))
             network = _scoring_network(config, shape)
-            network.load_weights(source / persistence.WEIGHTS)
+            read_weights(network, folder / persistence.WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**state["scaling"])
             for name, score in scores.items():
-                score.restore(state.get(f"score:{name}", {}))
+                score.restore(state.get(persistence.SCORE_PART + name, {}))
             detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores)
             detector.training_scores_ = state["training_scores"]
             detector.usual_error_ = state["training"]["usual_error"]
             detector.groups_ = state["training"].get("groups")
             detector.examples_ = state["examples"]["windows"]
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            raise AMSLError(f"{source}: not a complete detector ({error}). {persistence.ADVICE}") from error
+            reason = " ".join(str(error).split())
+            raise AMSLError(f"{folder}: not a complete detector ({reason}). {persistence.ADVICE}") from error
         detector.config_ = config
         detector.data_ = summary.data
         detector.thresholds_ = {name: summary.threshold(name) for name in config.scores}

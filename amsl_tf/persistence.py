@@ -1,14 +1,18 @@
 """The folder of a saved detector, its formats and their migration. This module does not import TensorFlow."""
 
 import hashlib
-from collections.abc import Mapping
+import json
+import math
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import ZIP_STORED, ZipFile
 
 import numpy as np
 
+from amsl_tf._version import __version__
 from amsl_tf.config import DetectorConfig, to_contamination
-from amsl_tf.data.files import read_json
+from amsl_tf.data.files import check_regular, read_json, write_json
 from amsl_tf.errors import AMSLError
 
 CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
@@ -18,9 +22,11 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
     "metrics.json",
     "data.json",
 )
-FORMAT = 8
+FORMAT = 9
 OLDEST = 7  # the oldest format that can be read
 ADVICE = "Name the folder of a saved detector, or train one (amsl train)."
+PARTS = ("scaling", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
+SCORE_PART = "score:"  # with the name of a score
 
 UNKNOWN_GROUPS = np.array([-1])  # in place of the groups of the training windows, where the format did not keep them
 
@@ -35,7 +41,7 @@ class DetectorSummary(NamedTuple):
         metrics: `thresholds` by name of the score, and `history`, the values of each loss by epoch.
         data: `windows`, `steps`, `channels` and `sha256` of the training windows, `fingerprint` of the training run and, unless
             the version that saved it is very old, `precision`.
-        files: The sha256 of the files with arrays, by name.
+        files: The sha256 of the other files, by name; format 8 and older have only those with arrays.
         format: The format of the folder.
     """
 
@@ -45,17 +51,35 @@ class DetectorSummary(NamedTuple):
     files: dict[str, str]
     format: int
 
+    @property
+    def window_shape(self) -> tuple[int, int]:
+        """(T, C) of the windows."""
+        return self.data["steps"], self.data["channels"]
+
     def threshold(self, score: str) -> float:
         """Returns the threshold of a score. Raises AMSLError if there is none."""
-        try:
-            return float(self.metrics["thresholds"][score])
-        except (KeyError, TypeError, ValueError) as error:
-            raise AMSLError(f"{METRICS}: expected a threshold for {score}, found none. {ADVICE}") from error
+        threshold = self.metrics["thresholds"].get(score)
+        if threshold is None:
+            raise AMSLError(f"{METRICS}: expected a threshold for {score}, found none. {ADVICE}")
+        return float(threshold)
 
 
-def hash_files(folder: Path) -> dict[str, str]:
-    """Returns the sha256 of the files with arrays of a saved detector, by name."""
-    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in (WEIGHTS, STATE)}
+def write_summary(folder: Path, config: DetectorConfig, metrics: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    """Writes the JSON files of a detector, with the hashes of all files; those with arrays must exist.
+
+    Args:
+        folder: The folder of the detector.
+        config, metrics, data: The attributes of the summary.
+    """
+    write_json(folder / METRICS, metrics)
+    write_json(folder / DATA, data)
+    about = {
+        "format": FORMAT,
+        "amsl_tf": __version__,
+        "files": {name: _hash_file(folder / name) for name in ENTRIES if name != CONFIG},
+        "config": config.to_dict(),
+    }
+    write_json(folder / CONFIG, {**about, "sha256": _hash_values(about)})
 
 
 def write_state(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
@@ -64,10 +88,17 @@ def write_state(folder: Path, parts: Mapping[str, Mapping[str, Any]]) -> None:
     Args:
         folder: The folder of the detector.
         parts: The state of each part, arrays of numbers by name; names of parts have no dot.
+
+    Raises:
+        AMSLError: An array does not hold finite numbers.
     """
     arrays: dict[str, Any] = {
         f"{part}.{name}": np.asarray(value) for part, state in parts.items() for name, value in state.items()
     }
+    try:
+        _check_finite(arrays)
+    except ValueError as error:
+        raise AMSLError(f"the state of a detector must be arrays of finite numbers. Received: {error}.") from error
     np.savez(folder / STATE, **arrays)
 
 
@@ -82,17 +113,30 @@ def read_state(folder: Path, summary: DetectorSummary) -> State:
         The state of each part, arrays by name; parts without arrays are missing.
 
     Raises:
-        ValueError: A file has changed since it was saved. The errors of NumPy for a broken file pass through.
+        ValueError: A file has changed since it was saved, or its arrays are not those of this detector. The errors of NumPy for
+            a broken file pass through.
     """
-    damaged = [name for name, found in hash_files(folder).items() if found != summary.files.get(name)]
-    if damaged:
-        raise ValueError(f"{damaged[0]} has changed since it was saved")
+    for name in (WEIGHTS, STATE):
+        check_regular(folder / name, ADVICE)
+        if _hash_file(folder / name) != summary.files.get(name):
+            raise ValueError(f"{name} has changed since it was saved")
+    _check_archive(folder / STATE)
     parts: State = {}
     with np.load(folder / STATE, allow_pickle=False) as stored:
         for key in stored.files:
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = stored[key]
-    return _migrate_state_7(parts, summary.config) if summary.format == 7 else parts
+    parts = _migrate_state_7(parts, summary.config) if summary.format == 7 else parts
+    for part, arrays in parts.items():
+        if part not in PARTS and not part.startswith(SCORE_PART):
+            raise ValueError(f"{STATE} holds the unknown part {part}")
+        _check_finite(arrays)
+    shape, views = summary.window_shape, len(summary.config.network.views)
+    for part, name, expected in (("scaling", "minimum", (views, *shape)), ("examples", "windows", (-1, *shape))):
+        found = parts[part][name].shape
+        if len(found) != 3 or any(size not in (-1, own) for size, own in zip(expected, found, strict=True)):
+            raise ValueError(f"{part}.{name}: expected the shape {expected}, found {found}")
+    return parts
 
 
 def read_summary(folder: Path) -> DetectorSummary:
@@ -105,23 +149,91 @@ def read_summary(folder: Path) -> DetectorSummary:
         The settings, thresholds, history and origin of the detector.
 
     Raises:
-        AMSLError: There is no detector, it has an unknown format, or its settings are invalid.
+        AMSLError: There is no detector, a file has changed since it was saved, the format is unknown, or a value is invalid.
     """
-    values = read_json(folder / CONFIG, ADVICE, ("format", "config", "files"))
-    metrics = read_json(folder / METRICS, ADVICE, ("thresholds", "history"))
-    data = read_json(folder / DATA, ADVICE, ("windows", "steps", "channels", "sha256", "fingerprint"))
-    number, config = values["format"], values["config"]
-    if not isinstance(values["files"], dict):
-        raise AMSLError(f"{folder / CONFIG}: expected the hashes of the files, found {values['files']!r}. {ADVICE}")
+    about = read_json(folder / CONFIG, ADVICE, ("format", "config", "files"))
+    number, files = about["format"], about["files"]
+    if not isinstance(files, dict):
+        raise AMSLError(f"{folder / CONFIG}: expected the hashes of the files, found {files!r}. {ADVICE}")
     if number not in range(OLDEST, FORMAT + 1):
         found = f"format {number!r}, of another version of amsl_tf"
         raise AMSLError(f"{folder / CONFIG}: expected a detector of format {OLDEST} to {FORMAT}, found {found}. {ADVICE}")
+    metrics = read_json(folder / METRICS, ADVICE, ("thresholds", "history"))
+    data = read_json(folder / DATA, ADVICE, ("windows", "steps", "channels", "sha256", "fingerprint"))
+    changed = []
+    if number > 8:  # older formats have no hashes of these
+        changed = [name for name in (METRICS, DATA) if _hash_file(folder / name) != files.get(name)]
+        if about.pop("sha256", None) != _hash_values(about):
+            changed.insert(0, CONFIG)
+    if changed:
+        advice = "Load the detector, change it with its methods, and save it."
+        raise AMSLError(f"{folder / changed[0]}: has changed since it was saved. {advice}")
+    config = about["config"]
     try:
         settings = DetectorConfig.from_dict(_migrate_config_7(config) if number == 7 else config)
     except (AMSLError, TypeError) as error:
         advice = "Register the parts of your own before loading, or name another detector."
         raise AMSLError(f"{folder / CONFIG}: {error} {advice}") from error
-    return DetectorSummary(settings, metrics, data, values["files"], number)
+    _check_metrics(folder / METRICS, metrics, settings.scores)
+    for name in ("windows", "steps", "channels"):
+        if type(data[name]) is not int or data[name] < 1:
+            raise AMSLError(f"{folder / DATA}: expected a number of {name}, found {data[name]!r}. {ADVICE}")
+    return DetectorSummary(settings, metrics, data, files, number)
+
+
+def folder_state(folder: Path) -> tuple[int, int] | None:
+    """Returns what changes when a folder is replaced by another one of the same name; None if there is no folder."""
+    try:
+        info = folder.stat()
+    except OSError:
+        return None
+    return info.st_ino, info.st_mtime_ns
+
+
+def _check_metrics(file: Path, metrics: Mapping[str, Any], scores: Collection[str]) -> None:
+    thresholds, history = metrics["thresholds"], metrics["history"]
+    if not isinstance(history, dict) or not all(isinstance(values, list) for values in history.values()):
+        raise AMSLError(f"{file}: expected lists of losses by name, found {history!r:.100}. {ADVICE}")
+    if not isinstance(thresholds, dict):
+        raise AMSLError(f"{file}: expected thresholds by name, found {thresholds!r:.100}. {ADVICE}")
+    for name in scores:
+        value = thresholds.get(name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise AMSLError(f"{file}: expected a finite threshold for {name}, found {value!r:.100}. {ADVICE}")
+
+
+def _check_finite(arrays: Mapping[str, np.ndarray]) -> None:
+    for name, values in arrays.items():
+        if values.dtype.kind not in "fiub" or not np.isfinite(values).all():
+            raise ValueError(f"{name}, which holds values that are not finite numbers")
+
+
+def _check_archive(file: Path) -> None:
+    """Raises ValueError if the arrays of an .npz file need more memory than the file has bytes."""
+    with ZipFile(file) as archive:
+        members = archive.infolist()
+        if sum(member.file_size for member in members) > file.stat().st_size:
+            raise ValueError(f"{file.name} holds less than it declares")
+        for member in members:
+            with archive.open(member) as opened:
+                version = np.lib.format.read_magic(opened)
+                if member.compress_type != ZIP_STORED or version != (1, 0):
+                    raise ValueError(f"{member.filename} has another format than amsl_tf writes")
+                shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
+                if math.prod(shape) * dtype.itemsize != member.file_size - opened.tell():
+                    raise ValueError(f"{member.filename} has another size than it declares")
+
+
+def _hash_file(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while part := opened.read(2**20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+def _hash_values(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _migrate_config_7(config: Any) -> Any:
@@ -146,5 +258,5 @@ def _migrate_state_7(parts: State, config: DetectorConfig) -> State:
             "usual_error": np.exp(bank["error.mean"]).reshape(shape),
             **({"groups": UNKNOWN_GROUPS} if bank["error.groups"].any() else {}),
         },
-        "score:nearest_normal": bank,
+        f"{SCORE_PART}nearest_normal": bank,
     }

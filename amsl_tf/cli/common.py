@@ -13,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
+from amsl_tf.data.files import check_local
 from amsl_tf.errors import AMSLError
 
 
@@ -78,14 +79,19 @@ def add_transformed(parser: argparse.ArgumentParser) -> None:
     """Adds `--input`, the folder that transformation wrote, under the name `source`."""
     default = Path("data/transform_dataset")
     parser.add_argument(
-        "--input", dest="source", metavar="INPUT", type=Path, default=default, help="folder that the stage transform wrote"
+        "--input",
+        dest="source",
+        metavar="INPUT",
+        type=local_path,
+        default=default,
+        help="folder that transform wrote",
     )
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
     """Adds `--input`, a file of windows or of a recording, and how to read it: the arguments of `read_windows`."""
     parser.add_argument(
-        "--input", type=Path, required=True, help="recording or windows: .npy, .csv (may be .gz, .bz2, .xz) or .parquet"
+        "--input", type=local_path, required=True, help="recording or windows: .npy, .csv (may be .gz, .bz2, .xz) or .parquet"
     )
     parser.add_argument(
         "--stride",
@@ -107,6 +113,14 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="whether the first line of a CSV names its columns",
     )
+
+
+def local_path(text: str) -> Path:
+    """Converts the text of an argument to a path, for argparse. Raises ArgumentTypeError for a URL."""
+    try:
+        return check_local(text)
+    except AMSLError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def number_between(kind: type, low: float, high: float) -> Callable[[str], float]:

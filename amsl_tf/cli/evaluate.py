@@ -3,13 +3,13 @@
 import argparse
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser
+from amsl_tf.cli.common import Parser, local_path
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
-    parser.add_argument("--results", type=Path, default=Path("results"), help="folder that the stage train wrote its scores to")
+    parser.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
+    parser.add_argument("--results", type=local_path, default=Path("results"), help="folder that train wrote its scores to")
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:

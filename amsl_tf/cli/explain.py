@@ -4,7 +4,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser, add_recording, number_between
+from amsl_tf.cli.common import Parser, add_recording, local_path, number_between
 
 log = logging.getLogger(__name__)
 
@@ -14,17 +14,18 @@ TRAINING = Path("data/transform_dataset/train_dataset/data_raw_train.npy")
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    parser.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
     add_recording(parser)
     parser.add_argument("--window", type=number_between(int, 0, 10**12), required=True, help="index of the window, from 0")
-    parser.add_argument("--training", type=Path, help=f"training windows, .npy (default: {TRAINING}, if it exists)")
-    parser.add_argument("--output", type=Path, default=Path("explanation.png"), help=f"figure, {', '.join(FORMATS)}")
+    parser.add_argument("--training", type=local_path, help=f"training windows, .npy (default: {TRAINING}, if it exists)")
+    parser.add_argument("--output", type=local_path, default=Path("explanation.png"), help=f"figure, {', '.join(FORMATS)}")
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
+    from amsl_tf.data.files import atomic_file
     from amsl_tf.data.formats import check_input
-    from amsl_tf.data.outputs import check_output, output_file
+    from amsl_tf.data.outputs import check_output
 
     check_output(arguments.output, arguments.input, FORMATS)
     check_input(arguments.input)
@@ -54,7 +55,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
         fault = "the detector has no nearest-normal score"
     if fault:
         log.info(f"the nearest normal window is not shown: {fault}")
-    with output_file(arguments.output) as file:
+    with atomic_file(arguments.output) as file:
         explained.figure.savefig(file, dpi=150)
     flagged = bool(is_abnormal(explained.score, detector.threshold_))
     parser.print_result(

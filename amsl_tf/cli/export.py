@@ -3,14 +3,17 @@
 import argparse
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser, require_extra
+from amsl_tf.cli.common import Parser, local_path, require_extra
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    parser.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
     parser.add_argument(
-        "--output", type=Path, default=Path("saved_models/serving/amsl"), help="folder of the model; its name is the model's"
+        "--output",
+        type=local_path,
+        default=Path("saved_models/serving/amsl"),
+        help="folder of the model, which gives it its name",
     )
 
 

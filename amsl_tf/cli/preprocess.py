@@ -3,15 +3,15 @@
 import argparse
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser
+from amsl_tf.cli.common import Parser, local_path
 from amsl_tf.datasets import DATASETS
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument("--dataset", choices=tuple(DATASETS), default="dsads", help="data set")
-    parser.add_argument("--source", type=Path, default=Path("data/DASADS"), help="folder of the data set")
-    parser.add_argument("--output", type=Path, default=Path("data/generate_dataset"), help="folder to write")
+    parser.add_argument("--source", type=local_path, default=Path("data/DASADS"), help="folder of the data set")
+    parser.add_argument("--output", type=local_path, default=Path("data/generate_dataset"), help="folder to write")
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.cli.common import Parser, add_recording, require_extra
+from amsl_tf.cli.common import Parser, add_recording, local_path, require_extra
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
     add_recording(parser)
-    parser.add_argument("--output", type=Path, required=True, help="table of scores, .csv or .parquet")
+    parser.add_argument("--output", type=local_path, required=True, help="table of scores, .csv or .parquet")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--detector", type=Path, default=Path("saved_models/amsl"), help="folder of the detector")
+    source.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
     source.add_argument("--server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT, in place of a detector")
     parser.add_argument("--model", default="amsl", help="name of the model on the server")
 

@@ -6,7 +6,7 @@ After an interruption the same command resumes the training.
 import argparse
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser, add_settings, add_transformed, number_between
+from amsl_tf.cli.common import Parser, add_settings, add_transformed, local_path, number_between
 from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination
 from amsl_tf.networks import NETWORKS
 from amsl_tf.scoring import SCORES
@@ -17,16 +17,16 @@ IF_INTERRUPTED = "the same command resumes the training"
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
     add_transformed(parser)
-    parser.add_argument("--detector", type=Path, help="folder to save the detector in; by default saved_models/NETWORK")
-    parser.add_argument("--results", type=Path, help="folder for the scores; by default results (amsl) or results/NETWORK")
-    parser.add_argument("--log-dir", type=Path, help="folder for TensorBoard; by default RESULTS/tensorboard")
+    parser.add_argument("--detector", type=local_path, help="folder to save the detector in; by default saved_models/NETWORK")
+    parser.add_argument("--results", type=local_path, help="folder for the scores; default: results (amsl) or results/NETWORK")
+    parser.add_argument("--log-dir", type=local_path, help="folder for TensorBoard; by default RESULTS/tensorboard")
     parser.add_argument(
         "--checkpoint-seconds",
         type=number_between(float, 0, 10**9),
         default=60.0,
         help="minimum time between two saved states within an epoch",
     )
-    parser.add_argument("--weights", type=Path, help="weights of a network trained elsewhere; nothing is trained then")
+    parser.add_argument("--weights", type=local_path, help="weights of a network trained elsewhere; nothing is trained then")
     add_settings(parser, TrainingConfig)
     parser.add_argument(
         "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help="decision score (default: nearest_normal)"

@@ -3,17 +3,15 @@
 import argparse
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser
+from amsl_tf.cli.common import Parser, local_path
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
     from amsl_tf.data.splits import PROTOCOLS
 
-    parser.add_argument(
-        "--input", type=Path, default=Path("data/generate_dataset"), help="folder that the stage preprocess wrote"
-    )
-    parser.add_argument("--output", type=Path, default=Path("data/transform_dataset"), help="folder to write")
+    parser.add_argument("--input", type=local_path, default=Path("data/generate_dataset"), help="folder that preprocess wrote")
+    parser.add_argument("--output", type=local_path, default=Path("data/transform_dataset"), help="folder to write")
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="window", help="random split, or test on subjects unseen in training"
     )

@@ -1,12 +1,17 @@
 """Atomic writes of files and folders, locks, and JSON files."""
 
+import ctypes
 import errno
+import itertools
 import json
 import os
+import re
 import secrets
 import shutil
+import sys
+import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,22 +19,36 @@ from filelock import FileLock, Timeout
 
 from amsl_tf.errors import AMSLError
 
-LOCK = "lock"
+LOCK = ".lock"
+FORMER = "former"  # the folder that is being replaced, where two folders cannot be exchanged
+MAX_JSON = 64 * 2**20  # bytes
+MAX_ATTEMPTS = 10  # at a temporary folder
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` removes one of the two slashes
+_NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # errors of file systems without locks, as on some clusters
+_RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux
+
+
+def check_local(path: str | Path) -> Path:
+    """Returns a path as a `Path`. Raises AMSLError if it is empty or a URL, which would become a folder of that name."""
+    if not str(path):
+        raise AMSLError("expected a path, received an empty text. Name a file or folder.")
+    if _URL.match(str(path)):
+        raise AMSLError(f"{path}: looks like a URL. Expected a path on this machine; copy the data there.")
+    return Path(path)
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
     """Yields a temporary path that is renamed to `path` if the block succeeds, and removed if it fails.
 
-    The temporary name has the suffix of `path`, from which some writers infer the format.
+    The temporary file has the name of `path`, from which some writers infer the format.
+
+    Raises:
+        AMSLError: The block or the renaming fails with an OSError, as on a full disk.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _scratch(path) as scratch:
+        yield scratch / path.name
+        os.replace(scratch / path.name, path)
 
 
 def check_replaceable(path: Path, entries: Collection[str]) -> None:
@@ -59,39 +78,104 @@ def check_replaceable(path: Path, entries: Collection[str]) -> None:
 def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
     """Yields a temporary folder that replaces `path` if the block succeeds, and is removed if it fails.
 
+    On Linux there is a folder of this name at any time. Elsewhere there is none for a moment, and the next call restores it if
+    the process is killed in that moment.
+
     Args:
         path: The folder to create or replace.
         entries: The names of everything that the block writes into it; a folder with other entries is never replaced.
 
     Yields:
-        The temporary folder, beside `path`.
+        The temporary folder.
 
     Raises:
-        AMSLError: `path` holds anything else.
+        AMSLError: `path` holds anything else, or the block or the renaming fails with an OSError.
     """
-    path = path.resolve()
+    path = check_local(path).resolve()
     check_replaceable(path, entries)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    token = secrets.token_hex(4)
-    temporary, former = (path.with_name(f".{path.name}.{token}.{role}") for role in ("new", "old"))
-    temporary.mkdir()
+    with _scratch(path) as scratch:
+        folder = scratch / path.name
+        folder.mkdir()
+        yield folder
+        if not (path.exists() and _exchange(folder, path)):
+            if path.exists():
+                path.rename(scratch / FORMER)
+            folder.rename(path)
+
+
+@contextmanager
+def _scratch(path: Path) -> Iterator[Path]:
+    """Yields a temporary folder beside `path`, locked and removed at the end.
+
+    Those of processes that were killed are removed first. Raises AMSLError if the block fails with an OSError.
+    """
     try:
-        yield temporary
-        if path.exists():
-            path.rename(former)
-        temporary.rename(path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-        if former.exists() and not path.exists():
-            former.rename(path)
-        shutil.rmtree(former, ignore_errors=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        with _locked_scratch(path) as folder:
+            try:
+                yield folder
+            finally:
+                _restore(path, folder)
+                shutil.rmtree(folder, ignore_errors=True)
+    except OSError as error:
+        if error.filename is not None:
+            other = Path(os.fsdecode(error.filename))
+            if other not in path.parents and path.parent not in other.parents:
+                raise  # of another file, such as an input
+        advice = "Name a place with write permission and free space."
+        raise AMSLError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+
+
+@contextmanager
+def _locked_scratch(path: Path) -> Iterator[Path]:
+    """Yields a locked temporary folder beside `path`."""
+    for attempt in itertools.count():
+        folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(locked(folder))
+            except (AMSLError, FileNotFoundError):
+                if attempt == MAX_ATTEMPTS:
+                    raise
+                continue  # taken for a leftover before it was locked
+            if folder.exists():
+                yield folder
+                return
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Removes the temporary folders for `path` that no process has locked."""
+    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.tmp")
+    for folder in path.parent.iterdir():
+        if name.fullmatch(folder.name):
+            with suppress(AMSLError, OSError), locked(folder):
+                _restore(path, folder)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _restore(path: Path, scratch: Path) -> None:
+    """Renames the folder that was being replaced back to `path` if nothing has replaced it."""
+    if (scratch / FORMER).exists() and not path.exists():
+        (scratch / FORMER).rename(path)
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchanges the names of two folders in one step. Returns whether the system can do so."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        rename = ctypes.CDLL(None, use_errno=True).renameat2
+    except AttributeError:  # an old C library
+        return False
+    return not rename(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE)
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Creates a folder and locks it for this process; the lock ends with the process at the latest.
 
-    A file system without locks, as on some clusters, is used without locking.
+    A folder that holds nothing at the end is removed. A file system without locks, as on some clusters, is used without.
 
     Raises:
         AMSLError: Another process has locked the folder.
@@ -103,18 +187,45 @@ def locked(folder: Path) -> Iterator[None]:
     except Timeout as error:
         raise AMSLError(f"{folder}: in use by another process. Wait until it has ended, or stop it.") from error
     except (NotImplementedError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
     try:
         yield
     finally:
+        if [item.name for item in folder.glob("*")] == [LOCK]:
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
+
+
+def reserve_space(folder: Path, size: int) -> None:
+    """Checks that a folder has space for a file, for writers that crash where there is none, as HDF5 does.
+
+    Args:
+        folder: The folder.
+        size: The size of the file in bytes.
+
+    Raises:
+        OSError: There is not enough space, or a quota forbids it.
+    """
+    if hasattr(os, "posix_fallocate"):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    elif shutil.disk_usage(folder).free < size:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def write_json(path: Path, values: Any) -> None:
     """Writes a JSON file atomically."""
     with atomic_file(path) as temporary:
         temporary.write_text(json.dumps(values, indent=2) + "\n")
+
+
+def check_regular(path: Path, advice: str) -> None:
+    """Raises AMSLError if a file is missing or not a regular file: reading a pipe or a device may never end."""
+    if not path.exists():
+        raise AMSLError(f"{path}: not found. {advice}")
+    if not path.is_file():
+        raise AMSLError(f"{path}: expected a regular file. {advice}")
 
 
 def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, Any]:
@@ -129,13 +240,14 @@ def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, 
         The object.
 
     Raises:
-        AMSLError: The file is missing, is not JSON or lacks a key.
+        AMSLError: The file is missing, is not JSON, is larger than `MAX_JSON` bytes or lacks a key.
     """
+    check_regular(path, advice)
     try:
+        if path.stat().st_size > MAX_JSON:
+            raise ValueError(f"more than {MAX_JSON:,} bytes")
         values = json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise AMSLError(f"{path}: not found. {advice}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise AMSLError(f"{path}: expected JSON ({error}). {advice}") from error
     for key in keys:
         if not isinstance(values, dict) or key not in values:

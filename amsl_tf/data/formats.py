@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from amsl_tf.data.files import check_local
 from amsl_tf.errors import AMSLError, DataError
 
 FORMATS = {  # the first bytes of each format; text has none of its own
@@ -35,7 +36,8 @@ def file_format(file: Path) -> str:
 
 
 def check_input(file: Path) -> None:
-    """Raises DataError if a file is missing, is not a regular file, or is not what its name says."""
+    """Raises AMSLError if a file is missing, is a URL, is not a regular file, or is not what its name says."""
+    check_local(file)
     if file.is_dir():
         raise DataError(f"{file}: is a folder. {ADVICE}")
     if not file.exists():

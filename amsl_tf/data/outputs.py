@@ -1,14 +1,14 @@
-"""Writes output files completely or not at all, and tables in constant memory."""
+"""Writes tables in constant memory, and checks names of output files."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from amsl_tf.data.files import atomic_file
+from amsl_tf.data.files import atomic_file, check_local
 from amsl_tf.data.formats import import_parquet
 from amsl_tf.errors import AMSLError
 
@@ -17,6 +17,7 @@ TABLES = (".csv", ".parquet")  # the suffixes of `write_table`
 
 def check_output(file: Path, source: Path, suffixes: Collection[str] = TABLES) -> None:
     """Raises AMSLError if a file cannot be written, has none of the suffixes, or is the input `source`."""
+    check_local(file)
     if file.exists() and source.exists() and file.samefile(source):
         raise AMSLError(f"{file}: is the input, which would be overwritten. Name another file.")
     if file.is_dir():
@@ -32,21 +33,6 @@ def check_output(file: Path, source: Path, suffixes: Collection[str] = TABLES) -
         raise AMSLError(f"{file}: cannot be written, since the folder {folder} is read-only. Name a file in another folder.")
 
 
-@contextmanager
-def output_file(file: Path) -> Iterator[Path]:
-    """Yields a temporary path that is renamed to `file` if the block succeeds, and removed if it fails.
-
-    Raises:
-        AMSLError: The block or the renaming fails with an OSError, as on a full disk.
-    """
-    try:
-        with atomic_file(file) as temporary:
-            yield temporary
-    except OSError as error:
-        advice = "Name a file in a folder with write permission and free space."
-        raise AMSLError(f"{file}: cannot be written ({error.strerror or error}). {advice}") from error
-
-
 def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
     """Writes a table to a CSV or Parquet file part by part, completely or not at all.
 
@@ -58,7 +44,7 @@ def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
         AMSLError: The file cannot be written, or Parquet needs a package that is not installed.
     """
     tables = (pd.DataFrame(part) for part in parts)
-    with output_file(file) as temporary:
+    with atomic_file(file) as temporary:
         if file.suffix.lower() == ".csv":
             with temporary.open("w", newline="") as opened:
                 for number, table in enumerate(tables):

@@ -44,7 +44,8 @@ class ExportedModel(tf.Module):
         _check_batch(windows)
         values = self._pipeline.compute(windows, (self._score, VALID))
         score, valid = values[self._score], values[VALID]
-        return {"score": score, "is_anomaly": tf.logical_not(valid) | (score >= self._threshold), "valid": valid}
+        is_normal = valid & (score < self._threshold)  # false for NaN
+        return {"score": score, "is_anomaly": tf.logical_not(is_normal), "valid": valid}
 
     def _explain(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
         _check_batch(windows)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf._version import __version__
-from amsl_tf.data.files import write_json
+from amsl_tf.data.files import check_local, write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
@@ -43,6 +43,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     Example:
         >>> export_detector(detector, Path("saved_models/serving/amsl"))  # writes the version saved_models/serving/amsl/1
     """
+    folder = check_local(folder)
     model = ExportedModel(detector)
     if folder.exists() and not folder.is_dir():
         raise AMSLError(f"{folder}: is not a folder. Name the folder of a served model, or a new one.")

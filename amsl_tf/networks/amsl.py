@@ -35,7 +35,7 @@ class AMSLConfig(NetworkConfig):
     memory: MemoryChoice = setting("both", "which memories to use")
     self_supervision: bool = setting(True, "whether a classifier predicts the view")
     skip: bool = setting(True, "whether decoders receive the latent in addition to the memory reads")
-    num_slots: int = setting(500, "slots of each memory")
+    num_slots: int = setting(500, "slots of each memory", is_size=True)
     classification_weight: float = setting(1.0, "weight of the view classification, lambda 1 of the objective")
     entropy_weight: float = setting(0.0002, "weight of the entropy of the attention in the objective")
 

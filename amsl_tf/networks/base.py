@@ -1,8 +1,9 @@
 """The base class of the configurations of networks. Configurations do not import Keras."""
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from amsl_tf.checks import convert_count, setting
@@ -28,7 +29,7 @@ class NetworkConfig(ABC):
     name: ClassVar[str]
 
     views: tuple[str, ...] = setting(PAPER_VIEWS, "views, in this order; exactly one, except for amsl")
-    latent_features: int = setting(64, "features at each position of the latent, the width of the bottleneck")
+    latent_features: int = setting(64, "features at each position of the latent, the width of the bottleneck", is_size=True)
 
     def __post_init__(self) -> None:
         if isinstance(self.views, str) or not isinstance(self.views, Iterable):
@@ -56,6 +57,21 @@ class NetworkConfig(ABC):
     def loss_weights(self) -> dict[str, float]:
         """The weights of the terms of the objective, by the network output that each is computed from."""
         return {"reconstruction": 1.0}
+
+    def check_size(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Checks that stored weights can be those of this network, before it is built: a wrong size could take all memory.
+
+        Args:
+            shapes: The shapes of the stored arrays by name.
+
+        Raises:
+            AMSLError: A setting is larger than the number of stored weights.
+        """
+        count = sum(map(math.prod, shapes.values()))
+        for item in fields(self):
+            if item.metadata.get("is_size") and getattr(self, item.name) > count:
+                received = f"{item.name}={getattr(self, item.name)} and {count:,} weights"
+                raise AMSLError(f"{item.name} must be at most the number of weights. Received: {received}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings with the name of the network, ready for JSON."""

@@ -28,7 +28,7 @@ class MemAEConfig(CAEConfig):
 
     name = "memae"
 
-    num_slots: int = setting(500, "slots of the memory")
+    num_slots: int = setting(500, "slots of the memory", is_size=True)
     shrink_threshold: float = setting(1.0, "threshold of the attention, in units of 1 / number of slots")
     entropy_weight: float = setting(0.0002, "weight of the entropy of the attention in the objective")
 

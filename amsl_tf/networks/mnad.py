@@ -25,7 +25,7 @@ class MNADConfig(CAEConfig):
 
     name = "mnad"
 
-    num_slots: int = setting(10, "items of the memory")
+    num_slots: int = setting(10, "items of the memory", is_size=True)
     compactness_weight: float = setting(0.01, "weight of the compactness in the objective")
     separateness_weight: float = setting(0.01, "weight of the separateness in the objective")
 

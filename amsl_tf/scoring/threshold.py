@@ -30,5 +30,5 @@ def percentile_threshold(normal_scores: np.ndarray, percentile: float, groups: n
 
 
 def is_abnormal(scores: np.ndarray | float, threshold: float) -> np.ndarray:
-    """Returns whether each score (N,) reaches the threshold, bool (N,)."""
-    return np.asarray(scores) >= threshold
+    """Returns whether each score (N,) reaches the threshold or is not a number, bool (N,)."""
+    return ~(np.asarray(scores) < threshold)

@@ -1,5 +1,6 @@
 """The third stage: trains a detector on materialised views and scores all three parts."""
 
+import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import check_replaceable, read_json
+from amsl_tf.data.files import check_replaceable, locked, read_json
 from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TEST_ABNORMAL, TRAIN, open_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
@@ -16,6 +17,8 @@ from amsl_tf.persistence import CONFIG, ENTRIES
 from amsl_tf.scoring import SCORES
 from amsl_tf.training.monitoring import PICTURED
 from amsl_tf.views.files import open_views
+
+log = logging.getLogger(__name__)
 
 _ADVICE = "Run amsl transform first, or name the folder that it wrote with --input."
 
@@ -49,7 +52,7 @@ def train_detector(
         The fitted detector, as it was saved.
 
     Raises:
-        AMSLError: The input is missing or broken, the output folders overlap, or the training loss diverges.
+        AMSLError: The input is missing or broken, the output folders overlap or are in use, or the training loss diverges.
     """
     detector = detector.resolve()
     # everything is checked before hours of training
@@ -69,33 +72,35 @@ def train_detector(
     if by_subject and windows.subject is None:
         raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
     views = open_views(source, TRAIN, config.network.views, _ADVICE)
-    for folder in (results, log_dir):
-        folder.mkdir(parents=True, exist_ok=True)
-    fitted = AMSLDetector.from_config(config).fit(
-        windows,
-        groups=windows.subject if by_subject else None,
-        views=views,
-        weights=weights,
-        work_dir=detector.parent / f".{detector.name}.training",
-        log_dir=log_dir,
-        abnormal=_sample(parts[TEST_ABNORMAL].x),
-        checkpoint_seconds=checkpoint_seconds,
-    )
-    scored = {
-        part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
-        for part, of_part in parts.items()
-    }
-    run = {
-        "input": str(source.resolve()),
-        **split,
-        "detector": str(detector),
-        "fingerprint": fitted.data_["fingerprint"],
-        "config": config.to_dict(),
-        "versions": {name: sys.modules[name].__version__ for name in ("amsl_tf", "tensorflow", "keras", "numpy")},
-    }
-    write_results(results, run, scored)
-    fitted.save(detector)
-    fitted.discard_work()
+    work_dir = detector.with_name(f".{detector.name}.training")
+    with locked(work_dir), locked(results):  # a run with other settings would replace one of the outputs of this one
+        fitted = AMSLDetector.from_config(config).fit(
+            windows,
+            groups=windows.subject if by_subject else None,
+            views=views,
+            weights=weights,
+            work_dir=work_dir,
+            log_dir=log_dir,
+            abnormal=_sample(parts[TEST_ABNORMAL].x),
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        scored = {
+            part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
+            for part, of_part in parts.items()
+        }
+        run = {
+            "input": str(source.resolve()),
+            **split,
+            "detector": str(detector),
+            "fingerprint": fitted.data_["fingerprint"],
+            "config": config.to_dict(),
+            "versions": {name: sys.modules[name].__version__ for name in ("amsl_tf", "tensorflow", "keras", "numpy")},
+        }
+        write_results(results, run, scored)
+        fitted.save(detector)
+        fitted.discard_work()
+        if other := [item.name for item in work_dir.iterdir() if item.is_dir()]:
+            log.info(f"{work_dir}: holds {len(other)} interrupted training runs with other settings. Remove it to free space.")
     return fitted
 
 

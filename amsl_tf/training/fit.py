@@ -8,19 +8,19 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
 import keras
 import numpy as np
 
 from amsl_tf import progress
 from amsl_tf.checks import check_number
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import locked
+from amsl_tf.data.files import check_regular, locked
 from amsl_tf.data.splits import validation_split
 from amsl_tf.data.windows import hash_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import build_network
 from amsl_tf.networks.layers import MinMaxScaling
+from amsl_tf.networks.weights import read_weights
 from amsl_tf.training.batches import training_batches, validation_batches
 from amsl_tf.training.fingerprint import fingerprint
 from amsl_tf.training.inputs import FitInput, check_folders
@@ -147,37 +147,11 @@ def _with_progress(batches: Iterator[np.ndarray], count: int) -> Iterator[np.nda
 
 def _load_weights(network: keras.Model, file: Path) -> None:
     """Reads weights trained by another process. Raises AMSLError if they are not those of this network."""
-    if not file.is_file():
-        raise AMSLError(f"{file}: not found. Name a file that the network's save_weights has written.")
+    check_regular(file, "Name a file that the network's save_weights has written.")
     try:
-        found, expected = _shapes(file), _own_shapes(network)
-        for name in sorted(found.keys() | expected.keys()):  # Keras ignores superfluous arrays
-            if found.get(name) != expected.get(name):
-                raise ValueError(f"{name}: expected {expected.get(name, 'nothing')}, found {found.get(name, 'nothing')}")
-        network.load_weights(file)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:  # RuntimeError: from h5py, for a damaged file
+        read_weights(network, file)
+    except (OSError, ValueError) as error:
         raise AMSLError(
             f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "
             "shape, with the same version of amsl_tf, and write them with save_weights to a file that ends in .weights.h5."
         ) from error
-
-
-def _own_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the arrays in a file of weights of the network, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "own.weights.h5"
-        network.save_weights(file)
-        return _shapes(file)
-
-
-def _shapes(file: Path) -> dict[str, tuple[int, ...]]:
-    """Returns the shapes of the arrays in an HDF5 file, by name."""
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            shapes[name] = item.shape
-
-    with h5py.File(file) as stored:
-        stored.visititems(note)
-    return shapes

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import check_local
 from amsl_tf.data.windows import Windows, check_binary, check_labels, check_views, check_windows, chunks
 from amsl_tf.errors import AMSLError, DataError
 
@@ -86,15 +87,19 @@ def check_fit_input(
 
 
 def check_folders(work_dir: str | Path | None, log_dir: str | Path | None) -> None:
-    """Checks the folders of a fit.
+    """Checks the folders of a fit, before anything is computed.
 
     Args:
         work_dir: The folder for the state of the training run, or None.
         log_dir: The folder for TensorBoard, or None.
 
     Raises:
-        AMSLError: The state of a training run cannot be kept in `work_dir`, or `log_dir` lies in it.
+        AMSLError: A path is not that of a folder, the state of a training run cannot be kept in `work_dir`, or `log_dir` lies
+            in it.
     """
+    for name, folder in (("work_dir", work_dir), ("log_dir", log_dir)):
+        if folder is not None and check_local(folder).exists() and not Path(folder).is_dir():
+            raise AMSLError(f"{folder}: is not a folder. Choose another {name}.")
     if work_dir is None:
         return
     if set("[]") & set(str(Path(work_dir).absolute())):  # TensorFlow would treat the path as a pattern

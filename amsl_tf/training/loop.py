@@ -17,6 +17,7 @@ from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.data.files import atomic_file, read_json, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.losses import losses_for, targets_for
+from amsl_tf.networks.weights import read_weights, write_weights
 
 if TYPE_CHECKING:
     from amsl_tf.training.monitoring import Monitor
@@ -110,7 +111,11 @@ def train(
                 steps_per_epoch=batches.steps - skip,
                 **settings,
             )
-    trained.load_weights(work_dir / BEST)
+    try:
+        read_weights(trained, work_dir / BEST)
+    except ValueError as error:
+        advice = f"Remove {work_dir} to train from the start."
+        raise AMSLError(f"{work_dir / BEST}: the best weights cannot be read ({error}). {advice}") from error
     # a quantity monitored only since an interruption would be assigned to the wrong epochs
     return {name: values for name, values in state.history.items() if len(values) == last}
 
@@ -217,7 +222,7 @@ class _State(keras.callbacks.Callback):
         log.info(f"epoch {epoch + 1}/{self._epochs}: {losses}")
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:
-                self.model.save_weights(temporary)
+                write_weights(self.model, temporary)
         write_json(self._folder / HISTORY, self.history)
         self._save()  # last, because a checkpoint is read together with the other files
 
@@ -225,7 +230,9 @@ class _State(keras.callbacks.Callback):
         try:
             self._manager.save()
         except tf.errors.OpError as error:
-            raise AMSLError(f"{self._folder}: the state of the training cannot be written ({error}).") from error
+            raise AMSLError(
+                f"{self._folder}: the state of the training cannot be written ({error.message}). Make room."
+            ) from error
         self._saved_at = time.monotonic()
 
 

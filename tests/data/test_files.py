@@ -1,10 +1,24 @@
 """Atomic writes of files and folders, locks, and JSON files."""
 
 import errno
+import os
+import resource
+import signal
+import threading
+from pathlib import Path
 
 import pytest
 
-from amsl_tf.data.files import atomic_file, atomic_folder, locked, read_json, write_json
+from amsl_tf.data import files
+from amsl_tf.data.files import (
+    atomic_file,
+    atomic_folder,
+    check_local,
+    locked,
+    read_json,
+    reserve_space,
+    write_json,
+)
 from amsl_tf.errors import AMSLError
 from tests.conftest import run_python
 
@@ -114,11 +128,128 @@ def test_json_round_trip_and_errors(tmp_path):
     write_json(tmp_path / "a.json", {"a": [1, None]})
     assert read_json(tmp_path / "a.json", "") == {"a": [1, None]}
     (tmp_path / "broken.json").write_text("{")
+    (tmp_path / "nested.json").write_text("[" * 200_000)
+    (tmp_path / "large.json").write_bytes(b"1" * (files.MAX_JSON + 1))
+    (tmp_path / "device.json").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.json")
     for name, message in (
         ("none", "not found. Do this."),
         ("a.json/none", "not found"),
         ("broken", "expected JSON"),
+        ("nested", "expected JSON"),
+        ("large", "more than 67,108,864 bytes"),
+        ("device", "expected a regular file"),
+        ("pipe", "expected a regular file"),
         ("a", "with the key b. Do this."),
     ):
         with pytest.raises(AMSLError, match=message):
             read_json(tmp_path / f"{name}.json", "Do this.", ["a", "b"])
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from amsl_tf.data import files
+target = Path(sys.argv[1])
+if sys.argv[2] == "between":  # where two folders cannot be exchanged, after the first of the two renames
+    files._exchange = lambda *_: False
+    rename, count = Path.rename, iter(range(9))
+    def stop(source, place):
+        if next(count):
+            os.kill(os.getpid(), signal.SIGKILL)
+        rename(source, place)
+    Path.rename = stop
+with files.atomic_folder(target, ["only"]) as temporary:
+    (temporary / "only").write_text("killed")
+    if sys.argv[2] == "block":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("moment", ["block", "between"])
+def test_next_write_repairs_what_a_killed_one_left(tmp_path, moment):
+    write_folder(tmp_path / "a", "old")
+    assert run_python("-c", KILLED, tmp_path / "a", moment).returncode == -signal.SIGKILL
+    assert (tmp_path / "a").exists() == (moment == "block")
+    assert len(list(tmp_path.iterdir())) == 1 + (moment == "block")
+    with pytest.raises(KeyboardInterrupt):
+        write_folder(tmp_path / "a", "bad")  # even one that fails
+    assert [item.name for item in tmp_path.iterdir()] == ["a"]
+    assert (tmp_path / "a" / "only").read_text() == "old"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_temporary_data_in_use_are_not_leftovers(tmp_path, kind):
+    def write(content):
+        if kind == "folder":
+            write_folder(tmp_path / "a", content)
+        else:
+            write_json(tmp_path / "a", {"content": content})
+
+    outer = atomic_folder(tmp_path / "a", ["only"]) if kind == "folder" else atomic_file(tmp_path / "a")
+    with outer as temporary:
+        write("second")
+        (temporary / "only" if kind == "folder" else temporary).write_text("first")
+    assert [item.name for item in tmp_path.iterdir()] == ["a"]
+    assert "first" in (tmp_path / "a" / "only" if kind == "folder" else tmp_path / "a").read_text()
+
+
+def test_readers_never_miss_a_folder_that_is_replaced(tmp_path):
+    """On Linux, where the names of two folders can be exchanged."""
+    write_folder(tmp_path / "a", "old")
+    missing, stop = [], threading.Event()
+
+    def read():
+        while not stop.is_set():
+            if not (tmp_path / "a").exists():
+                missing.append(True)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for _ in range(300):
+        write_folder(tmp_path / "a", "new")
+    stop.set()
+    reader.join()
+    assert not missing
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/model", "gs://b", "https://example.org/x.csv", "file:///tmp/x", "s3:/bucket"])
+def test_urls_are_errors(tmp_path, url, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AMSLError, match="looks like a URL"):
+        check_local(url)
+    with pytest.raises(AMSLError, match="looks like a URL"), atomic_folder(Path(url), ["only"]):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+def test_paths_are_local(tmp_path):
+    for path in (tmp_path, "a", "../a:b/c", "C:/data", "a/s3://b"):
+        assert check_local(path) == Path(path)
+    with pytest.raises(AMSLError, match="expected a path"):
+        check_local("")
+
+
+@pytest.mark.parametrize("place", ["file/a", "/proc/a", "file/sub/a"])
+def test_place_that_cannot_be_written_is_an_error(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(AMSLError, match=rf"^{tmp_path / place}: cannot be written \(.*write permission"):
+        write_json(tmp_path / place, {})
+
+
+def test_errors_of_other_files_are_not_those_of_the_output(tmp_path):
+    with pytest.raises(FileNotFoundError, match="input"), atomic_file(tmp_path / "sub" / "a"):
+        (tmp_path / "input").read_text()
+
+
+def test_space_is_reserved(tmp_path):
+    """The limit on the size of a file stands for the size of the disk."""
+    reserve_space(tmp_path, 10_000)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            reserve_space(tmp_path, 10_001)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())

@@ -3,12 +3,14 @@
 import errno
 import os
 import resource
+import shutil
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data.outputs import check_output, output_file, write_table
+from amsl_tf.data.files import atomic_file
+from amsl_tf.data.outputs import check_output, write_table
 from amsl_tf.errors import AMSLError
 
 
@@ -51,8 +53,8 @@ def test_full_disk_is_an_error_that_names_the_file(suffix, tmp_path, rng):
 
 def test_folder_that_disappears_is_an_error_that_names_the_file(tmp_path):
     def write():
-        with output_file(tmp_path / "sub" / "a.png") as temporary:
-            (tmp_path / "sub").rmdir()
+        with atomic_file(tmp_path / "sub" / "a.png") as temporary:
+            shutil.rmtree(tmp_path / "sub")
             temporary.write_bytes(b"")
 
     with pytest.raises(AMSLError, match=rf"^{tmp_path}/sub/a.png: cannot be written \(No such file or directory\)\. Name"):
