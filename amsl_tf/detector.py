@@ -1,5 +1,7 @@
 """The detector, an estimator with the interface of scikit-learn."""
 
+import logging
+import math
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from sklearn.base import BaseEstimator
 from amsl_tf import persistence
 from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, check_local
+from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig, build_network, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
@@ -29,6 +32,8 @@ from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import check_fit_input
 from amsl_tf.training.precision import scoring_policy
 from amsl_tf.views.operations import draw_for_scoring
+
+log = logging.getLogger(__name__)
 
 EXAMPLES = 8  # training windows that a detector keeps
 _DEPRECATED = "deprecated"
@@ -208,10 +213,16 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
 
         features = {FEATURE + name: name for score in scores.values() for name in score.features}
         outputs = concatenate(pipeline.run(x, ("error", *features, *DIAGNOSTICS)))
-        evidence = Evidence(outputs.pop("error"), {name: outputs.pop(key) for key, name in features.items()})
+        arrays = {name: outputs.pop(key) for key, name in features.items()}
+        evidence = Evidence(outputs.pop("error"), arrays, number_windows(x))
         training_scores = {name: score.fit(evidence, groups) for name, score in scores.items()}
         pipeline.scores = scores
         thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
+        if len(x) * config.contamination < 1:
+            log.warning(
+                f"{len(x)} training windows are too few for a false-alarm rate of {config.contamination:g}, which needs "
+                f"{math.ceil(1 / config.contamination)} or more: new normal windows will be flagged more often."
+            )
         if fitted.monitor is not None:
             fitted.monitor.finish({name: own[fitted.validation] for name, own in training_scores.items()}, thresholds)
 

@@ -49,7 +49,7 @@ def fit_signal(x: np.ndarray, groups: np.ndarray | None) -> tuple[np.ndarray, Sc
     start = perf_counter()
     defaults = DetectorConfig()
     _, numbers = np.unique(np.zeros(len(x)) if groups is None else groups, return_inverse=True)
-    bank, training_scores = fit_bank(describe_signal(x, AXES).numpy().astype(float), numbers, defaults.bank_size, seed=0)
+    bank, training_scores, _ = fit_bank(describe_signal(x, AXES).numpy().astype(float), numbers, defaults.bank_size, seed=0)
     seconds = perf_counter() - start
     return training_scores, lambda windows: bank.score(describe_signal(windows, AXES).numpy().astype(float)).numpy(), seconds
 

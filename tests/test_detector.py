@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import resource
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from sklearn.exceptions import NotFittedError
 from amsl_tf import AMSLDetector, Windows
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.export import export_detector
 from amsl_tf.networks import build_network
 from tests.conftest import close, make_detector
 
@@ -189,7 +191,7 @@ def test_failed_fit_does_not_change_the_detector(waves, tmp_path):
 @pytest.mark.parametrize("windows", [np.ones((20, 24, 3)), 1e9 + np.random.default_rng(0).uniform(size=(20, 24, 3))])
 def test_identical_windows_are_an_error(windows):
     """All scores would equal the threshold, so that every further window like these would be flagged."""
-    with pytest.raises(DataError, match=r"windows must differ\. Received: 20 equal windows in float32"):
+    with pytest.raises(DataError, match=r"windows must differ\. Received: 20 windows that are equal in float32"):
         make_detector(**SMALL).fit(windows)
 
 
@@ -281,3 +283,54 @@ def test_usual_error_is_the_geometric_mean_of_training_errors(detector, waves):
     batches = detector.pipeline.run(waves, ("error",))
     error = np.concatenate([batch["error"] for batch in batches]).astype(float)
     np.testing.assert_allclose(detector.usual_error_, np.exp(np.log(error + 1e-7).mean(axis=0)), rtol=1e-5)
+
+
+def test_repeated_windows_do_not_lower_the_threshold(waves, unseen, caplog):
+    detector = make_detector(**SMALL).fit(np.concatenate([waves, waves]))
+    assert detector.predict(unseen[:25]).mean() < 0.2
+    assert caplog.messages == []
+    make_detector(**SMALL).fit(waves)
+    assert caplog.messages == [
+        "40 training windows are too few for a false-alarm rate of 0.02, which needs 50 or more: new normal windows will be "
+        "flagged more often."
+    ]
+
+
+def test_full_disk_is_an_error_that_names_the_detector(detector, tmp_path):
+    """The limit on the size of a file stands for the size of the disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(AMSLError, match=rf"^{tmp_path}/saved: cannot be written .* free space\.$"):
+            detector.save(tmp_path / "saved")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda detector, waves: detector.save("s3://bucket/model"),
+        lambda detector, waves: AMSLDetector.load("gs://bucket/model"),
+        lambda detector, waves: make_detector("cae").fit(waves, log_dir="hdfs://host/logs"),
+        lambda detector, waves: make_detector("cae").fit(waves, work_dir="s3://bucket/work"),
+        lambda detector, waves: export_detector(detector, "s3://bucket/model"),
+    ],
+)
+def test_urls_are_errors(call, detector, waves, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AMSLError, match="looks like a URL"):
+        call(detector, waves)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_score_that_is_not_a_number_is_abnormal(detector, waves):
+    broken = copy.copy(detector)
+    broken.pipeline_ = copy.copy(detector.pipeline_)
+    broken.pipeline_._compiled = {}
+    score = copy.copy(detector.pipeline_.scores["nearest_normal"])
+    score.score = lambda evidence: tf.fill([tf.shape(evidence.error)[0]], np.float32(np.nan))
+    broken.pipeline_.scores = {"nearest_normal": score}
+    assert broken.predict(waves[:3]).tolist() == [1, 1, 1]
+    assert broken.detect(waves[:3])["is_anomaly"].tolist() == [True] * 3

@@ -231,3 +231,21 @@ def hash_windows(x: np.ndarray) -> str:
     for _, chunk in chunks(x):
         digest.update(np.ascontiguousarray(chunk).tobytes())
     return digest.hexdigest()
+
+
+def number_windows(x: np.ndarray) -> np.ndarray:
+    """Numbers windows so that equal windows have equal numbers; those that are constant over time have numbers of their own.
+
+    Args:
+        x: float32 (N, T, C), possibly memory-mapped.
+
+    Returns:
+        int (N,).
+    """
+    keys: list[object] = []
+    for start, chunk in chunks(x):
+        is_constant = (chunk == chunk[:, :1]).all(axis=(1, 2))
+        for row, (window, constant) in enumerate(zip(chunk, is_constant, strict=True), start):
+            keys.append(row if constant else hashlib.sha256(window.tobytes()).digest())
+    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([numbers[key] for key in keys])

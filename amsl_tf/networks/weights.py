@@ -25,7 +25,7 @@ def write_weights(network: keras.Model, file: Path) -> None:
     Raises:
         OSError: The file cannot be written.
     """
-    size = sum(math.prod(variable.shape) * np.dtype(np.float64).itemsize for variable in network.variables)
+    size = sum(math.prod(variable.shape) * (8 if variable.dtype == "float64" else 4) for variable in network.variables)
     reserve_space(file.parent, size + OVERHEAD)
     network.save_weights(file)
 

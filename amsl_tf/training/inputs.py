@@ -11,6 +11,8 @@ from amsl_tf.data.files import check_local
 from amsl_tf.data.windows import Windows, check_binary, check_labels, check_views, check_windows, chunks
 from amsl_tf.errors import AMSLError, DataError
 
+SMALLEST = float(np.finfo(np.float32).tiny)  # TensorFlow takes smaller differences for 0
+
 
 class FitInput(NamedTuple):
     """The validated input of a fit.
@@ -68,9 +70,10 @@ def check_fit_input(
             views = None if views is None else {name: view[normal] for name, view in views.items()}
     if len(x) < 2:
         raise DataError("fit needs at least 2 normal windows. Received: n_samples=1. Give more windows.")
-    if not any((part != x[0]).any() for _, part in chunks(x[1:])):
+    if not any((np.abs(part - x[0]) >= SMALLEST).any() for _, part in chunks(x[1:])):
         raise DataError(
-            f"windows must differ. Received: {len(x)} equal windows in float32. Check the input; remove a large offset."
+            f"windows must differ. Received: {len(x)} windows that are equal in float32, or within {SMALLEST:.2g} of each "
+            "other. Check the input; remove a large offset, or use a smaller unit."
         )
     if shape[1] % config.axes:
         raise AMSLError(f"axes must divide the number of channels. Received: axes={config.axes} and {shape[1]} channels.")

@@ -14,10 +14,10 @@ import tensorflow as tf
 
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig, TrainingConfig
-from amsl_tf.data.files import atomic_file, read_json, write_json
+from amsl_tf.data.files import atomic_file, read_json, reserve_space, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.losses import losses_for, targets_for
-from amsl_tf.networks.weights import read_weights, write_weights
+from amsl_tf.networks.weights import OVERHEAD, read_weights, write_weights
 
 if TYPE_CHECKING:
     from amsl_tf.training.monitoring import Monitor
@@ -185,6 +185,7 @@ class _State(keras.callbacks.Callback):
         self._done = tf.Variable(0, dtype=tf.int64)  # steps since the start of the training run
         # all variables of the model, including the random state of dropout and forgetting, and of the optimizer
         variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
+        self._size = sum(math.prod(variable.shape) * variable.dtype.size for variable in variables) + OVERHEAD
         self._checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._saved_at = time.monotonic()
@@ -228,11 +229,12 @@ class _State(keras.callbacks.Callback):
 
     def _save(self) -> None:
         try:
+            reserve_space(self._folder, self._size)
             self._manager.save()
-        except tf.errors.OpError as error:
-            raise AMSLError(
-                f"{self._folder}: the state of the training cannot be written ({error.message}). Make room."
-            ) from error
+        except (OSError, tf.errors.OpError) as error:
+            reason = getattr(error, "strerror", None) or error
+            advice = "Make room; the same call resumes from the last state."
+            raise AMSLError(f"{self._folder}: the state of the training cannot be written ({reason}). {advice}") from error
         self._saved_at = time.monotonic()
 
 

@@ -9,7 +9,11 @@ import sys
 import numpy as np
 import pytest
 
+from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import locked
 from amsl_tf.datasets.synthetic import write_tree
+from amsl_tf.errors import AMSLError
+from amsl_tf.stages.training import train_detector
 from tests.conftest import ROOT, kill_when, run_python
 
 SETTINGS = ("--epochs", 1, "--batch-size", 4, "--num-slots", 20, "--mixed-precision", "off")
@@ -226,6 +230,15 @@ def test_output_folders_are_checked_before_training(stages, tmp_path, option, fo
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.parametrize("in_use", ["models/.amsl.training", "results"])
+def test_outputs_in_use_are_an_error(stages, tmp_path, in_use):
+    """A run with other settings would replace one output, and this one the other."""
+    outputs = {"detector": tmp_path / "models/amsl", "results": tmp_path / "results", "log_dir": tmp_path / "logs"}
+    with locked(tmp_path / in_use), pytest.raises(AMSLError, match=f"{in_use}: in use by another process"):
+        train_detector(DetectorConfig(), source=stages / "transform", checkpoint_seconds=60, **outputs)
+    assert [item for item in tmp_path.rglob("*") if item.is_file()] == []
+
+
 def test_truncated_and_missing_files_are_errors(stages, tmp_path):
     shutil.copytree(stages / "transform", tmp_path / "transform")
     file = tmp_path / "transform/train_dataset/data_pe_train.npy"
@@ -248,7 +261,7 @@ def test_train_resumes_after_sigkill(stages, tmp_path):
     process = subprocess.Popen(list(map(str, arguments)), stderr=subprocess.DEVNULL)
     kill_when(process, tmp_path / "models/.amsl.training", steps=2)
     assert not (tmp_path / "models/amsl").exists()
-    assert list((tmp_path / "results").iterdir()) == []
+    assert [item.name for item in (tmp_path / "results").iterdir()] == [".lock"]
     finished = script("train", *train_arguments(tmp_path), *SETTINGS)
     assert finished.returncode == 0, finished.stderr
     assert "resuming at epoch 1, step " in finished.stderr

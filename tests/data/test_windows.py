@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks
+from amsl_tf.data.windows import Windows, check_labels, check_windows, chunks, number_windows
 from amsl_tf.errors import DataError
 
 
@@ -175,3 +175,14 @@ def test_rows_of_windows_keep_their_metadata():
         np.testing.assert_array_equal(some.x, windows.x[1:])
         assert some.subject.tolist() == ["b", "c"]
         assert some.label.tolist() == [1, 0]
+
+
+def test_equal_windows_have_equal_numbers(rng):
+    x = rng.normal(size=(300, 16, 2)).astype(np.float32)
+    x[299], x[7] = x[3], x[3]
+    x[10], x[11] = 1.0, 1.0  # constant over time
+    x[12, :, 0] = 1.0
+    numbers = number_windows(x)
+    assert numbers[299] == numbers[7] == numbers[3]
+    assert len(set(numbers)) == 298
+    assert numbers[10] != numbers[11]

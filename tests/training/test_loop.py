@@ -1,5 +1,6 @@
 """Training: resuming after SIGKILL with bit-for-bit identical weights, float16, divergence."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 from amsl_tf.errors import AMSLError
+from amsl_tf.training import loop
 from tests.conftest import ROOT, kill_when, make_detector, steps_done
 
 SETTINGS = {"views": ["raw", "noise"], "num_slots": 5, "mixed_precision": "off", "seed": 1}
@@ -88,6 +90,34 @@ def test_float16_with_loss_scaling(waves, monkeypatch):
 def test_divergence_is_an_error(waves):
     with pytest.raises(AMSLError, match=r"training diverged: .* Lower the learning rate"):
         make_detector(**SETTINGS, epochs=3, learning_rate=1e30).fit(waves)
+
+
+def test_full_disk_keeps_the_last_state(waves, tmp_path, monkeypatch, caplog):
+    """After four of eight steps of an epoch; the same call resumes once there is space."""
+    count, reserve = iter(range(99)), loop.reserve_space
+
+    def reserve_while_there_is_space(folder, size):
+        if next(count) >= 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        reserve(folder, size)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(loop, "reserve_space", reserve_while_there_is_space)
+        with pytest.raises(AMSLError, match=r"cannot be written \(No space left on device\)\. Make room"):
+            fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
+    (state,) = tmp_path.glob("work/*")
+    assert steps_done(state) == 4
+    with caplog.at_level("INFO"):
+        fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
+    assert "resuming at epoch 1, step 5" in caplog.text
+
+
+def test_damaged_best_weights_are_an_error(waves, tmp_path):
+    fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
+    (best,) = tmp_path.glob("work/*/best.weights.h5")
+    best.write_bytes(best.read_bytes()[:1000])
+    with pytest.raises(AMSLError, match=r"best.weights.h5: the best weights cannot be read .* to train from the start"):
+        fit_with_checkpoints(waves, tmp_path / "work", epochs=1)
 
 
 if __name__ == "__main__":

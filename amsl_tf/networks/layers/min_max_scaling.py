@@ -13,7 +13,7 @@ class MinMaxScaling(keras.layers.Layer):
     """A layer that scales each cell of the views to [0, 1] over the data that it was fitted on.
 
     A cell is one (view, time step, channel). Values are not clipped: new data can fall outside of [0, 1]. A cell that was
-    constant up to rounding is only shifted to 0.
+    constant up to rounding, or within the smallest normal float32 number, is only shifted to 0.
 
     Call arguments:
         views: (B, R, T, C).
@@ -46,7 +46,7 @@ class MinMaxScaling(keras.layers.Layer):
         if minimum is None or maximum is None:
             raise ValueError("adapt needs at least one batch of views. Received: none.")
         span = maximum - minimum
-        rounding = 1e-6 * np.maximum(np.abs(minimum), np.abs(maximum))
+        rounding = np.maximum(1e-6 * np.maximum(np.abs(minimum), np.abs(maximum)), np.finfo(np.float32).tiny)
         self.restore(minimum, np.where(span > rounding, span, 1.0))
 
     def restore(self, minimum: np.ndarray, span: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,7 @@ DENSITY_SHARE = 0.5  # the share of the scale of a distance that the bank window
 MIN_WEIGHT = 1e-3  # of a feature group; if no group follows the density, all have this weight
 FLOOR_SHARE = 0.01  # of the median distance: the floor of distances, as exact duplicates have distance 0
 FLOOR_PER_COLUMN = 1e-4  # in standard deviations: the distance below which float32 cannot separate windows
+CLOSE = 0.05  # of the distance to the fifth neighbour: a nearest neighbour that is closer looks like a copy
 CONSTANT_BELOW = 1e-6  # of the mean: standard deviations below this share are rounding errors of float32
 
 
@@ -66,7 +68,21 @@ class Bank:
         return _squared_distances((features - self.mean) / self.scale, self.windows)
 
 
-def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> tuple[Bank, np.ndarray]:
+class FittedBank(NamedTuple):
+    """The result of `fit_bank`.
+
+    Attributes:
+        bank: The bank.
+        scores: The leave-one-out scores of all windows (N,).
+        copies: The share of the bank windows that look like copies of others, from 0 to 1.
+    """
+
+    bank: Bank
+    scores: np.ndarray
+    copies: float
+
+
+def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int, identity: np.ndarray | None = None) -> FittedBank:
     """Fits a bank to normal windows.
 
     The local density comes from all training windows: the windows that `k_centres` selects are about equally far from each
@@ -77,30 +93,35 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int) -> 
         groups: int (N,), numbered from 0; all 0 without groups.
         size: The maximum number of bank windows, but at least one of each group.
         seed: The seed of the selection.
+        identity: int (N,), equal for equal windows; if None, all are different.
 
     Returns:
-        The bank, and the leave-one-out scores of all windows (N,). Only the comparison leaves out a window, or with groups its
+        The bank and the leave-one-out scores. Only the comparison leaves out a window and those equal to it, or with groups its
         whole group; standardisation and density come from all windows.
     """
+    identity = np.arange(len(features)) if identity is None else identity
+    left_out = groups if groups.any() else identity
     mean = features.mean(axis=0)
     scale = _safe(features.std(axis=0), mean)
-    scale = scale * _column_scale((features - mean) / scale, groups, size, seed)
+    scale = scale * _column_scale((features - mean) / scale, left_out, size, seed)
     scaled = ((features - mean) / scale).astype(np.float32)
     chosen = _choose(scaled, groups, size, seed)
     windows = scaled[chosen]
 
-    distances, nearest = _nearest(_leave_one_out(scaled, chosen, groups))
+    distances, nearest = _nearest(_leave_one_out(scaled, chosen, left_out))
     floor = np.asarray(max(FLOOR_SHARE * np.median(distances), FLOOR_PER_COLUMN * np.sqrt(features.shape[1])))
-    density = np.log(np.maximum(_neighbours(scaled, chosen), floor**2)).mean(axis=0) / 2
+    neighbours = _neighbours(scaled, chosen, identity)
+    density = np.log(np.maximum(neighbours, floor**2)).mean(axis=0) / 2
     slope = _slope(density[nearest], np.log(np.maximum(distances, floor)))
     # the density of the bank does not carry over to the windows of new groups
     offsets = np.zeros_like(density) if groups.any() else DENSITY_SHARE * slope * density
-    parts = _leave_one_out(scaled, chosen, groups)
+    parts = _leave_one_out(scaled, chosen, left_out)
     own = np.concatenate([_relative(squares, groups[chosen], floor, offsets).numpy() for squares in parts])
     log_mean, log_scale = own.mean(), _safe(own.std(), own.mean())
     weight = np.asarray(max(slope**2, MIN_WEIGHT))  # squared, as a share of explained variance
     bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight, chosen)
-    return bank, (own - log_mean) / log_scale
+    copies = float(np.mean(neighbours.min(axis=0) < CLOSE**2 * neighbours.max(axis=0)))
+    return FittedBank(bank, (own - log_mean) / log_scale, copies)
 
 
 def _relative(squares: tf.Tensor, groups: np.ndarray, floor: np.ndarray, offsets: np.ndarray) -> tf.Tensor:
@@ -116,11 +137,11 @@ def _relative(squares: tf.Tensor, groups: np.ndarray, floor: np.ndarray, offsets
     return tf.reduce_mean(tf.math.log(-tf.math.top_k(-best, count).values), axis=1) / 2
 
 
-def _column_scale(standardised: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.ndarray:
+def _column_scale(standardised: np.ndarray, left_out: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Computes the scale of columns (D,): above 1, the larger the within-neighbour variance of a column."""
     subset = np.random.default_rng(seed).permutation(len(standardised))[:size]
     windows = standardised[subset]
-    _, nearest = _nearest(_leave_one_out(windows, np.arange(len(subset)), groups[subset]))
+    _, nearest = _nearest(_leave_one_out(windows, np.arange(len(subset)), left_out[subset]))
     variance = np.mean(np.square(windows - windows[nearest]), axis=0)
     return np.sqrt(1 + variance / variance.mean()) if variance.any() else np.ones_like(variance)
 
@@ -135,23 +156,32 @@ def _choose(scaled: np.ndarray, groups: np.ndarray, size: int, seed: int) -> np.
     return np.concatenate(chosen)
 
 
-def _leave_one_out(features: np.ndarray, chosen: np.ndarray, groups: np.ndarray) -> Iterator[np.ndarray]:
-    """Yields parts of the squared distances (N, M) to the chosen windows, infinite to the window itself or to its group."""
-    several = len(np.unique(groups[chosen])) > 1
+def _leave_one_out(features: np.ndarray, chosen: np.ndarray, left_out: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields parts of the squared distances (N, M) to the chosen windows, infinite between windows that are left out together.
+
+    Args:
+        features: (N, D).
+        chosen: int (M,), the positions of the chosen windows.
+        left_out: int (N,), equal for windows that are left out together. If that were all, only
+            the window itself is.
+    """
+    if len(np.unique(left_out[chosen])) == 1:
+        left_out = np.arange(len(features))
     windows = features[chosen]
     for start, part in chunks(features):
         squares = _squared_distances(part, windows).numpy()
-        rows = np.arange(start, start + len(part))
-        same = groups[rows][:, None] == groups[chosen] if several else rows[:, None] == chosen
-        squares[same] = np.inf
+        squares[left_out[start : start + len(part), None] == left_out[chosen]] = np.inf
         yield squares
 
 
-def _neighbours(features: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Computes the squared distances (NEIGHBOURS, M) of the chosen windows to their nearest neighbours among all windows."""
-    count = min(NEIGHBOURS, len(features) - 1)
+def _neighbours(features: np.ndarray, chosen: np.ndarray, identity: np.ndarray) -> np.ndarray:
+    """Computes the squared distances (k, M) of the chosen windows to their k nearest neighbours, without equal windows.
+
+    k is `NEIGHBOURS`, or less where there are not so many different windows.
+    """
+    count = max(1, min(NEIGHBOURS, len(features) - np.unique(identity, return_counts=True)[1].max()))
     closest = np.empty((0, len(chosen)))
-    for squares in _leave_one_out(features, chosen, np.zeros(len(features), int)):
+    for squares in _leave_one_out(features, chosen, identity):
         closest = np.concatenate([closest, squares])
         closest = np.partition(closest, min(count, len(closest)) - 1, axis=0)[:count]
     return closest

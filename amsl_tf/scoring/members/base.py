@@ -17,10 +17,13 @@ class Evidence(NamedTuple):
     Attributes:
         error: float32 (N, R, C), the squared error of the reconstruction in scaled units, averaged over time.
         features: (N, D) each, by name in `FEATURES`: those in `Score.features`.
+        identity: int (N,), equal for equal windows, of training windows alone; else None. Windows that are constant over time
+            count as different, since a sensor at rest repeats itself in new data, too.
     """
 
     error: Any
     features: Mapping[str, Any]
+    identity: np.ndarray | None = None
 
 
 class Score(ABC):
@@ -51,8 +54,8 @@ class Score(ABC):
             groups: The group of each window (N,), or None.
 
         Returns:
-            The leave-one-out scores of the training windows, float32 (N,). Each window is compared with all other windows, or
-            with groups with all other groups. The network itself has been trained on all of them.
+            The leave-one-out scores of the training windows, float32 (N,). Each window is compared with all windows that are
+            not equal to it, or with groups with all other groups. The network itself has been trained on all of them.
         """
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """The nearest-normal score, the default of this project."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -10,8 +11,12 @@ import tensorflow as tf
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import DataError
-from amsl_tf.scoring.members.bank import Bank, fit_bank
+from amsl_tf.scoring.members.bank import CLOSE, Bank, fit_bank
 from amsl_tf.scoring.members.base import Evidence, Score
+
+log = logging.getLogger(__name__)
+
+MAX_COPIES = 0.25  # share of the training windows that may look like copies without a warning
 
 
 class NearestNormal(Score):
@@ -51,14 +56,24 @@ class NearestNormal(Score):
         count = len(next(iter(values.values())))
         _, numbers = np.unique(np.zeros(count) if groups is None else groups, return_inverse=True)
         if groups is not None and not numbers.any():
-            raise DataError(f"the nearest-normal score needs windows of at least two groups. Received: only {groups[0]}.")
+            raise DataError(
+                f"groups must have at least two values for the nearest-normal score. Received: only {groups[0]}. For a single "
+                "recording, use consecutive pieces of it as groups, with a gap of one window between them, or give no groups."
+            )
         fitted = {}
         with progress.bar(len(values), "selecting the bank", "feature groups") as bar:
             for name, columns in values.items():
-                fitted[name] = fit_bank(columns, numbers, self.config.bank_size, self.config.training.seed)
+                size, seed = self.config.bank_size, self.config.training.seed
+                fitted[name] = fit_bank(columns, numbers, size, seed, evidence.identity)
                 bar.update(1)
-        self._banks = {name: bank for name, (bank, _) in fitted.items()}
-        return self._mean({name: scores for name, (_, scores) in fitted.items()}).numpy()
+        copies = min(result.copies for result in fitted.values())  # a copy is close in every feature group
+        if groups is None and copies > MAX_COPIES:
+            log.warning(
+                f"{copies:.0%} of the training windows look like copies: their nearest neighbours are within {CLOSE:g} of the "
+                "distance to the fifth nearest. The threshold is too low for new windows. Remove the copies, or give groups."
+            )
+        self._banks = {name: result.bank for name, result in fitted.items()}
+        return self._mean({name: result.scores for name, result in fitted.items()}).numpy()
 
     def score(self, evidence: Evidence) -> tf.Tensor:
         """Computes the weighted mean of the standardised scores of the feature groups, float32 (N,)."""

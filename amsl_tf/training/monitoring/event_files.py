@@ -1,5 +1,6 @@
 """Operations on TensorBoard files that its writers do not have."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -22,8 +23,10 @@ def truncate_after_step(folder: Path, step: int) -> None:
         folder: The folder of a training run.
         step: The last step to keep.
     """
-    for file in sorted(folder.rglob("*events.out.tfevents.*")):
-        if not step or file.name.startswith("."):  # the latter is a temporary file of a killed process
+    for leftover in list(folder.rglob(".*.tmp")):  # of a killed process
+        shutil.rmtree(leftover)
+    for file in sorted(folder.rglob("events.out.tfevents.*")):
+        if not step:
             file.unlink()
             continue
         kept, count = [], 0

@@ -17,6 +17,7 @@ from tensorboard.plugins.hparams import api_pb2, summary
 
 from amsl_tf import plotting
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.files import reserve_space
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.layers import AdaptiveFusion
@@ -30,6 +31,7 @@ EVERY = 20  # steps between two points of a curve
 PICTURES = 10  # epochs with pictures, at most one more
 PICTURED = 2  # windows of each class in pictures
 BATCH = 16
+EPOCH_BYTES = 2**20  # of the files of an epoch, about; TensorFlow says nothing if they cannot be written
 GIB = 2**30
 
 
@@ -86,6 +88,8 @@ class Monitor(keras.callbacks.Callback):
         """
         self._step, self._started, self._spent = step, time.perf_counter(), 0.0
         with self._writing():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            reserve_space(self._folder, EPOCH_BYTES)
             truncate_after_step(self._folder, step)
             is_new = not any(self._folder.glob("events*"))
             self._root, self._train, self._validation = (
@@ -112,6 +116,7 @@ class Monitor(keras.callbacks.Callback):
         if not all(map(math.isfinite, values.values())):
             return  # the training run has diverged and ends with an error
         with self._writing(), self._validation.as_default(step=self._step):
+            reserve_space(self._folder, EPOCH_BYTES)
             self._write_losses(values)
             scores, reads = self._evaluate_normal()
             self._write_scores(scores)
@@ -260,7 +265,7 @@ class Monitor(keras.callbacks.Callback):
             yield
         except (tf.errors.OpError, OSError) as error:
             raise AMSLError(
-                f"{self._folder}: TensorBoard's files cannot be written ({error}). Name another --log-dir."
+                f"{self._folder}: TensorBoard's files cannot be written ({error}). Name another folder for them, or make room."
             ) from error
         self._spent += time.perf_counter() - started
 

@@ -13,6 +13,7 @@ from amsl_tf.scoring.features.latent import flat_latents
 from amsl_tf.scoring.features.reconstruction_error import log_errors
 from amsl_tf.scoring.members.base import Evidence
 from amsl_tf.scoring.members.nearest_normal import NearestNormal
+from amsl_tf.scoring.threshold import percentile_threshold
 
 GROUPS = np.repeat(["a", "b", "c", "d"], 10)
 
@@ -159,6 +160,59 @@ def test_duplicate_windows_and_constant_features():
     assert scores[4] == pytest.approx(scores.min(), abs=1e-6)
 
 
+def test_equal_windows_are_left_out_together():
+    """The scores are those of the windows without their copies, as far as these do not change means and variances."""
+    once, new = outputs_of(40), outputs_of(200, seed=1)
+    twice = Outputs(*(np.concatenate([part, part]) for part in once))
+    scores = {}
+    for name, evidence in (
+        ("once", once.evidence),
+        ("unknown", twice.evidence),
+        ("known", twice.evidence._replace(identity=np.tile(np.arange(40), 2))),
+    ):
+        score = make_score()
+        threshold = percentile_threshold(score.fit(evidence), 98)
+        scores[name] = np.mean(score.score(new.evidence) >= threshold)
+    assert scores["unknown"] > 0.9
+    assert scores["known"] == pytest.approx(scores["once"], abs=0.02)
+
+
+@pytest.mark.parametrize("copies", [2, 3])
+def test_a_part_of_the_windows_is_repeated(copies):
+    """A third of the windows, once or twice more: the share of flagged new windows is that without copies."""
+    once, new = outputs_of(60), outputs_of(400, seed=1)
+    rows = np.concatenate([np.arange(60), np.tile(np.arange(20), copies - 1)])
+    flagged = []
+    for chosen in (np.arange(60), rows):
+        score = make_score()
+        evidence = Outputs(*(part[chosen] for part in once)).evidence._replace(identity=chosen)
+        threshold = percentile_threshold(score.fit(evidence), 98)
+        flagged.append(np.mean(score.score(new.evidence) >= threshold))
+    assert flagged[1] == pytest.approx(flagged[0], abs=0.02)
+
+
+def test_only_equal_windows():
+    """Nothing would be left: only the window itself is left out."""
+    scores = make_score().fit(outputs_of(10).evidence._replace(identity=np.zeros(10, int)))
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize(("noise", "share"), [(1e-4, 1.0), (1e-3, 1.0), (1e-3, 0.5), (0.5, 0.0)])
+def test_near_copies_are_a_warning(noise, share, caplog):
+    once = outputs_of(60)
+    generator = np.random.default_rng(1)
+    rows = slice(0, int(60 * share))
+    near = Outputs(*(part[rows] * (1 + noise * generator.normal(size=part[rows].shape)).astype(np.float32) for part in once))
+    train = Outputs(*(np.concatenate(parts) for parts in zip(once, near, strict=True)))
+    make_score().fit(train.evidence)
+    warnings = [record.getMessage() for record in caplog.records]
+    if noise < 0.1:
+        assert len(warnings) == 1
+        assert f"{2 * share / (1 + share):.0%} of the training windows look like copies" in warnings[0]
+    else:
+        assert warnings == []
+
+
 def test_mostly_duplicate_windows(rng):
     """As from an idle sensor: the scores of duplicates depend neither on rounding errors nor on the batch."""
     train = outputs_of(40)
@@ -251,7 +305,7 @@ def test_sensor_with_rounding_errors_only_does_not_mask_others(rng):
 
 
 def test_single_group_is_an_error():
-    with pytest.raises(DataError, match="at least two groups"):
+    with pytest.raises(DataError, match=r"at least two values .* only p1. For a single recording"):
         make_score().fit(outputs_of(4).evidence, np.array(["p1"] * 4))
 
 

@@ -57,7 +57,9 @@ def test_temporary_file_of_a_killed_process_is_removed(tmp_path):
     """TensorBoard would read it, because it searches names for `tfevents` at any position."""
     write(tmp_path, range(1, 4))
     (file,) = tmp_path.glob("events*")
-    (tmp_path / f".0a1b2c3d.{file.name}").write_bytes(file.read_bytes())
+    leftover = tmp_path / f".{file.name}.0a1b2c3d.tmp"
+    leftover.mkdir()
+    (leftover / file.name).write_bytes(file.read_bytes())
     truncate_after_step(tmp_path, 2)
     assert [item.name for item in tmp_path.iterdir()] == [file.name]
 

@@ -1,5 +1,7 @@
 """The TensorBoard files of a training, read with TensorBoard."""
 
+import errno
+
 import numpy as np
 import psutil
 import pytest
@@ -99,9 +101,12 @@ def test_partially_monitored_quantities_are_not_in_the_history(waves, tmp_path, 
     assert "network" in read(tmp_path / "logs" / detector.data_["fingerprint"])
 
 
-def test_unwritable_folder_is_an_error(waves, tmp_path):
-    (tmp_path / "logs").write_text("a file")
-    with pytest.raises(AMSLError, match="TensorBoard's files cannot be written"):
+def test_full_disk_is_an_error(waves, tmp_path, monkeypatch):
+    def no_space(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("amsl_tf.training.monitoring.monitor.reserve_space", no_space)
+    with pytest.raises(AMSLError, match="TensorBoard's files cannot be written .*No space left"):
         make_detector(**SETTINGS, epochs=1).fit(waves, log_dir=tmp_path / "logs")
 
 
