@@ -1,7 +1,7 @@
 """Validation of single settings, with one wording."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import field
 from numbers import Integral, Real
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from amsl_tf.errors import AMSLError
 
 MAX_SEED = 2**31
+MAX_COUNT = 2**31 - 1  # of TensorFlow's sizes
 
 
 def setting(default: Any, text: str, *, is_size: bool = False) -> Any:
@@ -54,10 +55,15 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
 
 
 def convert_count(config: Any, name: str, minimum: int = 1) -> None:
-    """Converts an attribute of any integer type to an int. Raises AMSLError if it is below `minimum` or not an integer."""
+    """Converts an attribute of any integer type to an int.
+
+    Raises AMSLError if it is not an integer, below `minimum` or above `MAX_COUNT`.
+    """
     value = getattr(config, name)
-    if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum:
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < minimum:
         raise AMSLError(f"{name} must be an integer of at least {minimum}. Received: {value!r}.")
+    if int(value) > MAX_COUNT:
+        raise AMSLError(f"{name} must be below 2**31. Received: {value!r}.")
     object.__setattr__(config, name, int(value))
 
 
@@ -87,7 +93,8 @@ def convert_number(config: Any, name: str, minimum: float, maximum: float = math
 def convert_names(config: Any, name: str) -> None:
     """Converts an attribute to a tuple of different names. Raises AMSLError if it is anything else."""
     values = getattr(config, name)
-    if isinstance(values, str) or not isinstance(values, Iterable) or not all(isinstance(item, str) for item in values):
+    is_list = isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set)  # the latter have no order
+    if not is_list or not all(isinstance(item, str) and item for item in values):
         raise AMSLError(f"{name} must be a list of names, as in ['x', 'y']. Received: {values!r}.")
     if len(set(values)) < len(tuple(values)):
         raise AMSLError(f"{name} must differ from each other. Received: {values!r}.")

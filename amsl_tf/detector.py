@@ -297,7 +297,10 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         summary = persistence.read_summary(folder)
         config, shape = summary.config, summary.window_shape
         detector = cls.from_config(config)
-        scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+        try:
+            scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+        except AMSLError as error:
+            raise AMSLError(f"{folder}: {error} Register a score of your own before loading.") from error
         try:
             state = persistence.read_state(folder, summary)
             config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))

@@ -1,5 +1,6 @@
 """Shared fixtures and helpers."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -11,6 +12,13 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def log_level():
+    """Undoes what a command in this process sets, such as `--quiet`."""
+    yield
+    logging.getLogger("amsl_tf").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

@@ -95,6 +95,7 @@ def test_leading_views_are_valid(count):
         ({"memory": "some"}, "none, global, local, both"),
         ({"memory": "none", "skip": False}, "no input"),
         ({"num_slots": 0}, "num_slots must be an integer of at least 1. Received: 0."),
+        ({"num_slots": 2**40}, "num_slots must be below 2"),
         ({"epochs": 2.5}, "epochs"),
         ({"epochs": True}, "epochs"),
         ({"batch_size": -1}, "batch_size"),

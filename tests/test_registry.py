@@ -77,6 +77,21 @@ def test_errors_list_the_registered_names():
 
 
 @pytest.mark.parametrize("registry", [VIEWS, NETWORKS, FEATURES, SCORES, DATASETS, COMMANDS], ids=lambda item: item._kind)
+@pytest.mark.parametrize("part", [5, None, object()])
+def test_parts_of_another_kind_are_errors(registry, part):
+    with pytest.raises(AMSLError, match=rf"a {registry._kind} must have the attributes .*Received: "):
+        registry.register("mine", part)
+    with pytest.raises(AMSLError, match=r"'package.module:attribute'"):
+        registry.register("mine", "math.pi")
+    registry.register("mine", "math:pi")
+    try:
+        with pytest.raises(AMSLError, match=f"a {registry._kind} must have the attributes"):
+            registry["mine"]
+    finally:
+        registry.unregister("mine")
+
+
+@pytest.mark.parametrize("registry", [VIEWS, NETWORKS, FEATURES, SCORES, DATASETS, COMMANDS], ids=lambda item: item._kind)
 def test_registered_parts_can_be_imported(registry):
     assert all(getattr(registry[name], "name", name) == name for name in registry)
 

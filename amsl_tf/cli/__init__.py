@@ -40,6 +40,7 @@ COMMANDS: Registry[Command] = Registry(
         "export": Command("export a detector as a SavedModel for TF Serving", "amsl_tf.cli.export"),
         "serve": Command("serve an exported model over REST and gRPC", "amsl_tf.cli.serve"),
     },
+    attributes=("summary", "module"),
 )
 
 

@@ -12,6 +12,7 @@ A .npy file holds (N, T, C), the CSV beside it a row of metadata for each window
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -110,7 +111,7 @@ def open_array(path: Path, advice: str) -> np.ndarray:
         return array
     except FileNotFoundError as error:
         raise DataError(f"{path}: not found. {advice}") from error
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, TokenError) as error:  # TokenError: a damaged header
         raise DataError(f"{path}: not a complete .npy file of numbers ({error}). {advice}") from error
 
 

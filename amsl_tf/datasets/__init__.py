@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from amsl_tf.data.windows import Windows
     from amsl_tf.datasets.base import Dataset
 
-DATASETS: Registry[type["Dataset"]] = Registry("dataset", {"dsads": "amsl_tf.datasets.dsads:DSADS"})
+DATASETS: Registry[type["Dataset"]] = Registry("dataset", {"dsads": "amsl_tf.datasets.dsads:DSADS"}, ("load", "read", "index"))
 
 __all__ = ["DATASETS", "load_dataset"]
 

@@ -6,6 +6,7 @@ run.json  index.csv  metrics.json  report.html  figures/
 {train_normal,normal,abnormal}_view_error.csv                     the terms of the reconstruction score, a column for each view
 """
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -238,7 +239,9 @@ def _score_file(folder: Path, part: Part, name: str) -> Path:
 def _read_numbers(path: Path, count: int, axes: Literal[1, 2]) -> np.ndarray:
     """Reads the numbers of a CSV with `count` rows, float32: (count,), or (count, columns) for two axes."""
     try:
-        numbers = np.loadtxt(path, np.float32, delimiter=",", ndmin=axes)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, an error below
+            numbers = np.loadtxt(path, np.float32, delimiter=",", ndmin=axes)
     except FileNotFoundError as error:
         raise AMSLError(f"{path}: not found. {ADVICE}") from error
     except ValueError as error:

@@ -21,6 +21,7 @@ NETWORKS: Registry[type[NetworkConfig]] = Registry(
         "mnad": "amsl_tf.networks.mnad:MNADConfig",
         "cae": "amsl_tf.networks.autoencoder:CAEConfig",
     },
+    attributes=("name", "build", "loss_weights", "to_dict"),
 )
 
 __all__ = ["NETWORKS", "NetworkConfig", "build_network", "check_registered"]

@@ -19,6 +19,7 @@ SCORES: Registry[type["Score"]] = Registry(
         "nearest_normal": "amsl_tf.scoring.members.nearest_normal:NearestNormal",
         "reconstruction": "amsl_tf.scoring.members.reconstruction:Reconstruction",
     },
+    attributes=("features", "fit", "score", "state", "restore"),
 )
 FEATURES: Registry["Feature"] = Registry(
     "feature",
@@ -27,6 +28,7 @@ FEATURES: Registry["Feature"] = Registry(
         "latent": "amsl_tf.scoring.features.latent:flat_latents",
         "signal": "amsl_tf.scoring.features.signal:signal_features",
     },
+    attributes=("__call__",),
 )
 
 __all__ = ["FEATURES", "SCORES"]

@@ -11,7 +11,7 @@ import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from amsl_tf.checks import check_number
-from amsl_tf.data.windows import Windows, chunks
+from amsl_tf.data.windows import Windows, check_windows, chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import DEFAULT, EXPLAIN
 
@@ -150,13 +150,7 @@ class Client:
         return self._run(windows, EXPLAIN)
 
     def _run(self, windows: Any, signature: str) -> dict[str, np.ndarray]:
-        try:
-            with np.errstate(over="ignore"):  # overflow becomes infinity, and that window invalid
-                array = np.asarray(windows.x if isinstance(windows, Windows) else windows, np.float32)
-        except ValueError as error:
-            raise AMSLError(f"windows must form one array (N, T, C) of numbers. Received: {error}.") from error
-        if not array.size:
-            raise AMSLError(f"windows must hold at least one window. Received: shape={array.shape}.")
+        array = check_windows(windows.x if isinstance(windows, Windows) else windows, finite=False)
         parts = [self._with_retries(self._transport.predict, part, signature) for _, part in chunks(array, self._batch)]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 

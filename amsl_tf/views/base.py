@@ -63,6 +63,7 @@ VIEWS: Registry[View] = Registry(
             View("smoothed", "ti", "amsl_tf.views.smoothed"),
         )
     },
+    attributes=("name", "suffix", "module"),
 )
 PAPER_VIEWS = ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed")
 

@@ -103,7 +103,7 @@ def test_unknown_scheme_is_an_error(url):
 
 
 def test_empty_batch_is_an_error():
-    with pytest.raises(AMSLError, match="at least one window"):
+    with pytest.raises(AMSLError, match="at least 1 window"):
         Client("http://127.0.0.1:1").predict(ONE[:0])
 
 

@@ -106,7 +106,7 @@ def test_full_disk_is_an_error(waves, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("amsl_tf.training.monitoring.monitor.reserve_space", no_space)
-    with pytest.raises(AMSLError, match="TensorBoard's files cannot be written .*No space left"):
+    with pytest.raises(AMSLError, match=r"TensorBoard's files cannot be written .*No space left"):
         make_detector(**SETTINGS, epochs=1).fit(waves, log_dir=tmp_path / "logs")
 
 
