@@ -122,7 +122,7 @@ def test_file_of_another_detector_is_an_error(detector, other, tmp_path, name):
         ("data.json", lambda v: v.update(steps=10**9), "scaling.minimum: expected the shape"),
         ("data.json", lambda v: v.update(channels="3"), "number of channels, found '3'"),
         ("config.json", lambda v: v["config"]["network"].update(num_slots=10**9), "num_slots must be at most"),
-        ("config.json", lambda v: v["config"]["network"].update(latent_features=10**18), "latent_features must be at most"),
+        ("config.json", lambda v: v["config"]["network"].update(latent_features=10**18), "latent_features must be below"),
         ("config.json", lambda v: v["config"]["network"].update(num_slots=9), "expected .*, found"),
         ("config.json", lambda v: v["config"]["network"].update(views=["raw"]), "expected the shape"),
         ("config.json", lambda v: v.update(files=[1]), "hashes of the files"),
@@ -324,6 +324,15 @@ def test_format_7_holds_no_groups(format_7):
     without_groups.set_false_alarm_rate(0.5)
     assert without_groups.threshold_ == pytest.approx(np.median(without_groups.decision_scores_))
     assert without_groups.set_threshold(3.5).threshold_ == 3.5
+
+
+def test_format_8_has_fewer_hashes(detector, waves, tmp_path):
+    detector.save(tmp_path / "saved")
+    about = json.loads((tmp_path / "saved/config.json").read_text())
+    del about["sha256"], about["files"]["metrics.json"], about["files"]["data.json"]
+    (tmp_path / "saved/config.json").write_text(json.dumps({**about, "format": 8}))
+    expected = detector.decision_function(waves[:3])
+    np.testing.assert_array_equal(AMSLDetector.load(tmp_path / "saved").decision_function(waves[:3]), expected)
 
 
 def test_invalid_config_of_format_7_is_an_error(format_7, tmp_path):
