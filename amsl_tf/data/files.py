@@ -46,7 +46,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         AMSLError: The block or the renaming fails with an OSError, as on a full disk.
     """
-    with _scratch(path) as scratch:
+    with temporary_folder(path) as scratch:
         yield scratch / path.name
         os.replace(scratch / path.name, path)
 
@@ -93,7 +93,7 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
     """
     path = check_local(path).resolve()
     check_replaceable(path, entries)
-    with _scratch(path) as scratch:
+    with temporary_folder(path) as scratch:
         folder = scratch / path.name
         folder.mkdir()
         yield folder
@@ -104,15 +104,18 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def _scratch(path: Path) -> Iterator[Path]:
-    """Yields a temporary folder beside `path`, locked and removed at the end.
+def temporary_folder(path: Path) -> Iterator[Path]:
+    """Yields a folder beside `path` for what will be renamed to it; the folder is locked, and removed at the end.
 
-    Those of processes that were killed are removed first. Raises AMSLError if the block fails with an OSError.
+    Those of processes that were killed are removed first.
+
+    Raises:
+        AMSLError: The block fails with an OSError, as on a full disk.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path)
-        with _locked_scratch(path) as folder:
+        with _locked_folder(path) as folder:
             try:
                 yield folder
             finally:
@@ -128,7 +131,7 @@ def _scratch(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked_scratch(path: Path) -> Iterator[Path]:
+def _locked_folder(path: Path) -> Iterator[Path]:
     """Yields a locked temporary folder beside `path`."""
     for attempt in itertools.count():
         folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

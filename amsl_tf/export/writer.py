@@ -1,8 +1,6 @@
 """Exports a fitted detector as a SavedModel for TF Serving: raw windows in, decisions out, without this package."""
 
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf._version import __version__
-from amsl_tf.data.files import check_local, write_json
+from amsl_tf.data.files import check_local, temporary_folder, write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
@@ -53,27 +51,27 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
         fault = f"holds {min(entries)}, and no version of a model"
         raise AMSLError(f"{folder}: {fault}. Name the folder of a served model, or a new one.")
     folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{secrets.token_hex(4)}.new"
     try:
-        # gradients of the export would be registered by every process that loads it, for good
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
-        tf.saved_model.save(model, str(temporary), signatures=model.functions, options=options)
-        write_warmup(temporary / WARMUP, folder.resolve().name, detector.examples_)
-        write_json(temporary / ABOUT, _about(detector))
-        while True:
-            taken = (number_of(item.name) for item in folder.iterdir())  # by a folder or anything else
-            target = folder / str(max(filter(None, taken), default=0) + 1)
-            try:
-                os.rename(temporary, target)
-            except OSError:
-                if not target.exists():
-                    raise
-                continue  # another export took the number
-            return target
+        with temporary_folder(folder / "version") as temporary:
+            new = temporary / "new"
+            # gradients of the export would be registered by every process that loads it, for good
+            options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+            tf.saved_model.save(model, str(new), signatures=model.functions, options=options)
+            write_warmup(new / WARMUP, folder.resolve().name, detector.examples_)
+            write_json(new / ABOUT, _about(detector))
+            while True:
+                taken = (number_of(item.name) for item in folder.iterdir())  # by a folder or anything else
+                target = folder / str(max(filter(None, taken), default=0) + 1)
+                try:
+                    os.rename(new, target)
+                except OSError:
+                    if not target.exists():
+                        raise
+                    continue  # another export took the number
+                return target
     except tf.errors.OpError as error:
         raise AMSLError(f"{folder}: cannot be written ({error.message}). Name another folder, or make room.") from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         if is_new and not any(folder.iterdir()):
             folder.rmdir()
 

@@ -98,7 +98,7 @@ def test_versions_are_consecutive(detector, tmp_path, monkeypatch):
 def test_failed_export_leaves_no_files(detector, tmp_path, monkeypatch):
     monkeypatch.setattr("amsl_tf.export.writer.write_json", lambda *_: (_ for _ in ()).throw(OSError("the disk is full")))
     monkeypatch.setattr("tensorflow.saved_model.save", lambda module, folder, **_: Path(folder).mkdir())
-    with pytest.raises(OSError, match="the disk is full"):
+    with pytest.raises(AMSLError, match=r"cannot be written \(the disk is full\)"):
         export_detector(detector, tmp_path / "new")
     assert not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
