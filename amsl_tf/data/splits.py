@@ -131,7 +131,10 @@ def validation_split(count: int, share: float, seed: int, groups: np.ndarray | N
         return random_split(count, seed, 1.0 - share)
     names = np.unique(groups)
     if len(names) < 2:
-        raise DataError(f"groups must have two values or more, one for validation. Received: {', '.join(map(str, names))}.")
+        raise DataError(
+            f"groups must have at least two values, one for validation. Received: only {names[0]}. For a single recording, use "
+            "consecutive pieces of it as groups, with a gap of one window between them, or give no groups."
+        )
     held_out = min(max(1, round(share * len(names))), len(names) - 1)
     splitter = GroupShuffleSplit(n_splits=1, test_size=held_out, random_state=seed)
     (train, validation), *_ = splitter.split(np.empty((count, 1)), groups=groups)

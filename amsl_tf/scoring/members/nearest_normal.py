@@ -56,10 +56,7 @@ class NearestNormal(Score):
         count = len(next(iter(values.values())))
         _, numbers = np.unique(np.zeros(count) if groups is None else groups, return_inverse=True)
         if groups is not None and not numbers.any():
-            raise DataError(
-                f"groups must have at least two values for the nearest-normal score. Received: only {groups[0]}. For a single "
-                "recording, use consecutive pieces of it as groups, with a gap of one window between them, or give no groups."
-            )
+            raise DataError(f"groups must have at least two values for the nearest-normal score. Received: only {groups[0]}.")
         fitted = {}
         with progress.bar(len(values), "selecting the bank", "feature groups") as bar:
             for name, columns in values.items():

@@ -305,7 +305,7 @@ def test_sensor_with_rounding_errors_only_does_not_mask_others(rng):
 
 
 def test_single_group_is_an_error():
-    with pytest.raises(DataError, match=r"at least two values .* only p1. For a single recording"):
+    with pytest.raises(DataError, match=r"at least two values .* only p1\."):
         make_score().fit(outputs_of(4).evidence, np.array(["p1"] * 4))
 
 
