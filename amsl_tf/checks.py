@@ -1,7 +1,8 @@
 """Validation of single settings, with one wording."""
 
 import math
-from collections.abc import Iterable, Mapping, Set
+import reprlib
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import field
 from numbers import Integral, Real
 from typing import Any
@@ -54,6 +55,13 @@ def check_number(name: str, value: Any, low: float, high: float) -> float:
     return float(value)
 
 
+def check_count(name: str, value: Any, low: int, high: int) -> int:
+    """Returns an integer as an int. Raises AMSLError if it is not one from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not low <= int(value) <= high:
+        raise AMSLError(f"{name} must be an integer from {low} to {high}. Received: {value!r}.")
+    return int(value)
+
+
 def convert_count(config: Any, name: str, minimum: int = 1) -> None:
     """Converts an attribute of any integer type to an int.
 
@@ -93,9 +101,35 @@ def convert_number(config: Any, name: str, minimum: float, maximum: float = math
 def convert_names(config: Any, name: str) -> None:
     """Converts an attribute to a tuple of different names. Raises AMSLError if it is anything else."""
     values = getattr(config, name)
-    is_list = isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set)  # the latter have no order
+    # mappings and sets have no order, and an iterator, kept as a parameter of an estimator, would be empty at the second fit
+    is_list = isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set | Iterator)
     if not is_list or not all(isinstance(item, str) and item for item in values):
         raise AMSLError(f"{name} must be a list of names, as in ['x', 'y']. Received: {values!r}.")
     if len(set(values)) < len(tuple(values)):
         raise AMSLError(f"{name} must differ from each other. Received: {values!r}.")
     object.__setattr__(config, name, tuple(values))
+
+
+def convert_json(config: Any, name: str) -> None:
+    """Converts an attribute to a value that is equal after a round trip through JSON, with tuples for lists.
+
+    Raises AMSLError if it holds anything but finite numbers, text, bools, None, and lists and dicts of these.
+    """
+    object.__setattr__(config, name, _to_json(name, getattr(config, name)))
+
+
+def _to_json(name: str, value: Any) -> Any:
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):  # a scalar of NumPy, which is not imported for this
+        value = value.item()
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Real) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, list | tuple):
+        return tuple(_to_json(name, item) for item in value)
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: _to_json(name, item) for key, item in value.items()}
+    received = " ".join(f"{reprlib.repr(value)} of type {type(value).__name__}".split())
+    raise AMSLError(f"{name} must be finite numbers, text, bools or None, or lists or dicts of these. Received: {received}.")

@@ -4,13 +4,14 @@ import reprlib
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from amsl_tf.checks import check_choice, check_seed, convert_count, convert_names, convert_number, setting
+from amsl_tf.checks import check_choice, check_number, check_seed, convert_count, convert_names, convert_number, setting
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NETWORKS, NetworkConfig
 from amsl_tf.networks.amsl import AMSLConfig
 
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
 ScoringPrecision = Literal["float32", "bfloat16"]
+SMALLEST_RATE, LARGEST_RATE = 1e-6, 0.5  # of false alarms
 
 
 @dataclass(frozen=True)
@@ -52,8 +53,8 @@ class DetectorConfig:
         training: The training of the network.
         score: The name of the decision score in `amsl_tf.scoring.SCORES`; `reconstruction` is the score of the paper.
         extra_scores: Further scores that are fitted, reported and saved, but do not affect the decision.
-        contamination: The share of normal training windows above the threshold, above 0 and at most 0.5; with groups, the
-            threshold is the median of the thresholds of the groups.
+        contamination: The share of normal training windows above the threshold, from 1e-6 to 0.5; with groups, the threshold is
+            the median of the thresholds of the groups.
         scoring_precision: The precision of the network when it scores; scores and thresholds are fitted in the same precision.
         bank_size: The maximum number of training windows in the bank of the nearest-normal score, but at least one of each
             group; memory and time of scoring grow with it.
@@ -83,9 +84,7 @@ class DetectorConfig:
         if self.score in self.extra_scores:
             raise AMSLError(f"extra_scores must differ from score. Received: {self.score!r} in both.")
         check_choice("scoring_precision", self.scoring_precision, get_args(ScoringPrecision))
-        convert_number(self, "contamination", minimum=0.0, exclusive=True)
-        if self.contamination > 0.5:
-            raise AMSLError(f"contamination must be at most 0.5. Received: {self.contamination}.")
+        object.__setattr__(self, "contamination", check_rate("contamination", self.contamination))
         convert_count(self, "bank_size", minimum=2)
         convert_count(self, "axes")
         convert_names(self, "channel_names")
@@ -97,7 +96,7 @@ class DetectorConfig:
 
     @property
     def percentile(self) -> float:
-        """The percentile of normal scores that is the threshold, from 50 to below 100."""
+        """The percentile of normal scores that is the threshold, from 50 to 99.9999."""
         return to_percentile(self.contamination)
 
     @classmethod
@@ -166,15 +165,19 @@ class DetectorConfig:
             ) from error
 
 
+def check_rate(name: str, value: Any) -> float:
+    """Returns a false-alarm rate as a float. Raises AMSLError if it is not a number from 1e-6 to 0.5."""
+    return check_number(name, value, SMALLEST_RATE, LARGEST_RATE)
+
+
 def to_percentile(contamination: float) -> float:
     """Returns the percentile of the threshold for a contamination: 98 for 0.02."""
     return round(100 * (1 - contamination), 9)
 
 
 def to_contamination(percentile: float) -> float:
-    """Returns the contamination for a percentile of the threshold: 0.02 for 98. Raises AMSLError below 50 and from 100."""
-    if not 50 <= percentile < 100:
-        raise AMSLError(f"percentile must be a number at least 50 and below 100. Received: {percentile!r}.")
+    """Returns the contamination for a percentile of the threshold: 0.02 for 98. Raises AMSLError below 50 or above 99.9999."""
+    percentile = check_number("percentile", percentile, to_percentile(LARGEST_RATE), to_percentile(SMALLEST_RATE))
     return round(1 - percentile / 100, 11)
 
 

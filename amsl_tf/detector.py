@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
-import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 
@@ -18,19 +17,18 @@ from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, check_local
 from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError
-from amsl_tf.networks import NetworkConfig, build_network, check_registered
+from amsl_tf.networks import NetworkConfig, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.networks.weights import read_weights, stored_shapes, write_weights
 from amsl_tf.runtime import release_kernels, tensorflow_runtime
-from amsl_tf.scoring import SCORES
-from amsl_tf.scoring.detection import DIAGNOSTICS, DetectionMixin, concatenate
+from amsl_tf.scoring import DIAGNOSTICS
+from amsl_tf.scoring.detection import DetectionMixin, concatenate
 from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
-from amsl_tf.scoring.members.base import Evidence, Score
-from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline
+from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
+from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.threshold import percentile_threshold
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import check_fit_input
-from amsl_tf.training.precision import scoring_policy
 from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
@@ -194,19 +192,19 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             warnings.warn("the parameter model is deprecated, use network.", FutureWarning, stacklevel=3)
         release_kernels()  # of the networks of earlier calls
         config = self.config
-        scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+        scores = make_scores(config)
         data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
         x, groups = data.x, data.groups
         fitted = fit_network(
             config,
             data,
-            weights=None if weights is None else Path(weights),
+            weights=None if weights is None else check_local(weights),
             work_dir=work_dir,
             log_dir=log_dir,
             checkpoint_seconds=checkpoint_seconds,
         )
         shape = (x.shape[1], x.shape[2])
-        network = _scoring_network(config, shape)
+        network = build_scoring_network(config, shape)
         network.set_weights(fitted.network.get_weights())
         draws = draw_for_scoring(config.training.seed, shape, config.network.views)
         pipeline = ScoringPipeline(network, fitted.scaling, draws, config, shape)
@@ -214,14 +212,16 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         features = {FEATURE + name: name for score in scores.values() for name in score.features}
         outputs = concatenate(pipeline.run(x, ("error", *features, *DIAGNOSTICS)))
         arrays = {name: outputs.pop(key) for key, name in features.items()}
-        evidence = Evidence(outputs.pop("error"), arrays, number_windows(x))
-        training_scores = {name: score.fit(evidence, groups) for name, score in scores.items()}
+        numbers = number_windows(x)
+        evidence = Evidence(outputs.pop("error"), arrays, numbers)
+        training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
         thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
-        if len(x) * config.contamination < 1:
+        different = len(np.unique(numbers))
+        if different * config.contamination < 1:
             log.warning(
-                f"{len(x)} training windows are too few for a false-alarm rate of {config.contamination:g}, which needs "
-                f"{math.ceil(1 / config.contamination)} or more: new normal windows will be flagged more often."
+                f"{different} different training windows are too few for a false-alarm rate of {config.contamination:g}, which "
+                f"needs {math.ceil(1 / config.contamination)} or more: new normal windows will be flagged more often."
             )
         if fitted.monitor is not None:
             fitted.monitor.finish({name: own[fitted.validation] for name, own in training_scores.items()}, thresholds)
@@ -298,13 +298,13 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         config, shape = summary.config, summary.window_shape
         detector = cls.from_config(config)
         try:
-            scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+            scores = make_scores(config)
         except AMSLError as error:
             raise AMSLError(f"{folder}: {error} Register a score of your own before loading.") from error
         try:
             state = persistence.read_state(folder, summary)
             config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))
-            network = _scoring_network(config, shape)
+            network = build_scoring_network(config, shape)
             read_weights(network, folder / persistence.WEIGHTS)
             scaling = MinMaxScaling()
             scaling.restore(**state["scaling"])
@@ -331,8 +331,3 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             shutil.rmtree(work)
             if not any(work.parent.iterdir()):
                 work.parent.rmdir()
-
-
-def _scoring_network(config: DetectorConfig, shape: tuple[int, int]) -> keras.Model:
-    """Builds the network in the precision of scoring, with initial weights."""
-    return build_network(config.network, shape, dtype=scoring_policy(config.scoring_precision))

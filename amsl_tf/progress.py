@@ -1,11 +1,30 @@
 """Progress bars for everything that takes longer than two seconds."""
 
 import logging
-from typing import Any
+from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 log = logging.getLogger(__name__)
+
+_interruption: BaseException | None = None
+
+
+def interrupt(error: BaseException) -> NoReturn:
+    """Raises an error for a signal, and once more at the next update of a progress bar.
+
+    Python loses an exception that a handler raises while a callback of a library runs, such as one of garbage collection.
+    """
+    global _interruption
+    _interruption = error
+    raise error
+
+
+class _Bar(tqdm):
+    def update(self, n: float | None = 1) -> bool | None:
+        if _interruption is not None:
+            raise _interruption
+        return super().update(n)
 
 
 def bar(total: int | None, what: str, unit: str, done: int = 0) -> Any:
@@ -25,4 +44,4 @@ def bar(total: int | None, what: str, unit: str, done: int = 0) -> Any:
     disable = None if log.isEnabledFor(logging.WARNING) else True
     # smoothing=0.05: the rate of the last minutes predicts an hour better than that of the last second
     settings: dict[str, Any] = {"delay": 2, "leave": False, "smoothing": 0.05, "dynamic_ncols": True}
-    return tqdm(total=total, desc=what, unit=f" {unit}", initial=done, disable=disable, **settings)
+    return _Bar(total=total, desc=what, unit=f" {unit}", initial=done, disable=disable, **settings)

@@ -2,12 +2,36 @@
 
 import logging
 import os
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from amsl_tf.errors import AMSLError
 
-_started_in: int | None = None  # the process whose threads TensorFlow has started
+_is_broken = False  # whether this process was forked after TensorFlow had started: its threads are missing
+_settings_lock = threading.Lock()
+_users = 0  # the blocks that need the default settings of Keras
+_saved_settings: dict[str, Any] = {}  # those of the user meanwhile
+_DEFAULTS = {
+    "floatx": "float32",
+    "dtype_policy": "float32",
+    "epsilon": 1e-7,
+    "image_data_format": "channels_last",
+    "max_epochs": None,
+    "max_steps_per_epoch": None,
+}
+
+
+def _after_fork() -> None:
+    global _is_broken
+    context = sys.modules.get("tensorflow.python.eager.context")
+    _is_broken = _is_broken or bool(getattr(getattr(context, "_context", None), "_initialized", False))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 @contextmanager
@@ -17,10 +41,12 @@ def tensorflow_runtime() -> Iterator[None]:
     The settings of Keras are its defaults inside, and the root logger stays as it is.
 
     Raises:
-        AMSLError: Keras has another backend, or the process was forked from one in which TensorFlow had started.
+        AMSLError: Keras has another backend, the process was forked from one in which TensorFlow had started, or eager
+            execution is off.
     """
     check_backend()
     check_process()
+    check_eager()
     with _default_settings(), _root_logger_unchanged():
         yield
 
@@ -35,15 +61,20 @@ def check_backend() -> None:
 
 
 def check_process() -> None:
-    """Raises AMSLError in a process that was forked after TensorFlow had started: its threads are missing, so it would hang."""
-    global _started_in
-    if _started_in is None:
-        _started_in = os.getpid()
-    if _started_in != os.getpid():
+    """Raises AMSLError in a process that was forked after TensorFlow had started: it would hang."""
+    if _is_broken:
         raise AMSLError(
             "TensorFlow cannot compute in a process that was forked after it had started. Start processes with the method "
             "'spawn', or load the detector in each process and not before the fork."
         )
+
+
+def check_eager() -> None:
+    """Raises AMSLError inside a graph of TensorFlow, where values are not known."""
+    import tensorflow as tf
+
+    if not tf.executing_eagerly():
+        raise AMSLError("a detector needs eager execution. Received: a call inside tf.Graph or tf.function. Call it outside.")
 
 
 def release_kernels() -> None:
@@ -58,19 +89,28 @@ def release_kernels() -> None:
 
 @contextmanager
 def _default_settings() -> Iterator[None]:
-    """Sets the dtypes of Keras to its defaults: those of the user, for other models, would change losses and optimizer."""
+    """Sets Keras to its defaults: the settings of the user, for other models, would change losses, optimizer or training.
+
+    Blocks in several threads may overlap: the first one sets the defaults, and the last one restores the settings of the user.
+    """
     from keras import config
 
-    floatx, policy, epsilon = config.floatx(), config.dtype_policy(), config.epsilon()
-    config.set_floatx("float32")
-    config.set_dtype_policy("float32")
-    config.set_epsilon(1e-7)
+    global _users
+    with _settings_lock:
+        if not _users:
+            for name, default in _DEFAULTS.items():
+                if hasattr(config, name):  # some are new in later versions
+                    _saved_settings[name] = getattr(config, name)()
+                    getattr(config, f"set_{name}")(default)
+        _users += 1
     try:
         yield
     finally:
-        config.set_floatx(floatx)
-        config.set_dtype_policy(policy)
-        config.set_epsilon(epsilon)
+        with _settings_lock:
+            _users -= 1
+            if not _users:
+                for name, value in _saved_settings.items():
+                    getattr(config, f"set_{name}")(value)
 
 
 @contextmanager

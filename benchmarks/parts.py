@@ -76,7 +76,7 @@ def read_parts(source: Path, run: Run, test_subjects: list[list[str]]) -> Parts:
     tested, subjects = (test_subjects[run.number], normal.subject) if run.protocol == "subject" else ([], None)
     split = protocol_split(normal, abnormal, run.protocol, test_subjects=tested, seed=run.seed)
     groups = None if subjects is None else subjects[split.train]
-    return Parts(normal, abnormal, split, groups, read_metadata(source, ADVICE)["axes"])
+    return Parts(normal, abnormal, split, groups, read_metadata(source, normal.x.shape[2], ADVICE)["axes"])
 
 
 def require_column(windows: Windows, name: str) -> np.ndarray:

@@ -75,8 +75,8 @@ def make_package(precision: ScoringPrecision) -> dict[str, Task]:
     from amsl_tf.networks import build_network
     from amsl_tf.networks.amsl import AMSLConfig
     from amsl_tf.networks.losses import targets_for
+    from amsl_tf.scoring.pipeline import scoring_policy
     from amsl_tf.training.loop import compile_network
-    from amsl_tf.training.precision import scoring_policy
     from amsl_tf.views import split_views
 
     policy = scoring_policy(precision)
@@ -111,8 +111,7 @@ def make_score(precision: ScoringPrecision) -> Callable[[Any], Any]:
     from amsl_tf.networks.layers import MinMaxScaling
     from amsl_tf.scoring.members.base import Evidence
     from amsl_tf.scoring.members.nearest_normal import NearestNormal
-    from amsl_tf.scoring.pipeline import FEATURE, SCORE, ScoringPipeline
-    from amsl_tf.training.precision import scoring_policy
+    from amsl_tf.scoring.pipeline import FEATURE, SCORE, ScoringPipeline, scoring_policy
     from amsl_tf.views.operations import draw_for_scoring
 
     views = np.stack(random_views(), axis=1)

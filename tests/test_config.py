@@ -1,14 +1,17 @@
 """Settings: the defaults of the papers, JSON round trips, validation."""
 
 import json
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 
-from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination, to_percentile
+from amsl_tf.config import DetectorConfig, TrainingConfig, check_rate, to_contamination, to_percentile
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NETWORKS
 from amsl_tf.networks.amsl import AMSLConfig
+from amsl_tf.networks.autoencoder import CAEConfig
 from amsl_tf.views import PAPER_VIEWS
 
 
@@ -109,8 +112,9 @@ def test_leading_views_are_valid(count):
         ({"entropy_weight": -0.1}, "at least 0"),
         ({"extra_scores": ["nearest_normal"]}, "extra_scores must differ from score"),
         ({"extra_scores": "reconstruction"}, "extra_scores must be a list of names"),
-        ({"contamination": 0.0}, "above 0"),
-        ({"contamination": 0.51}, "at most 0.5"),
+        ({"contamination": 0.0}, "from 1e-06 to 0.5"),
+        ({"contamination": 1e-12}, "contamination must be a number from 1e-06 to 0.5. Received: 1e-12."),
+        ({"contamination": 0.51}, "from 1e-06 to 0.5"),
         ({"contamination": "auto"}, "contamination must be a number"),
         ({"channel_names": "xyz"}, "must be a list of names"),
         ({"channel_names": ["x", "x"]}, "must differ"),
@@ -118,6 +122,8 @@ def test_leading_views_are_valid(count):
         ({"channel_names": {"x", "y"}}, "must be a list of names"),
         ({"channel_names": {"x": 1}}, "must be a list of names"),
         ({"channel_names": ["x", ""]}, "must be a list of names"),
+        ({"channel_names": map(str, range(3))}, "channel_names must be a list of names"),
+        ({"extra_scores": iter(["reconstruction"])}, "extra_scores must be a list of names"),
         ({"epoch": 3}, "unexpected parameter 'epoch' for network 'amsl'; the parameters are axes,"),
         ({"latent_features": 0}, "latent_features"),
         ({"network": "vae"}, "network must be one of amsl, memae, rftm, mnad, cae. Received: 'vae'"),
@@ -166,6 +172,43 @@ def test_numpy_numbers_become_json_numbers():
     assert (config.training.epochs, round(config.contamination, 6), config.training.learning_rate) == (3, 0.05, 1.0)
 
 
+@dataclass(frozen=True)
+class Pooled(CAEConfig):
+    """A user's network, whose settings are not validated."""
+
+    name = "pooled"
+
+    rate: Any = 0.1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (np.float32(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.str_("mean"), "mean"),
+        (np.array(2), 2),
+        ([np.int8(1), (np.float64(0.25), None)], (1, (0.25, None))),
+        ({"mean": [np.float32(0.5)]}, {"mean": (0.5,)}),
+    ],
+)
+def test_settings_of_a_user_network_become_json_values(value, expected):
+    network = Pooled(rate=value)
+    assert network.rate == expected
+    assert type(network.rate) is type(expected)
+    assert Pooled(rate=json.loads(json.dumps(network.rate))) == network
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.zeros((2, 3)), (1, np.zeros(2)), [object()], {1, 2}, {1: "x"}, b"x", 1j, float("nan"), [np.float32("inf")], np.mean],
+)
+def test_settings_of_a_user_network_that_cannot_be_saved_are_errors(value):
+    with pytest.raises(AMSLError, match=r"^rate must be finite numbers, text, .* Received: .* of type \w+\.$"):
+        Pooled(rate=value)
+
+
 def test_network_must_be_a_configuration():
     assert DetectorConfig(network=NETWORKS["mnad"]()).network.name == "mnad"
     for network in ("mnad", NETWORKS["mnad"]):
@@ -179,10 +222,19 @@ def test_contamination_and_percentile_are_equivalent(percentile, contamination):
     assert to_percentile(contamination) == percentile
 
 
-@pytest.mark.parametrize("percentile", [100.0, 0.98, 49.9])
+@pytest.mark.parametrize("percentile", [100.0, 99.99999, 0.98, 49.9, float("nan")])
 def test_percentile_out_of_range_is_an_error(percentile):
-    with pytest.raises(AMSLError, match="at least 50 and below 100"):
+    with pytest.raises(AMSLError, match=r"percentile must be a number from 50 to 99\.9999\. Received"):
         to_contamination(percentile)
+
+
+def test_false_alarm_rates_have_one_range():
+    for rate in (1e-6, 0.5):
+        assert DetectorConfig(contamination=rate).contamination == check_rate("rate", rate) == rate
+        assert 50 <= to_percentile(rate) < 100
+    for rate in (9e-7, 0.500001):
+        with pytest.raises(AMSLError, match=r"rate must be a number from 1e-06 to 0\.5"):
+            check_rate("rate", rate)
 
 
 def test_training_must_be_a_configuration():

@@ -19,6 +19,7 @@ from amsl_tf import (
     AMSLDetector,
     CAEConfig,
     Dataset,
+    DetectorConfig,
     Score,
     View,
     load_dataset,
@@ -26,11 +27,15 @@ from amsl_tf import (
 from amsl_tf.checks import setting
 from amsl_tf.cli import COMMANDS, Command, main
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.networks import build_network
 from amsl_tf.registry import Registry
+from amsl_tf.scoring.detection import DIAGNOSTICS
+from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.members.nearest_normal import NearestNormal
+from amsl_tf.scoring.pipeline import ScoringPipeline
 from amsl_tf.stages.preprocessing import preprocess
 from amsl_tf.views import PAPER_VIEWS
-from amsl_tf.views.operations import draw_for_windows
+from amsl_tf.views.operations import check_transforms, draw_for_windows
 
 SMALL = {"epochs": 1, "mixed_precision": "off"}
 
@@ -62,7 +67,7 @@ def test_parts_are_imported_on_first_use():
     assert list(registry) == ["ordered", "missing"]
     assert len(registry) == 2
     assert registry["ordered"].__name__ == "OrderedDict"
-    with pytest.raises(ModuleNotFoundError, match="no_such_package"):
+    with pytest.raises(AMSLError, match="the part 'missing' needs the module 'no_such_package', which cannot be imported"):
         registry["missing"]
 
 
@@ -94,6 +99,106 @@ def test_parts_of_another_kind_are_errors(registry, part):
 @pytest.mark.parametrize("registry", [VIEWS, NETWORKS, FEATURES, SCORES, DATASETS, COMMANDS], ids=lambda item: item._kind)
 def test_registered_parts_can_be_imported(registry):
     assert all(getattr(registry[name], "name", name) == name for name in registry)
+
+
+@pytest.mark.parametrize("registry", [VIEWS, NETWORKS, FEATURES, SCORES, DATASETS, COMMANDS], ids=lambda item: item._kind)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("no.such:Thing", r"the module 'no\.such', which cannot be imported \(ModuleNotFoundError: No module named 'no'\)"),
+        ("numpy:Thing", "'Thing' in the module 'numpy', which has no such attribute"),
+        (":Thing", r"the module '', which cannot be imported \(ValueError: Empty module name\)"),
+        ("user_broken:Thing", r"the module 'user_broken', which cannot be imported \(RuntimeError: no licence\)"),
+    ],
+)
+def test_parts_that_cannot_be_imported_are_errors(registry, text, reason, register, tmp_path, monkeypatch):
+    (tmp_path / "user_broken.py").write_text('raise RuntimeError("no\\nlicence")')
+    monkeypatch.syspath_prepend(tmp_path)
+    register(registry, "mine", text)
+    with pytest.raises(AMSLError, match=f"^the {registry._kind} 'mine' needs {reason}"):
+        registry["mine"]
+
+
+@pytest.mark.parametrize(("registry", "part", "method"), [(SCORES, Score, "fit"), (DATASETS, Dataset, "index")])
+def test_abstract_parts_are_errors(registry, part, method):
+    class Unfinished(part):
+        features = ()
+
+    with pytest.raises(AMSLError, match=f"a {registry._kind} must have .*Unfinished.*, without {method}"):
+        registry.register("unfinished", Unfinished)
+    assert "unfinished" not in registry
+
+
+@pytest.mark.parametrize(("registry", "part"), [(VIEWS, View("own", "ow", "math")), (NETWORKS, CAEConfig)])
+def test_parts_are_registered_under_their_own_names(registry, part):
+    with pytest.raises(AMSLError, match=f"the {registry._kind} '{part.name}' must be registered under its own name. .*'mine'"):
+        registry.register("mine", part)
+    assert "mine" not in registry
+
+
+def test_suffixes_of_views_are_unique(register):
+    with pytest.raises(AMSLError, match=r"the suffix of a view must be unique. Received: 'raw' for 'own', as for 'raw'"):
+        VIEWS.register("own", View("own", "raw", "math"))
+    module("user_views", OWN=View("own", "no", "math"))
+    register(VIEWS, "own", "user_views:OWN")
+    with pytest.raises(AMSLError, match="Received: 'no' for 'own', as for 'noise'"):
+        VIEWS["own"]
+
+
+@pytest.mark.parametrize("name", DIAGNOSTICS)
+def test_scores_cannot_have_the_names_of_diagnostics(name):
+    with pytest.raises(AMSLError, match=f"the name of a score must differ from right_view, .* Received: '{name}'"):
+        SCORES.register(name, LargestRange)
+    assert name not in SCORES
+
+
+def test_views_that_are_not_in_use_are_not_imported(register, waves):
+    before = draw_for_windows(3, 2, tf.range(4), (24, 3), PAPER_VIEWS)
+    register(VIEWS, "broken", View("broken", "br", "no_such_module"))
+    after = draw_for_windows(3, 2, tf.range(4), (24, 3), PAPER_VIEWS)
+    for name, values in before.items():
+        np.testing.assert_array_equal(values, after[name])
+    with pytest.raises(AMSLError, match="the view 'broken' needs the module 'no_such_module', which cannot be imported"):
+        check_transforms(waves[:2], 0, ["raw", "broken"])
+
+
+@pytest.mark.parametrize(
+    ("contents", "received"),
+    [
+        ({}, "needs 'transform' in the module 'user_view', which has no such attribute"),
+        ({"transform": lambda windows, draw: windows[:, 1:]}, r"Received: shape=\(2, 23, 3\), dtype=float32 for windows"),
+        ({"transform": lambda windows, draw: tf.cast(windows, tf.float64)}, r"Received: shape=\(2, 24, 3\), dtype=float64"),
+        ({"transform": lambda windows, draw: None}, r"Received: None\.$"),
+        ({"transform": lambda windows, draw: np.diff(windows)}, "Received: NotImplementedError: "),
+        ({"transform": lambda windows, draw: tf.reshape(windows, (2, *windows.shape[1:])) * draw[:, None, None]}, "TypeError"),
+        (
+            {
+                "transform": lambda windows, draw: windows,
+                "draw": lambda seed, shape: tf.constant(np.asarray(seed, np.float32)[0]),
+            },
+            "Received: NotImplementedError: ",
+        ),
+        (
+            {"transform": lambda windows, draw: windows * draw, "draw": lambda seed, shape: tf.zeros(shape[0])},
+            "Received: ValueError: ",
+        ),
+    ],
+)
+def test_views_that_cannot_be_made_are_errors(contents, received, register, waves):
+    module("user_view", **contents)
+    register(VIEWS, "own", View("own", "ow", "user_view"))
+    with pytest.raises(AMSLError, match=f"^the view 'own' .*{received}"):
+        check_transforms(waves[:2], 0, ["raw", "own"])
+
+
+def test_views_that_are_not_finite_are_errors(register, waves):
+    """Only one of the windows has values of which the view has no logarithm."""
+    module("user_logarithm", transform=lambda windows, draw: tf.math.log(windows))
+    register(VIEWS, "logarithm", View("logarithm", "lo", "user_logarithm"))
+    positive = np.abs(waves) + 1
+    positive[7] *= -1
+    with pytest.raises(DataError, match=r"views must be finite\. Received: NaN or infinity in logarithm, within 40 windows"):
+        AMSLDetector(AMSLConfig(views=["raw", "logarithm"], num_slots=3), **SMALL).fit(positive)
 
 
 def test_user_view(register, waves):
@@ -141,6 +246,68 @@ def test_user_network_by_name_and_as_a_configuration(register, waves, tmp_path):
     np.testing.assert_array_equal(loaded.decision_function(waves), detector.decision_function(waves))
     with pytest.raises(AMSLError, match=r"config.json: network must be one of .* Received: 'doubled'.* Register the parts"):
         AMSLDetector.load(tmp_path / "saved")
+
+
+def rewired(change, weights=()):
+    """Makes the configuration of a user's network with other outputs than those of an autoencoder."""
+
+    @dataclass(frozen=True)
+    class Rewired(CAEConfig):
+        name = "rewired"
+
+        @property
+        def loss_weights(self):
+            return {"reconstruction": 1.0, **dict.fromkeys(weights, 1.0)}
+
+        def build(self, window_shape, *, dtype, seed):
+            network = super().build(window_shape, dtype=dtype, seed=seed)
+            return change(network.input, dict(network.output))
+
+    return Rewired(latent_features=2)
+
+
+def without(outputs, name):
+    return {other: values for other, values in outputs.items() if other != name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda views, outputs: None, "a dict of inputs, raw. Received: NoneType"),
+        (lambda views, outputs: keras.Model(list(views.values()), outputs), "a dict of inputs, raw. Received: list"),
+        (lambda views, outputs: keras.Model(views, list(outputs.values())), "outputs, reconstruction, latent. Received: list"),
+        (lambda views, outputs: keras.Model(views, without(outputs, "latent")), "latent. Received: reconstruction"),
+        (lambda views, outputs: keras.Model(views, without(outputs, "reconstruction")), "latent. Received: latent"),
+        (
+            lambda views, outputs: keras.Model(
+                views, {**outputs, "reconstruction": keras.ops.mean(outputs["reconstruction"], axis=2, keepdims=True)}
+            ),
+            r"'reconstruction' of shape \(B, 1, 24, 3\), float32 or float64. Received: shape=\(None, 1, 1, 3\), dtype=float32",
+        ),
+        (
+            lambda views, outputs: keras.Model(views, {**outputs, "latent": outputs["latent"][:, 0]}),
+            r"'latent' of shape \(B, 1, F\), float32 or float64. Received: shape=\(None, 2\), dtype=float32",
+        ),
+        (
+            lambda views, outputs: keras.Model(views, {**outputs, "latent": keras.ops.cast(outputs["latent"], "float16")}),
+            r"Received: shape=\(None, 1, 2\), dtype=float16",
+        ),
+    ],
+)
+def test_user_network_with_other_inputs_or_outputs_is_an_error(change, message):
+    with pytest.raises(AMSLError, match=f"^the network 'rewired' must .*{message}"):
+        build_network(rewired(change), (24, 3))
+
+
+def test_terms_of_the_objective_of_a_user_network_are_checked():
+    def with_term(values):
+        return lambda views, outputs: keras.Model(views, {**outputs, "sparsity": values(outputs["latent"])})
+
+    assert build_network(rewired(with_term(lambda latent: keras.ops.sum(latent, axis=(1, 2))), ["sparsity"]), (24, 3))
+    with pytest.raises(AMSLError, match=r"outputs, .*sparsity.* Received: reconstruction, latent"):
+        build_network(rewired(lambda views, outputs: keras.Model(views, outputs), ["sparsity"]), (24, 3))
+    with pytest.raises(AMSLError, match=r"output 'sparsity' of shape \(B\).* Received: shape=\(None, 1\)"):
+        build_network(rewired(with_term(lambda latent: keras.ops.sum(latent, axis=2)), ["sparsity"]), (24, 3))
 
 
 def test_network_with_the_inherited_name_of_another_is_not_saved(waves, tmp_path):
@@ -200,6 +367,117 @@ def test_user_score_with_user_feature(register, detector, waves, tmp_path):
     loaded = AMSLDetector.load(tmp_path / "saved")
     np.testing.assert_allclose(loaded.decision_function(3 * waves), 3 * detector.decision_function(waves), rtol=1e-5)
     assert loaded.detect(waves[:2]).keys() == {"score", "is_anomaly", "valid"}
+
+
+EVIDENCE = Evidence(np.ones((4, 1, 3), np.float32), {"level": np.arange(8.0).reshape(4, 2)})
+
+
+class Levels(Score):
+    """A user's score, whose results a test sets."""
+
+    features = ("level",)
+    has_nearest = True
+    result = nearest_result = staticmethod(lambda levels: levels[:, 0])
+
+    def fit(self, evidence, groups=None):
+        return self.result(evidence.features["level"])
+
+    def score(self, evidence):
+        return self.result(evidence.features["level"])
+
+    def nearest(self, evidence):
+        return self.nearest_result(evidence.features["level"])
+
+
+@pytest.mark.parametrize("convert", [np.float64, np.float32, np.int64, list, tf.constant])
+def test_training_scores_become_float32(convert, monkeypatch):
+    monkeypatch.setattr(Levels, "result", lambda score, levels: convert(levels[:, 0]))
+    scores = fit_scores({"levels": Levels(DetectorConfig())}, EVIDENCE, None)["levels"]
+    assert scores.dtype == np.float32
+    np.testing.assert_array_equal(scores, [0.0, 2.0, 4.0, 6.0])
+
+
+@pytest.mark.parametrize(
+    ("result", "received"),
+    [
+        (np.zeros(3), r"ndarray, shape=\(3,\), dtype=float64"),
+        (np.zeros((4, 1)), r"ndarray, shape=\(4, 1\)"),
+        (0.5, r"float, shape=\(\)"),
+        (None, "NoneType"),
+        ([[1.0], [2.0, 3.0], [], []], "list"),
+        (["1", "2", "3", "4"], r"list, shape=\(4,\), dtype=<U1"),
+        ([True] * 4, r"list, shape=\(4,\), dtype=bool"),
+        ([1.0, np.nan, 2.0, np.inf], "2 values that are not finite"),
+        ([1.0, 1e300, 2.0, 3.0], "1 values that are not finite in float32"),
+    ],
+)
+def test_training_scores_of_another_form_are_errors(result, received, monkeypatch):
+    monkeypatch.setattr(Levels, "result", lambda score, levels: result)
+    with pytest.raises(AMSLError, match=rf"fit of the score 'levels' must return finite numbers of shape \(4,\).*: {received}"):
+        fit_scores({"levels": Levels(DetectorConfig())}, EVIDENCE, None)
+
+
+def test_evidence_that_is_not_finite_is_an_error():
+    levels, error = np.ones((4, 2)), np.ones((4, 1, 3), np.float32)
+    levels[2], error[:3] = np.nan, np.inf
+    with pytest.raises(AMSLError, match=r"the feature 'level' must be finite. Received: NaN or infinity for 1 of 4 windows"):
+        fit_scores({}, EVIDENCE._replace(features={"level": levels}), None)
+    with pytest.raises(AMSLError, match=r"the reconstruction error must be finite. Received: NaN or infinity for 3 of 4"):
+        fit_scores({}, EVIDENCE._replace(error=error), None)
+
+
+def pipeline_with(detector, score):
+    fitted = detector.pipeline
+    return ScoringPipeline(fitted.network, fitted.scaling, fitted.draws, fitted.config, fitted.shape, {"levels": score})
+
+
+@pytest.mark.parametrize(
+    ("attribute", "output", "result", "received"),
+    [
+        ("result", "score.levels", lambda levels: levels, r"the score 'levels' .*\(B,\). Received: shape=\(None, 3\)"),
+        ("result", "score.levels", lambda levels: tf.reduce_max(levels), r"the score 'levels' .*Received: shape=\(\)"),
+        ("result", "score.levels", lambda levels: tf.constant([1.0]), r"the score 'levels' .*Received: shape=\(1,\)"),
+        ("result", "score.levels", lambda levels: levels[:, 0] > 0, "the score 'levels' .*dtype=bool"),
+        ("result", "score.levels", lambda levels: [1.0], "the score 'levels' must be a tensor. Received: list"),
+        ("nearest_result", "nearest", lambda levels: levels, r"the nearest window .*shape=\(None, 3\)"),
+        (
+            "feature",
+            "score.levels",
+            lambda inputs: inputs.windows,
+            r"the feature 'level' .*\(B, D\). Received: shape=\(None, 24",
+        ),
+        ("feature", "score.levels", lambda inputs: inputs.axes, "the feature 'level' must be a tensor. Received: int"),
+    ],
+)
+def test_results_of_scores_and_features_are_checked(
+    attribute, output, result, received, register, detector, waves, monkeypatch
+):
+    level = result if attribute == "feature" else (lambda inputs: tf.reduce_mean(inputs.windows, axis=1))
+    register(FEATURES, "level", level)
+    monkeypatch.setattr(Levels, attribute, lambda score, values: result(values), raising=False)
+    with pytest.raises(AMSLError, match=received):
+        next(pipeline_with(detector, Levels(detector.config)).run(waves, (output,)))
+
+
+def test_scores_of_any_precision_become_float32(register, detector, waves, monkeypatch):
+    register(FEATURES, "level", lambda inputs: tf.reduce_mean(inputs.windows, axis=1))
+    monkeypatch.setattr(Levels, "result", lambda score, levels: tf.cast(levels[:, 0], tf.float64))
+    monkeypatch.setattr(Levels, "nearest_result", lambda score, levels: tf.zeros_like(levels[:, 0], tf.int32))
+    (values,) = pipeline_with(detector, Levels(detector.config)).run(waves, ("score.levels", "nearest"))
+    assert (values["score.levels"].dtype, values["nearest"].dtype) == (np.float32, np.int64)
+    np.testing.assert_allclose(values["score.levels"], waves.mean(axis=1)[:, 0], rtol=1e-5, atol=1e-6)
+
+
+def test_scores_with_unknown_features_are_errors_before_training(register):
+    register(SCORES, "levels", Levels)
+    with pytest.raises(AMSLError, match=r"feature must be one of error, latent, signal. Received: 'level'"):
+        make_scores(DetectorConfig(score="levels"))
+    register(FEATURES, "level", lambda inputs: tf.reduce_mean(inputs.windows, axis=1))
+    scores = make_scores(DetectorConfig(score="levels", extra_scores=["reconstruction"]))
+    assert {name: type(score).__name__ for name, score in scores.items()} == {
+        "levels": "Levels",
+        "reconstruction": "Reconstruction",
+    }
 
 
 def test_user_feature_in_the_nearest_normal_score(register, waves):

@@ -1,5 +1,6 @@
 """TensorFlow in the process of the user: memory that stays flat, forks, other backends, and the root logger."""
 
+import copy
 import gc
 import logging
 import os
@@ -8,12 +9,13 @@ import pickle
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.framework import ops
 
 from amsl_tf import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.runtime import release_kernels
+from amsl_tf.runtime import release_kernels, tensorflow_runtime
 from tests.conftest import make_detector, run_python
 from tests.test_contract import small_detector
 
@@ -69,7 +71,7 @@ def test_kernels_in_use_are_created_again(detector, waves):
 
 
 @pytest.mark.filterwarnings("ignore:.*fork")
-@pytest.mark.parametrize("call", ["predict", "load", "fit"])
+@pytest.mark.parametrize("call", ["predict", "load", "fit", "copy", "unpickle"])
 def test_fork_is_an_error(call, detector, waves, tmp_path):
     """TensorFlow would hang: its threads are missing in the new process."""
     detector.save(tmp_path / "saved")
@@ -77,7 +79,10 @@ def test_fork_is_an_error(call, detector, waves, tmp_path):
         "predict": lambda: detector.predict(waves),
         "load": lambda: AMSLDetector.load(tmp_path / "saved"),
         "fit": lambda: make_detector("cae").fit(waves),
+        "copy": lambda: copy.deepcopy(detector),
+        "unpickle": lambda: pickle.loads(pickled),
     }
+    pickled = pickle.dumps(detector)
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -103,35 +108,64 @@ def test_another_backend_is_an_error(call, detector, waves, tmp_path, monkeypatc
         AMSLDetector.load(tmp_path / "saved") if call == "load" else make_detector("cae").fit(waves)
 
 
+UNUSUAL = {
+    "image_data_format": "channels_first",
+    "floatx": "float16",
+    "dtype_policy": "mixed_float16",
+    "epsilon": 1e-3,
+    "max_epochs": 1,
+    "max_steps_per_epoch": 1,
+}
+
+
+def settings_of_keras():
+    found = {name: getattr(keras.config, name)() for name in UNUSUAL if hasattr(keras.config, name)}
+    return {**found, "dtype_policy": found["dtype_policy"].name}
+
+
 @pytest.fixture
 def unusual_settings():
     """Settings of Keras that a user may have made for other models."""
-    config = keras.config
-    before = config.image_data_format(), config.floatx(), config.dtype_policy(), config.epsilon()
-    setters = config.set_image_data_format, config.set_floatx, config.set_dtype_policy, config.set_epsilon
-    for setter, value in zip(setters, ("channels_first", "float16", "mixed_float16", 1e-3), strict=True):
-        setter(value)
-    yield
-    for setter, value in zip(setters, before, strict=True):
-        setter(value)
+    before = {name: getattr(keras.config, name)() for name in settings_of_keras()}
+    for name in before:
+        getattr(keras.config, f"set_{name}")(UNUSUAL[name])
+    yield settings_of_keras()
+    for name, value in before.items():
+        getattr(keras.config, f"set_{name}")(value)
 
 
 @pytest.fixture(scope="module", params=["amsl", "cae"])
 def usual(request, waves):
     """The name of a network, and a detector with it, fitted with the default settings of Keras."""
-    return request.param, small_detector(request.param, epochs=1).fit(waves)
+    return request.param, small_detector(request.param, epochs=2).fit(waves)
 
 
 def test_settings_of_keras_do_not_matter(usual, unusual_settings, waves, tmp_path):
     network, expected = usual
-    fitted = small_detector(network, epochs=1).fit(waves)
+    fitted = small_detector(network, epochs=2).fit(waves)
     assert fitted.history_ == expected.history_
     fitted.save(tmp_path / "saved")
     for detector in (fitted, AMSLDetector.load(tmp_path / "saved")):
         np.testing.assert_array_equal(detector.decision_function(waves), expected.decision_function(waves))
-    assert keras.config.floatx() == "float16"
-    assert keras.config.dtype_policy().name == "mixed_float16"
-    assert keras.config.epsilon() == 1e-3
+    assert settings_of_keras() == unusual_settings
+
+
+def test_settings_of_keras_are_restored_by_the_last_of_several_threads(unusual_settings):
+    first, second = tensorflow_runtime(), tensorflow_runtime()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert keras.config.floatx() == "float32"
+    second.__exit__(None, None, None)
+    assert settings_of_keras() == unusual_settings
+
+
+def test_graph_of_the_user_is_an_error(detector, waves, tmp_path):
+    detector.save(tmp_path / "saved")
+    calls = (lambda: make_detector("cae").fit(waves), lambda: AMSLDetector.load(tmp_path / "saved"))
+    for call in (*calls, lambda: detector.predict(waves)):
+        with tf.Graph().as_default(), pytest.raises(AMSLError, match=r"tf.Graph or tf.function. Call it outside"):
+            call()
 
 
 def test_root_logger_is_unchanged(waves, tmp_path, monkeypatch):

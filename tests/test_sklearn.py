@@ -63,7 +63,7 @@ def test_parameters_are_stored_unchanged():
         ({"network": 3}, "network must be one of"),
         ({"score": "best"}, "score must be one of nearest_normal, reconstruction. Received: 'best'"),
         ({"extra_scores": ["best"]}, "score must be one of"),
-        ({"contamination": 0.7}, "contamination must be at most 0.5"),
+        ({"contamination": 0.7}, "contamination must be a number from 1e-06 to 0.5"),
         ({"epochs": 0}, "epochs must be an integer of at least 1"),
     ],
 )

@@ -8,12 +8,11 @@ because module-level imports slow down `--help`.
 import sys
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any, NamedTuple
 
 from amsl_tf._version import __version__
 from amsl_tf.cli.common import Parser, call
-from amsl_tf.registry import Registry
+from amsl_tf.registry import Registry, import_part
 
 
 class Command(NamedTuple):
@@ -22,10 +21,12 @@ class Command(NamedTuple):
     Attributes:
         summary: The summary in `amsl --help`.
         module: The name of its module.
+        if_interrupted: Advice to a user who interrupts it.
     """
 
     summary: str
     module: str
+    if_interrupted: str = ""
 
 
 COMMANDS: Registry[Command] = Registry(
@@ -33,7 +34,11 @@ COMMANDS: Registry[Command] = Registry(
     {
         "preprocess": Command("stage 1: read a data set and write its windows as arrays", "amsl_tf.cli.preprocess"),
         "transform": Command("stage 2: split windows and write the views of each part", "amsl_tf.cli.transform"),
-        "train": Command("stage 3: train a detector, save it and score all windows", "amsl_tf.cli.train"),
+        "train": Command(
+            "stage 3: train a detector, save it and score all windows",
+            "amsl_tf.cli.train",
+            if_interrupted="the same command resumes the training",
+        ),
         "evaluate": Command("stage 4: print metrics, write a report", "amsl_tf.cli.evaluate"),
         "score": Command("score a recording with a detector or a server", "amsl_tf.cli.score"),
         "explain": Command("draw the reconstruction error of one window", "amsl_tf.cli.explain"),
@@ -64,7 +69,11 @@ def main(arguments: Sequence[str] | None = None, *, command: str | None = None) 
         command, prog, words = words[0], f"amsl {words[0]}", words[1:]
     else:
         prog = sys.argv[0].rsplit("/", 1)[-1]
-    module = import_module(COMMANDS[command].module)
+    call(partial(_run, command, prog, words), prog, COMMANDS[command].if_interrupted)
+
+
+def _run(command: str, prog: str, words: Sequence[str]) -> None:
+    module = import_part(COMMANDS[command].module, f"the command {command!r}")
     parser = Parser(module.__doc__ or "", prog=prog)
     module.add_arguments(parser)
-    call(lambda: module.run(parser.parse_args(words), parser), prog, getattr(module, "IF_INTERRUPTED", ""))
+    module.run(parser.parse_args(words), parser)

@@ -1,6 +1,7 @@
 """The shared parts of all commands: the parser, options, one-line errors and exit statuses."""
 
 import argparse
+import io
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, NoReturn, get_args, get_origin
 
+from amsl_tf import progress
 from amsl_tf.data.files import check_local
 from amsl_tf.errors import AMSLError
 
@@ -65,10 +67,14 @@ class Parser(argparse.ArgumentParser):
             text: The text to print, unless `--json` or `--quiet` is given.
             values: The values to print with `--json`, as one line.
         """
-        if self._output == "json":
-            print(json.dumps(values, default=str), flush=True)
-        elif self._output == "text":
-            print(text, flush=True)
+        if self._output == "quiet":
+            return
+        try:
+            print(json.dumps(values, default=str) if self._output == "json" else text, flush=True)
+        except BrokenPipeError:  # the reader has seen enough, as `head` does
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            raise AMSLError(f"the result cannot be printed ({error.strerror}). The files are complete.") from error
 
     def error(self, message: str) -> NoReturn:
         """Prints an error in one line and exits with status 2."""
@@ -207,7 +213,11 @@ def call(command: Callable[[], None], prog: str, if_interrupted: str = "") -> No
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("amsl_tf").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", "Glyph .* missing from font")  # names in other scripts: the HTML page has fonts for them
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that temporary files are removed
+    # as exceptions, so that temporary files are removed
+    signal.signal(signal.SIGTERM, lambda *_: progress.interrupt(SystemExit(143)))
+    signal.signal(signal.SIGINT, lambda *_: progress.interrupt(KeyboardInterrupt()))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names that the terminal cannot show
     try:
         command()
     except (AMSLError, OSError) as error:

@@ -11,8 +11,6 @@ from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination
 from amsl_tf.networks import NETWORKS
 from amsl_tf.scoring import SCORES
 
-IF_INTERRUPTED = "the same command resumes the training"
-
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""

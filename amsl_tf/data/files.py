@@ -12,16 +12,19 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from fnmatch import filter as fnmatch_filter
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, DataError
 
 LOCK = ".lock"
 FORMER = "former"  # the folder that is being replaced, where two folders cannot be exchanged
 MAX_JSON = 64 * 2**20  # bytes
+MAX_NAME = 50  # characters of a name in that of its temporary folder
 MAX_ATTEMPTS = 10  # at a temporary folder
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # `Path` removes one of the two slashes
 _NO_LOCKS = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # errors of file systems without locks, as on some clusters
@@ -29,12 +32,34 @@ _RENAME_EXCHANGE, _AT_FDCWD = 2, -100  # of Linux
 
 
 def check_local(path: str | Path) -> Path:
-    """Returns a path as a `Path`. Raises AMSLError if it is empty or a URL, which would become a folder of that name."""
-    if not str(path):
-        raise AMSLError("expected a path, received an empty text. Name a file or folder.")
+    """Converts the path of a file or folder of this machine.
+
+    Args:
+        path: The path.
+
+    Returns:
+        The path, as it was given.
+
+    Raises:
+        AMSLError: It is not a path, or a URL, which would become a folder of that name.
+    """
+    if not isinstance(path, str | Path) or not str(path) or "\0" in str(path):
+        raise AMSLError(f"expected the path of a file or folder. Received: {path!r}.")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # libraries of TensorFlow and Parquet take nothing else
+        raise AMSLError(f"{str(path)!a}: expected a path in UTF-8. Rename it.") from error
     if _URL.match(str(path)):
         raise AMSLError(f"{path}: looks like a URL. Expected a path on this machine; copy the data there.")
     return Path(path)
+
+
+def resolve(path: str | Path) -> Path:
+    """Returns an absolute path without symbolic links. Raises AMSLError as `check_local` does, and for links in a circle."""
+    try:
+        return check_local(path).resolve()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a circle, before Python 3.13
+        raise AMSLError(f"{path}: cannot be found ({error}). Name another place.") from error
 
 
 @contextmanager
@@ -46,32 +71,41 @@ def atomic_file(path: Path) -> Iterator[Path]:
     Raises:
         AMSLError: The block or the renaming fails with an OSError, as on a full disk.
     """
-    with temporary_folder(path) as scratch:
-        yield scratch / path.name
-        os.replace(scratch / path.name, path)
+    target = resolve(path)  # a link is followed, not replaced
+    with temporary_folder(target) as scratch:
+        yield scratch / target.name
+        os.replace(scratch / target.name, target)
 
 
 def check_replaceable(path: Path, entries: Collection[str]) -> None:
-    """Checks that a path is free, an empty folder, or a folder with exactly the entries that this package writes.
+    """Checks that a path is free, an empty folder, or a folder with the files that this package writes and no others.
 
     Args:
         path: The path.
-        entries: The names of the entries.
+        entries: Patterns of the files, relative to the folder, as in `train/data_*.npy`; each must match one or more.
 
     Raises:
-        AMSLError: `path` is anything else, which must not be replaced.
+        AMSLError: `path` is anything else, which must not be replaced, or a folder that cannot be.
     """
-    if path.is_dir():
-        found = {item.name for item in path.iterdir()}
-        if not found or found == set(entries):
+    advice = "Name another folder."
+    try:
+        if not path.exists():
             return
-        foreign, missing = sorted(found.difference(entries)), sorted(set(entries) - found)
+        if not path.is_dir():
+            raise AMSLError(f"{path}: is not a folder, so it is not replaced. {advice}")
+        here = Path.cwd()
+        if path.is_mount():
+            raise AMSLError(f"{path}: is a mount point, which cannot be replaced. Name a folder in it.")
+        found = [item.relative_to(path).as_posix() for item in path.rglob("*") if not item.is_dir() or item.is_symlink()]
+    except OSError as error:
+        raise AMSLError(f"{path}: cannot be read ({error.strerror}). {advice}") from error
+    if path in (here, *here.parents):
+        raise AMSLError(f"{path}: holds the current folder, so it is not replaced. {advice}")
+    foreign = sorted(name for name in found if not any(fnmatchcase(name, pattern) for pattern in entries))
+    missing = sorted(pattern for pattern in entries if not fnmatch_filter(found, pattern))
+    if found and (foreign or missing):
         fault = f"contains {foreign[0]}, which amsl_tf does not write there" if foreign else f"lacks {missing[0]}"
-    elif path.exists():
-        fault = "is not a folder"
-    else:
-        return
-    raise AMSLError(f"{path}: {fault}, so it is not replaced. Move what you need and remove it, or name another folder.")
+        raise AMSLError(f"{path}: {fault}, so it is not replaced. Move what you need and remove it, or name another folder.")
 
 
 @contextmanager
@@ -83,7 +117,7 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
 
     Args:
         path: The folder to create or replace.
-        entries: The names of everything that the block writes into it; a folder with other entries is never replaced.
+        entries: Patterns of all files that the block writes, see `check_replaceable`; a folder with others is never replaced.
 
     Yields:
         The temporary folder.
@@ -91,7 +125,7 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
     Raises:
         AMSLError: `path` holds anything else, or the block or the renaming fails with an OSError.
     """
-    path = check_local(path).resolve()
+    path = resolve(path)
     check_replaceable(path, entries)
     with temporary_folder(path) as scratch:
         folder = scratch / path.name
@@ -127,14 +161,21 @@ def temporary_folder(path: Path) -> Iterator[Path]:
             if other not in path.parents and path.parent not in other.parents:
                 raise  # of another file, such as an input
         advice = "Name a place with write permission and free space."
+        if error.errno == errno.ENAMETOOLONG:
+            advice = "Choose a shorter name."
         raise AMSLError(f"{path}: cannot be written ({error.strerror or error}). {advice}") from error
+
+
+def _temporary_name(path: Path) -> str:
+    """Returns the start of the names of temporary folders for a path: its own name, cut off so that they are not too long."""
+    return f".{path.name[:MAX_NAME]}."
 
 
 @contextmanager
 def _locked_folder(path: Path) -> Iterator[Path]:
     """Yields a locked temporary folder beside `path`."""
     for attempt in itertools.count():
-        folder = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+        folder = path.with_name(f"{_temporary_name(path)}{secrets.token_hex(4)}.tmp")
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(folder))
@@ -149,7 +190,7 @@ def _locked_folder(path: Path) -> Iterator[Path]:
 
 def _remove_leftovers(path: Path) -> None:
     """Removes the temporary folders for `path` that no process has locked."""
-    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{8}\.tmp")
+    name = re.compile(re.escape(_temporary_name(path)) + r"[0-9a-f]{8}\.tmp")
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name):
             with suppress(AMSLError, OSError), locked(folder):
@@ -181,17 +222,19 @@ def locked(folder: Path) -> Iterator[None]:
     A folder that holds nothing at the end is removed. A file system without locks, as on some clusters, is used without.
 
     Raises:
-        AMSLError: Another process has locked the folder.
+        AMSLError: Another process has locked the folder, or it cannot be created.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
+    lock = FileLock(folder / LOCK, mode=0o666)  # for colleagues, as far as their umask allows
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout as error:
         raise AMSLError(f"{folder}: in use by another process. Wait until it has ended, or stop it.") from error
     except (NotImplementedError, OSError) as error:
-        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+        if isinstance(error, FileNotFoundError):
             raise
+        if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
+            raise AMSLError(f"{folder}: cannot be used ({error.strerror or error}). Name another folder.") from error
     try:
         yield
     finally:
@@ -224,11 +267,16 @@ def write_json(path: Path, values: Any) -> None:
 
 
 def check_regular(path: Path, advice: str) -> None:
-    """Raises AMSLError if a file is missing or not a regular file: reading a pipe or a device may never end."""
-    if not path.exists():
-        raise AMSLError(f"{path}: not found. {advice}")
-    if not path.is_file():
-        raise AMSLError(f"{path}: expected a regular file. {advice}")
+    """Raises DataError if a file is missing, cannot be read or is not a regular file: reading a pipe may never end."""
+    try:
+        if not path.exists():
+            raise DataError(f"{path}: not found. {advice}")
+        if not path.is_file():
+            raise DataError(f"{path}: expected a regular file. {advice}")
+        with path.open("rb"):
+            pass
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}). {advice}") from error
 
 
 def read_json(path: Path, advice: str, keys: Collection[str] = ()) -> dict[str, Any]:

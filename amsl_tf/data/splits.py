@@ -129,7 +129,7 @@ def validation_split(count: int, share: float, seed: int, groups: np.ndarray | N
     """
     if groups is None:
         return random_split(count, seed, 1.0 - share)
-    names = np.unique(groups)
+    names, numbers = np.unique(groups, return_inverse=True)
     if len(names) < 2:
         raise DataError(
             f"groups must have at least two values, one for validation. Received: only {names[0]}. For a single recording, use "
@@ -137,5 +137,5 @@ def validation_split(count: int, share: float, seed: int, groups: np.ndarray | N
         )
     held_out = min(max(1, round(share * len(names))), len(names) - 1)
     splitter = GroupShuffleSplit(n_splits=1, test_size=held_out, random_state=seed)
-    (train, validation), *_ = splitter.split(np.empty((count, 1)), groups=groups)
+    (train, validation), *_ = splitter.split(np.empty((count, 1)), groups=numbers)
     return np.sort(train), np.sort(validation)

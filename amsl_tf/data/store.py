@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from amsl_tf.data.files import read_json
+from amsl_tf.data.files import check_regular, read_json
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import DataError
 
@@ -54,7 +54,10 @@ GENERATED = ("normal", "abnormal")
 SENSORS = "sensors.json"
 GENERATED_ENTRIES = (*(f"{kind}.{ending}" for kind in GENERATED for ending in ("npy", "csv")), SENSORS)
 SPLIT = "split.json"
-TRANSFORMED_ENTRIES = (SPLIT, "train_dataset", "test_dataset")
+TRANSFORMED_ENTRIES = (
+    SPLIT,
+    *(f"{part.folder}/{name}" for part in PARTS for name in ("index.csv", f"data_*_{part.ending}.npy")),
+)
 
 
 class ArrayWriter:
@@ -104,14 +107,13 @@ def open_array(path: Path, advice: str) -> np.ndarray:
     Raises:
         DataError: The file is missing or not an .npy file of numbers.
     """
+    check_regular(path, advice)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of several arrays")
         return array
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found. {advice}") from error
-    except (ValueError, EOFError, TokenError) as error:  # TokenError: a damaged header
+    except (OSError, ValueError, EOFError, TokenError) as error:  # TokenError: a damaged header
         raise DataError(f"{path}: not a complete .npy file of numbers ({error}). {advice}") from error
 
 
@@ -140,11 +142,10 @@ def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[s
     Raises:
         DataError: The file is missing, is not a CSV or lacks one of `columns`.
     """
+    check_regular(path, advice)
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: not found. {advice}") from error
-    except ValueError as error:  # pandas' ParserError and EmptyDataError
+    except (OSError, ValueError) as error:  # pandas' ParserError and EmptyDataError
         raise DataError(f"{path}: not a CSV file with a header ({error}). {advice}") from error
     for name in columns:
         if name not in table.columns:
@@ -168,17 +169,19 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
     """
     columns = read_index(index, advice)
     known = {item.name: columns[item.name] for item in fields(Windows) if item.name != "x" and item.name in columns}
+    x = open_array(array, advice)
     try:
-        return Windows(open_array(array, advice), **known)
+        return Windows(x, **known)
     except DataError as error:
         raise DataError(f"{array} with {index.name}: {error} {advice}") from error
 
 
-def read_metadata(folder: Path, advice: str) -> dict[str, Any]:
+def read_metadata(folder: Path, channels: int, advice: str) -> dict[str, Any]:
     """Reads sensors.json.
 
     Args:
         folder: The folder that preprocessing wrote.
+        channels: C, the number of channels.
         advice: The advice to the user if the file is broken, for the error message.
 
     Returns:
@@ -186,13 +189,23 @@ def read_metadata(folder: Path, advice: str) -> dict[str, Any]:
         and `test_subjects`, the default of the protocol `subject`.
 
     Raises:
-        AMSLError: The file is broken.
+        AMSLError: The file is broken, or does not fit the channels.
     """
     file = folder / SENSORS
     values = read_json(file, advice, ("axes",)) if file.exists() else {}
-    return {
-        "axes": values.get("axes", 1),
-        "channel_names": values.get("channel_names", []),
-        "labels": values.get("labels", {}),
-        "test_subjects": values.get("test_subjects", []),
-    }
+    axes, names = values.get("axes", 1), values.get("channel_names", [])
+    labels, subjects = values.get("labels", {}), values.get("test_subjects", [])
+    for name, value, expected, is_valid in (
+        ("axes", axes, f"a divisor of the {channels} channels", type(axes) is int and axes >= 1 and channels % axes == 0),
+        ("channel_names", names, f"{channels} different names, or none", _are_names(names) and len(names) in (0, channels)),
+        ("labels", labels, "titles by activity", isinstance(labels, dict) and _are_names([*labels.values()], unique=False)),
+        ("test_subjects", subjects, "a list of names", _are_names(subjects)),
+    ):
+        if not is_valid:
+            raise DataError(f"{file}: {name} must be {expected}. Received: {value!r:.100}. {advice}")
+    return {"axes": axes, "channel_names": names, "labels": labels, "test_subjects": subjects}
+
+
+def _are_names(values: Any, unique: bool = True) -> bool:
+    is_list = isinstance(values, list) and all(isinstance(value, str) and value for value in values)
+    return is_list and (not unique or len(set(values)) == len(values))

@@ -74,7 +74,7 @@ def write_tree(root: str | Path, subjects: int = 4, segments: int = 8, seed: int
         AMSLError: `root` holds files that this function has not written.
     """
     files = 0
-    with atomic_folder(Path(root), (MARKER, *ACTIVITIES)) as folder:
+    with atomic_folder(Path(root), (MARKER, "a*/p*/s*.txt")) as folder:
         (folder / MARKER).write_text("Made by amsl_tf.datasets.synthetic; not real data.\n")
         for activity in ACTIVITIES:
             for subject in range(1, subjects + 1):

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from tabulate import tabulate
 
-from amsl_tf.data.files import atomic_file, read_json, write_json
+from amsl_tf.data.files import atomic_file, check_regular, read_json, write_json
 from amsl_tf.data.store import PARTS, TEST_ABNORMAL, TEST_NORMAL, Part, read_index, write_index
 from amsl_tf.data.windows import Windows
 from amsl_tf.errors import AMSLError
@@ -146,6 +146,8 @@ def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
         AMSLError: A file is missing or broken, or the results are those of another detector.
     """
     run = read_json(folder / RUN, ADVICE, ("protocol", "seed", "input", "fingerprint"))
+    if not isinstance(run["input"], str) or not isinstance(run.get("labels", {}), dict):
+        raise AMSLError(f"{folder / RUN}: expected a path as input and titles as labels. {ADVICE}")
     if run["fingerprint"] != detector.data["fingerprint"]:
         raise AMSLError(f"{folder / RUN}: the scores of another detector. Name detector and results of the same run.")
     index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject", "segment"))
@@ -238,13 +240,12 @@ def _score_file(folder: Path, part: Part, name: str) -> Path:
 
 def _read_numbers(path: Path, count: int, axes: Literal[1, 2]) -> np.ndarray:
     """Reads the numbers of a CSV with `count` rows, float32: (count,), or (count, columns) for two axes."""
+    check_regular(path, ADVICE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an empty file, an error below
             numbers = np.loadtxt(path, np.float32, delimiter=",", ndmin=axes)
-    except FileNotFoundError as error:
-        raise AMSLError(f"{path}: not found. {ADVICE}") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise AMSLError(f"{path}: expected rows of numbers, the same count in each ({error}). {ADVICE}") from error
     if numbers.ndim != axes or len(numbers) != count or not np.isfinite(numbers).all():
         found = f"expected {count} finite numbers as in index.csv, found shape={numbers.shape}"

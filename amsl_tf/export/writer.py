@@ -1,5 +1,6 @@
 """Exports a fitted detector as a SavedModel for TF Serving: raw windows in, decisions out, without this package."""
 
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf._version import __version__
-from amsl_tf.data.files import check_local, temporary_folder, write_json
+from amsl_tf.data.files import check_local, reserve_space, resolve, temporary_folder, write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
 from amsl_tf.export.saved_model import ExportedModel
 from amsl_tf.runtime import tensorflow_runtime
 
+GRAPH_BYTES = 2**24  # of the graphs of an export, at most; TensorFlow's message on a full disk is not for users
 WARMUP_BATCHES = (1, 8, 32)  # the batch sizes of the warm-up requests of each signature
 
 
@@ -54,10 +56,12 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     try:
         with temporary_folder(folder / "version") as temporary:
             new = temporary / "new"
+            size = sum(math.prod(variable.shape) * variable.dtype.size for variable in model.variables)
+            reserve_space(temporary, 2 * size + GRAPH_BYTES)
             # gradients of the export would be registered by every process that loads it, for good
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(model, str(new), signatures=model.functions, options=options)
-            write_warmup(new / WARMUP, folder.resolve().name, detector.examples_)
+            write_warmup(new / WARMUP, resolve(folder).name, detector.examples_)
             write_json(new / ABOUT, _about(detector))
             while True:
                 taken = (number_of(item.name) for item in folder.iterdir())  # by a folder or anything else

@@ -3,7 +3,7 @@
 Everything that computes uses `keras` and `keras.ops` only and runs on every Keras backend.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.base import NetworkConfig
@@ -44,8 +44,13 @@ def build_network(
         `reconstruction` (B, R, T, C), in [0, 1]; `latent` (B, R, F), the mean over positions; and other terms of the objective:
         `view_probabilities` (B, R, R) with self-supervision; `memory_entropy` (B,), the sum over all reads of the mean entropy
         of a position in nats (AMSL with memory, MemAE); `compactness` and `separateness` (B,), means over positions (MNAD).
+
+    Raises:
+        AMSLError: The network of a configuration of your own has other inputs or outputs.
     """
-    return config.build(window_shape, dtype=dtype, seed=seed)
+    network = config.build(window_shape, dtype=dtype, seed=seed)
+    _check_network(network, config, window_shape)
+    return network
 
 
 def check_registered(config: NetworkConfig) -> None:
@@ -56,3 +61,36 @@ def check_registered(config: NetworkConfig) -> None:
             f"a network must be registered before a detector is saved: NETWORKS.register({config.name!r}, {name}), with a name "
             f"of its own as {name}.name. Received: {name} with the name {config.name!r}."
         )
+
+
+def _check_network(network: Any, config: NetworkConfig, window_shape: tuple[int, int]) -> None:
+    """Checks names, shapes and dtypes of the inputs and outputs of a network, before anything is computed with it."""
+    count, title = len(config.views), f"the network {config.name!r}"
+    expected: dict[str, dict[str, tuple[Any, ...]]] = {
+        "input": {name: ("B", *window_shape) for name in config.views},
+        "output": {
+            **dict.fromkeys(config.loss_weights, ("B",)),
+            "reconstruction": ("B", count, *window_shape),
+            "latent": ("B", count, "F"),
+        },
+    }
+    if "view_probabilities" in config.loss_weights:
+        expected["output"]["view_probabilities"] = ("B", count, count)
+    for kind, shapes in expected.items():
+        tensors = getattr(network, kind, None)
+        if not isinstance(tensors, dict) or not tensors.keys() >= shapes.keys():
+            received = ", ".join(tensors) if isinstance(tensors, dict) else type(tensors).__name__
+            raise AMSLError(
+                f"{title} must be a functional Keras model with a dict of {kind}s, {', '.join(shapes)}. Received: {received}."
+            )
+        for name, shape in shapes.items():
+            found, dtype = tensors[name].shape, tensors[name].dtype
+            is_right = len(found) == len(shape) and all(
+                size is None if wanted == "B" else size == wanted or (wanted == "F" and size)
+                for size, wanted in zip(found, shape, strict=True)
+            )
+            if not is_right or dtype not in ("float32", "float64"):
+                raise AMSLError(
+                    f"{title} must have {kind} {name!r} of shape ({', '.join(map(str, shape))}), float32 or float64. "
+                    f"Received: shape={found}, dtype={dtype}."
+                )

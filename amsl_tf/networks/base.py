@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from amsl_tf.checks import convert_count, setting
+from amsl_tf.checks import convert_count, convert_json, setting
 from amsl_tf.errors import AMSLError
 from amsl_tf.views.base import PAPER_VIEWS, VIEWS
 
@@ -21,6 +21,8 @@ class NetworkConfig(ABC):
     Attributes:
         views: The names of the views, a non-empty subset of `VIEWS` in that order.
         latent_features: The number of features F at each position of the latent: the width of the bottleneck.
+
+    All settings are values of JSON, so that they can be saved; those of NumPy are converted, and lists become tuples.
 
     Class attributes:
         name: The name of the network in settings and files.
@@ -38,11 +40,13 @@ class NetworkConfig(ABC):
         in_order = tuple(name for name in VIEWS if name in self.views)
         if not self.views or self.views != in_order:
             raise AMSLError(f"views must be one or more of {', '.join(VIEWS)}, in this order. Received: {list(self.views)}.")
+        for item in fields(self):
+            convert_json(self, item.name)
         convert_count(self, "latent_features")
 
     @abstractmethod
     def build(self, window_shape: tuple[int, int], *, dtype: str, seed: int) -> "keras.Model":
-        """Builds the network. Call it through `build_network`, which has defaults.
+        """Builds the network. Call it through `build_network`, which has defaults and checks the result.
 
         Args:
             window_shape: (T, C) of the windows.

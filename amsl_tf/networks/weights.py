@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from amsl_tf.data.files import reserve_space
+from amsl_tf.errors import AMSLError
 
 Shapes = dict[str, tuple[int, ...]]
 OVERHEAD = 2**20  # bytes of a file beside the values, at most
@@ -75,7 +76,11 @@ def stored_shapes(file: Path) -> Shapes:
 
 def _own_shapes(network: keras.Model) -> Shapes:
     """Returns the shapes of the arrays in a file of weights of the network, by name."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "own.weights.h5"
-        write_weights(network, file)
-        return stored_shapes(file)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "own.weights.h5"
+            write_weights(network, file)
+            return stored_shapes(file)
+    except OSError as error:
+        advice = "Set TMPDIR to a folder with free space."
+        raise AMSLError(f"temporary files cannot be written ({error.strerror or error}). {advice}") from error

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from amsl_tf.scoring.features import Feature
     from amsl_tf.scoring.members.base import Score
 
+DIAGNOSTICS = ("right_view", "entropy", "view_error")  # reported for a window beside its scores
+
 SCORES: Registry[type["Score"]] = Registry(
     "score",
     {
@@ -20,6 +22,7 @@ SCORES: Registry[type["Score"]] = Registry(
         "reconstruction": "amsl_tf.scoring.members.reconstruction:Reconstruction",
     },
     attributes=("features", "fit", "score", "state", "restore"),
+    reserved=DIAGNOSTICS,
 )
 FEATURES: Registry["Feature"] = Registry(
     "feature",
@@ -31,4 +34,4 @@ FEATURES: Registry["Feature"] = Registry(
     attributes=("__call__",),
 )
 
-__all__ = ["FEATURES", "SCORES"]
+__all__ = ["DIAGNOSTICS", "FEATURES", "SCORES"]

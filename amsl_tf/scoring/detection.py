@@ -7,15 +7,15 @@ import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from amsl_tf.checks import check_number
-from amsl_tf.config import DetectorConfig, to_percentile
+from amsl_tf.config import DetectorConfig, check_rate, to_percentile
 from amsl_tf.data.windows import Windows, check_windows
 from amsl_tf.errors import AMSLError
+from amsl_tf.scoring import DIAGNOSTICS
 from amsl_tf.scoring.pipeline import NEAREST, SCORE, VALID, Explanation, ScoringPipeline
 from amsl_tf.scoring.threshold import is_abnormal, percentile_threshold
 
 T = TypeVar("T", bound="DetectionMixin")
 LARGEST_FLOAT = float(np.finfo(np.float32).max)
-DIAGNOSTICS = ("right_view", "entropy", "view_error")  # reported for a window beside its scores
 
 
 class DetectionMixin:
@@ -91,7 +91,7 @@ class DetectionMixin:
         """Sets the threshold to the one that `contamination=rate` would have given in `fit`.
 
         Args:
-            rate: The share of normal windows that may be flagged, above 0 and at most 0.5.
+            rate: The share of normal windows that may be flagged, from 1e-6 to 0.5.
 
         Returns:
             The detector itself.
@@ -102,7 +102,7 @@ class DetectionMixin:
                 older version).
         """
         scores = self.decision_scores_
-        rate = check_number("rate", rate, 1e-6, 0.5)
+        rate = check_rate("rate", rate)
         if self.groups_ is not None and len(self.groups_) != len(scores):
             raise AMSLError("this detector was saved by a version that did not keep the groups. Fit it again.")
         return self.set_threshold(percentile_threshold(scores, to_percentile(rate), self.groups_))

@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from amsl_tf import progress
-from amsl_tf.config import DetectorConfig
+from amsl_tf.config import DetectorConfig, ScoringPrecision
 from amsl_tf.data.windows import LARGEST, chunks
 from amsl_tf.errors import AMSLError
+from amsl_tf.networks import build_network
 from amsl_tf.networks.layers import MinMaxScaling
-from amsl_tf.runtime import check_process
+from amsl_tf.runtime import check_eager, check_process, tensorflow_runtime
 from amsl_tf.scoring import FEATURES
 from amsl_tf.scoring.features import FeatureInputs
 from amsl_tf.scoring.members.base import Evidence, Score
@@ -73,7 +74,25 @@ class ScoringPipeline:
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_compiled": {}}  # graphs can be neither copied nor pickled; they are traced again
+        """Returns arrays and settings, for copies and pickles: models of Keras and graphs are built again."""
+        return {
+            "weights": self.network.get_weights(),
+            "scaling": self.scaling.state(),
+            "draws": {name: np.asarray(values) for name, values in self.draws.items()},
+            "config": self.config,
+            "window_shape": self.shape,
+            "scores": self.scores,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Inverts `__getstate__`. Raises AMSLError as `tensorflow_runtime` does."""
+        state = dict(state)
+        weights, scaling = state.pop("weights"), MinMaxScaling()
+        with tensorflow_runtime():
+            scaling.restore(**state.pop("scaling"))
+            network = build_scoring_network(state["config"], state["window_shape"])
+            network.set_weights(weights)
+        ScoringPipeline.__init__(self, network, scaling, **state)
 
     def run(self, x: np.ndarray, outputs: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
         """Computes outputs of windows, `BATCH` windows at a time, in constant memory.
@@ -86,9 +105,10 @@ class ScoringPipeline:
             The outputs of a batch by name.
 
         Raises:
-            AMSLError: The process was forked from one in which TensorFlow had started.
+            AMSLError: The process was forked from one in which TensorFlow had started, or eager execution is off.
         """
         check_process()
+        check_eager()
         if outputs not in self._compiled:
             # a partial, because TensorFlow warns of retracing for several functions of the same code
             function = partial(self.compute, outputs=outputs)
@@ -117,7 +137,7 @@ class ScoringPipeline:
             The outputs by name, float32 unless stated otherwise; features have the dtype of their function.
 
         Raises:
-            AMSLError: `nearest` is requested, and no score has it.
+            AMSLError: `nearest` is requested, and no score has it; or a score or feature is not what its base class describes.
         """
         valid = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=(1, 2))  # False for NaN
         values = self._compute_valid(tf.where(valid[:, None, None], windows, 0.0), outputs)
@@ -155,11 +175,16 @@ class ScoringPipeline:
         for score in (*wanted.values(), *filter(None, [nearest])):
             features.update(score.features)
         inputs = FeatureInputs(windows, error, made["latent"], self.config.axes)
-        evidence = Evidence(error, {name: FEATURES[name](inputs) for name in sorted(features)})
+        count = windows.shape[0]  # None in a graph
+        evidence = Evidence(
+            error,
+            {name: _check_result(f"the feature {name!r}", FEATURES[name](inputs), (count, None)) for name in sorted(features)},
+        )
         values |= {FEATURE + name: value for name, value in evidence.features.items()}
-        values |= {SCORE + name: score.score(evidence) for name, score in wanted.items()}
+        for name, score in wanted.items():
+            values[SCORE + name] = tf.cast(_check_result(f"the score {name!r}", score.score(evidence), (count,)), tf.float32)
         if nearest is not None:
-            values[NEAREST] = nearest.nearest(evidence)
+            values[NEAREST] = tf.cast(_check_result("the nearest window", nearest.nearest(evidence), (count,)), tf.int64)
         return {name: value for name, value in values.items() if name in outputs}
 
     def _nearest_score(self) -> Any:
@@ -170,3 +195,43 @@ class ScoringPipeline:
             f"the nearest normal window needs the score nearest_normal; this detector has {', '.join(self.scores)}. Fit one "
             'with score="nearest_normal" or extra_scores=["nearest_normal"].'
         )
+
+
+def _check_result(what: str, value: Any, shape: tuple[int | None, ...]) -> tf.Tensor:
+    """Checks the static shape and dtype of what a part has computed: a wrong shape would be broadcast.
+
+    Args:
+        what: The part, for the error message.
+        value: Its result, for each of B windows.
+        shape: The static shape; B is None in a graph, where a known size means that the result does not depend on the windows.
+
+    Returns:
+        The value.
+
+    Raises:
+        AMSLError: The value is not a tensor of real numbers of this shape.
+    """
+    if not tf.is_tensor(value):
+        raise AMSLError(f"{what} must be a tensor. Received: {type(value).__name__}. Compute it with TensorFlow operations.")
+    found = value.shape.as_list() if value.shape.rank is not None else None
+    if (
+        found is None
+        or len(found) != len(shape)
+        or found[0] != shape[0]
+        or not (value.dtype.is_floating or value.dtype.is_integer)
+    ):
+        expected = "(B,)" if len(shape) == 1 else "(B, D)"
+        raise AMSLError(
+            f"{what} must be real numbers of shape {expected}. Received: shape={value.shape}, dtype={value.dtype.name}."
+        )
+    return value
+
+
+def build_scoring_network(config: DetectorConfig, window_shape: tuple[int, int]) -> keras.Model:
+    """Builds the network of a detector in the precision of scoring, with initial weights."""
+    return build_network(config.network, window_shape, dtype=scoring_policy(config.scoring_precision))
+
+
+def scoring_policy(precision: ScoringPrecision) -> str:
+    """Returns the name of the Keras dtype policy of scoring."""
+    return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]

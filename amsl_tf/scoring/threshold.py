@@ -2,12 +2,16 @@
 
 import numpy as np
 
+TIE = 1e-4  # scores that differ by less, relative to values above 1, are equal up to rounding
+
 
 def percentile_threshold(normal_scores: np.ndarray, percentile: float, groups: np.ndarray | None = None) -> float:
     """Computes the threshold, a percentile of normal scores.
 
-    With groups it is the median of the percentiles of the groups, so that a single atypical group does not set it. Groups too
-    small for such a percentile are ignored; if most windows are in such groups, all windows are pooled.
+    Where more windows than that are equal to the percentile, as for a sensor that is mostly at rest, the threshold lies above
+    them, half way to the next larger score. With groups it is the median of the percentiles of the groups, so that a single
+    atypical group does not set it. Groups too small for such a percentile are ignored; if most windows are in such groups, all
+    windows are pooled.
 
     Args:
         normal_scores: float32 (N,), dimensionless.
@@ -26,7 +30,17 @@ def percentile_threshold(normal_scores: np.ndarray, percentile: float, groups: n
         large = [part for part in of_groups if len(part) * (100 - percentile) >= 100]
         if 2 * sum(map(len, large)) >= len(normal_scores):
             parts = large
-    return float(np.float32(np.median([np.percentile(part, percentile) for part in parts])))
+    return float(np.float32(np.median([_above_ties(part, percentile) for part in parts])))
+
+
+def _above_ties(scores: np.ndarray, percentile: float) -> float:
+    """Returns a percentile of scores (N,), or a value above the scores equal to it if these are too many to be flagged."""
+    value = float(np.percentile(scores, percentile))
+    tolerance = TIE * max(1.0, abs(value))
+    if np.mean(scores >= value - tolerance) <= 1 - percentile / 100 + 1 / len(scores):
+        return value
+    larger = scores[scores > value + tolerance]
+    return value + tolerance if not len(larger) else (value + float(larger.min())) / 2
 
 
 def is_abnormal(scores: np.ndarray | float, threshold: float) -> np.ndarray:

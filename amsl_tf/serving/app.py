@@ -42,7 +42,7 @@ def build_app(model: Model, limits: Limits, metrics: Metrics) -> FastAPI:
 
     app = FastAPI(lifespan=lifespan, openapi_url=None)
 
-    @app.get("/metrics")
+    @app.api_route("/metrics", methods=["GET", "HEAD"])
     async def show_metrics() -> Response:
         return Response(metrics.render(), media_type="text/plain; version=0.0.4")
 

@@ -1,8 +1,9 @@
 """A client of served models: one contract for the embedded server and TF Serving, over REST or gRPC."""
 
 import json
-import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Collection
+from contextlib import suppress
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -10,13 +11,18 @@ from urllib.parse import quote, urlsplit
 import numpy as np
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
-from amsl_tf.checks import check_number
+from amsl_tf.checks import MAX_COUNT, check_count, check_number
 from amsl_tf.data.windows import Windows, check_windows, chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import DEFAULT, EXPLAIN
 
 RETRIABLE = (429, 502, 503, 504)  # HTTP statuses of a server that is busy or unreachable
 FIRST_WAIT = 0.1  # seconds before the second attempt; doubled before each further one
+TIMEOUTS = (0.001, 86_400.0)  # seconds; sockets cannot wait for much longer
+MAX_VERSION = 2**63 - 1  # a version is a 64-bit integer in TF Serving
+
+_URL = re.compile(r"[^?#\s\ud800-\udfff]+")  # a path is appended to it, and lone surrogates cannot be sent
+_NAME = re.compile(r"[^/:\ud800-\udfff]+")
 
 
 class _ServerUnavailableError(AMSLError):
@@ -29,16 +35,17 @@ class Client:
     It is a context manager, which closes its connections at the end.
 
     Args:
-        url: `http://host:8501` or `https://...` for REST, `grpc://host:8500` for gRPC.
+        url: `http://host:8501` or `https://...` for REST, possibly with a path, which a proxy may need; `grpc://host:8500` for
+            gRPC.
         model: The name of the served model.
-        version: The version of the model; the newest if None.
-        batch: The maximum number of windows in a request.
-        tries: The maximum number of attempts at a request while the server is busy or unreachable, with exponentially growing
-            waits between them.
-        timeout: The time limit of an attempt in seconds.
+        version: The version of the model, at least 0; the newest if None.
+        batch: The maximum number of windows in a request, at least 1.
+        tries: The maximum number of attempts at a request while the server is busy or unreachable, at least 1, with
+            exponentially growing waits between them.
+        timeout: The time limit of an attempt in seconds, 0.001 to 86,400.
 
     Raises:
-        AMSLError: The URL has another scheme.
+        AMSLError: The URL is not that of a server, or another argument is not valid.
 
     Example:
         >>> with Client("http://127.0.0.1:8501") as client:
@@ -61,16 +68,14 @@ class Client:
             "https": _RestTransport,
             "grpc": _GrpcTransport,
         }
-        try:
-            scheme = urlsplit(url).scheme
-        except ValueError:  # an incomplete IPv6 address
-            scheme = ""
-        if scheme not in transports:
-            raise AMSLError(f"the URL of a server must start with {'://, '.join(transports)}://. Received: {url!r}.")
-        for name, value in (("batch", batch), ("tries", tries)):
-            check_number(name, value, 1, math.inf)
-        self._transport = transports[scheme](url, model, version, timeout)
-        self._url, self._batch, self._tries = url, batch, tries
+        transport = transports[_check_url(url, transports)]
+        if not isinstance(model, str) or not _NAME.fullmatch(model):
+            raise AMSLError(f"model must be a name without / and :, such as 'amsl'. Received: {model!r}.")
+        if version is not None:
+            version = check_count("version", version, 0, MAX_VERSION)
+        self._batch, self._tries = check_count("batch", batch, 1, MAX_COUNT), check_count("tries", tries, 1, MAX_COUNT)
+        self._transport = transport(url, model, version, check_number("timeout", timeout, *TIMEOUTS))
+        self._url, self._is_closed = url, False
 
     def __enter__(self) -> "Client":
         return self
@@ -80,6 +85,7 @@ class Client:
 
     def close(self) -> None:
         """Closes the connections; the client cannot be used afterwards."""
+        self._is_closed = True
         self._transport.close()
 
     @cached_property
@@ -163,11 +169,30 @@ class Client:
             reraise=True,
         )
         try:
-            return attempts(request, *arguments)
+            return attempts(self._attempt, request, *arguments)
         except AMSLError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise AMSLError(f"{self._url}: unexpected response ({error!r}). Is this a server of the model?") from error
+
+    def _attempt(self, request: Callable[..., Any], *arguments: Any) -> Any:
+        if self._is_closed:
+            raise AMSLError(f"{self._url}: the client is closed. Create a new one.")
+        return request(*arguments)
+
+
+def _check_url(url: Any, schemes: Collection[str]) -> str:
+    """Returns the scheme of the URL of a server. Raises AMSLError if it has another form."""
+    if isinstance(url, str) and _URL.fullmatch(url):
+        with suppress(ValueError):  # an incomplete IPv6 address, or a port that is no number below 65,536
+            parts = urlsplit(url)
+            has_address = parts.hostname and parts.port != 0
+            if has_address and parts.scheme in schemes and (parts.scheme != "grpc" or parts.path in ("", "/")):
+                return parts.scheme
+    raise AMSLError(
+        f"the URL of a server must start with {'://, '.join(schemes)}://. Name a host, a port from 1 to 65535, no query, no "
+        f"fragment and, for grpc://, no path, as in http://127.0.0.1:8501. Received: {url!r}."
+    )
 
 
 class _RestTransport:
@@ -197,7 +222,7 @@ class _RestTransport:
             raise AMSLError(f"{url}: no response within {self._timeout:g} seconds ({error}).") from error
         except self._requests.ConnectionError as error:
             raise _ServerUnavailableError(f"{url}: {error}. Is a server running there?") from error
-        except self._requests.RequestException as error:
+        except (self._requests.RequestException, ValueError) as error:  # the latter from urllib3, of a host such as a..b
             raise AMSLError(f"{url}: {error}. Give a URL such as http://127.0.0.1:8501.") from error
         status = response.status_code
         try:

@@ -29,6 +29,14 @@ from amsl_tf.serving.version import Version, check_shape
 log = logging.getLogger(__name__)
 
 
+def _is_fault_of_server(record: logging.LogRecord) -> bool:
+    """Returns whether a record of gRPC is not about a malformed message, of which its sender is told."""
+    return record.msg != "Exception deserializing message!"
+
+
+logging.getLogger("grpc._common").addFilter(_is_fault_of_server)  # else a client can fill the log with tracebacks
+
+
 class PredictionService(PredictionServiceServicer):
     """TF Serving's PredictionService for one model.
 
@@ -81,8 +89,8 @@ class PredictionService(PredictionServiceServicer):
             )
         try:
             return tf.make_ndarray(proto)
-        except (ValueError, TypeError) as error:
-            raise invalid(f"{name} is not a complete tensor: {error}") from error
+        except (ValueError, TypeError, OverflowError) as error:
+            raise invalid(f"{name} is not a valid tensor of type {_type_name(proto.dtype)}: {error}") from error
 
     def GetModelMetadata(self, request: Any, context: grpc.ServicerContext) -> GetModelMetadataResponse:
         """Returns the signatures of a version."""
@@ -100,6 +108,13 @@ class PredictionService(PredictionServiceServicer):
             _set_model_spec(response.model_spec, self._model, version)
             response.metadata["signature_def"].Pack(signatures)
             return response
+
+    def Classify(self, request: Any, context: grpc.ServicerContext) -> None:
+        """Rejects the call, like Regress and MultiInference: the model has no signatures for them."""
+        with _handle_errors(context, self._metrics, "predict"):
+            raise _unsupported()
+
+    Regress = MultiInference = Classify
 
 
 class ModelService(ModelServiceServicer):
@@ -122,6 +137,11 @@ class ModelService(ModelServiceServicer):
             states = self._model.states(_version_number(spec))
             return GetModelStatusResponse(model_version_status=states)
 
+    def HandleReloadConfigRequest(self, request: Any, context: grpc.ServicerContext) -> None:
+        """Rejects the call: the server has one model, whose versions are loaded as they appear."""
+        with _handle_errors(context, self._metrics, "status"):
+            raise _unsupported()
+
 
 @contextmanager
 def _handle_errors(context: grpc.ServicerContext, metrics: Metrics, method: str) -> Iterator[None]:
@@ -138,6 +158,11 @@ def _handle_errors(context: grpc.ServicerContext, metrics: Metrics, method: str)
         context.abort(code, f"{type(error).__name__} in the server; see its log.")
     finally:
         metrics.observe("grpc", method, code.name, time.perf_counter() - start)
+
+
+def _unsupported() -> ServingError:
+    message = "The method is not supported by this server. Use Predict, GetModelMetadata or GetModelStatus."
+    return ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
 def _is_number(number: int) -> bool:

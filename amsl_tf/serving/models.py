@@ -1,5 +1,6 @@
 """The versions of an exported model: loaded as they appear, and replaced without interruption."""
 
+import gc
 import logging
 import threading
 from pathlib import Path
@@ -92,6 +93,8 @@ class Model:
             self._served = {number: served[number] for number in newest}
         for number in self._served:
             self._set_state(number, ModelVersionStatus.AVAILABLE)
+        if unloaded:
+            gc.collect()  # their graphs are in reference cycles
         for number in unloaded:
             self._set_state(number, ModelVersionStatus.END)
 

@@ -44,12 +44,12 @@ class RestInterface:
             body: The body of the request, JSON.
 
         Returns:
-            The HTTP status and the JSON text of the response.
+            The HTTP status and the JSON text of the response; for HEAD those of GET, of which the web server sends the headers.
         """
         try:
             if method == "POST" and (match := _PREDICT.fullmatch(path)):
                 return 200, self._predict(match, body)
-            if method == "GET" and (match := _STATUS_OR_METADATA.fullmatch(path)):
+            if method in ("GET", "HEAD") and (match := _STATUS_OR_METADATA.fullmatch(path)):
                 return 200, json.dumps(self._metadata(match) if match[4] else self._states(match))
             raise invalid(f"Malformed request: {method} {path}")
         except ServingError as error:

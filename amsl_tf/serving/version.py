@@ -17,6 +17,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from amsl_tf.export.layout import DEFAULT, WARMUP
+from amsl_tf.runtime import release_kernels
 from amsl_tf.serving.status import ServingError, invalid
 
 FileState = frozenset[tuple[str, bool, int, int]]  # name, whether it may be read, modification time, size
@@ -128,6 +129,7 @@ def load_version(folder: Path, number: int, file_state: FileState) -> Version:
     for name, may_be_read, *_ in sorted(file_state):
         if not may_be_read:  # a named pipe or a device would block the watcher, and nothing limits what they hold
             raise ValueError(f"{name} must be a regular file, a link to one, or a folder. Remove it.")
+    release_kernels()  # of versions that have been unloaded
     graphs = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs
     loaded = tf.saved_model.load(str(folder))
     if DEFAULT not in loaded.signatures:

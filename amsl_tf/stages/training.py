@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import check_replaceable, locked, read_json
+from amsl_tf.data.files import check_replaceable, locked, read_json, resolve
 from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TEST_ABNORMAL, TRAIN, open_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
@@ -54,11 +54,11 @@ def train_detector(
     Raises:
         AMSLError: The input is missing or broken, the output folders overlap or are in use, or the training loss diverges.
     """
-    detector = detector.resolve()
+    detector = resolve(detector)
     # everything is checked before hours of training
     check_replaceable(detector, ENTRIES)
     for folder in (results, log_dir):
-        _check_place(folder.resolve(), detector)
+        _check_place(resolve(folder), detector)
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed", "axes"))
     config = replace(
         config,
@@ -89,7 +89,7 @@ def train_detector(
             for part, of_part in parts.items()
         }
         run = {
-            "input": str(source.resolve()),
+            "input": str(resolve(source)),
             **split,
             "detector": str(detector),
             "fingerprint": fitted.data_["fingerprint"],
@@ -112,6 +112,8 @@ def _sample(windows: np.ndarray) -> np.ndarray:
 def _check_place(folder: Path, detector: Path) -> None:
     """Raises AMSLError if a folder for results or logs lies among the files of a detector or of a data set."""
     advice = "Name another folder."
+    if folder.exists() and not folder.is_dir():
+        raise AMSLError(f"{folder}: is not a folder. {advice}")
     if folder == detector or detector in folder.parents:
         raise AMSLError(f"{folder}: lies in the folder of the detector. {advice}")
     for name in (CONFIG, SPLIT, *GENERATED_ENTRIES):

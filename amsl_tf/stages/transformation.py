@@ -51,7 +51,7 @@ def transform(
     if normal.x.shape[1:] != abnormal.x.shape[1:]:
         shapes = f"{normal.x.shape[1:]} and {abnormal.x.shape[1:]}"
         raise DataError(f"{source}: expected windows of one shape (T, C) in normal.npy and abnormal.npy, found {shapes}.")
-    metadata = read_metadata(source, _ADVICE)
+    metadata = read_metadata(source, normal.x.shape[2], _ADVICE)
     known = set() if normal.subject is None else set(normal.subject)
     default_subjects = metadata.pop("test_subjects")
     if test_subjects is None:

@@ -26,7 +26,7 @@ from amsl_tf.training.fingerprint import fingerprint
 from amsl_tf.training.inputs import FitInput, check_folders
 from amsl_tf.training.loop import Batches, train
 from amsl_tf.training.precision import device_name, training_policy
-from amsl_tf.views.operations import draw_for_scoring, make_views
+from amsl_tf.views.operations import check_transforms, draw_for_scoring, make_views
 from amsl_tf.views.sources import MaterialisedViews, RawWindows, ViewSource, view_batches
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def fit_network(
     model, training = config.network, config.training
     x, groups, views = data.x, data.groups, data.views
     shape = (x.shape[1], x.shape[2])
+    check_transforms(x[:2], training.seed, model.views)
     trained_on, validation = validation_split(len(x), training.validation_share, training.seed, groups)
     policy = training_policy(training.mixed_precision)
     source: ViewSource = RawWindows(x, model.views, training.seed)
@@ -131,7 +132,7 @@ def fit_network(
         batch = MonitorBatch(*(scaling(make_views(part, draws, model.views)).numpy() for part in shown))
         monitor = Monitor(Path(log_dir) / about["fingerprint"], network, config, batch, len(trained_on))
     with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
-        work = Path(folder) / about["fingerprint"]
+        work = Path(folder).resolve() / about["fingerprint"]  # `discard_work` may be called from another folder
         with locked(work):
             history = train(network, config, policy, batches, work, monitor=monitor, checkpoint_seconds=checkpoint_seconds)
     return FitResult(network, scaling, about, history, validation, work, monitor)

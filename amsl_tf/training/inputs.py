@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.files import check_local
+from amsl_tf.data.files import check_local, resolve
 from amsl_tf.data.windows import Windows, check_binary, check_labels, check_views, check_windows, chunks
 from amsl_tf.errors import AMSLError, DataError
 
@@ -108,6 +108,6 @@ def check_folders(work_dir: str | Path | None, log_dir: str | Path | None) -> No
     if set("[]") & set(str(Path(work_dir).absolute())):  # TensorFlow would treat the path as a pattern
         raise AMSLError(f"{work_dir}: the path of the training state must not contain [ or ]. Choose another folder.")
     if log_dir is not None:
-        work, logs = Path(work_dir).resolve(), Path(log_dir).resolve()
+        work, logs = resolve(work_dir), resolve(log_dir)
         if work in (logs, *logs.parents):
             raise AMSLError(f"{log_dir}: lies in work_dir, which is removed after the training. Choose another log_dir.")

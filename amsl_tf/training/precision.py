@@ -1,4 +1,4 @@
-"""The device and the precisions of training and scoring."""
+"""The device and the precision of training."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from amsl_tf.config import MixedPrecision, ScoringPrecision
+from amsl_tf.config import MixedPrecision
 
 _POLICIES = {"off": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 _FAST_BFLOAT16 = ("amx_bf16", "avx512_bf16")
@@ -31,11 +31,6 @@ def training_policy(choice: MixedPrecision) -> str:
         capability = tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0))
         return _POLICIES["bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "off"]
     return _POLICIES["bfloat16" if fast_bfloat16() else "off"]
-
-
-def scoring_policy(choice: ScoringPrecision) -> str:
-    """Returns the name of the Keras dtype policy of scoring."""
-    return {"float32": "float32", "bfloat16": "mixed_bfloat16"}[choice]
 
 
 def device_name() -> str:

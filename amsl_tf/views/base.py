@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from types import ModuleType
 from typing import Any
 
-from amsl_tf.registry import Registry
+from amsl_tf.registry import Registry, import_attribute, import_part
 
 
 @dataclass(frozen=True)
@@ -14,8 +12,8 @@ class View:
     """One view of a window.
 
     Attributes:
-        name: The name in settings and in the inputs of the network.
-        suffix: The suffix of its files in the tree of the original code.
+        name: The name in settings and in the inputs of the network, and of its entry in `VIEWS`.
+        suffix: The suffix of its files in the tree of the original code; each view has another one.
         module: The importable module with its operations: `transform(windows, draw)`, which maps float32 windows (B, T, C) to
             the view (B, T, C), and, if the view is random, `draw(seed, shape)`, which returns the random part of one window of
             shape (T, C) from a seed (2,); `transform` gets it with a leading axis, of length B or 1.
@@ -32,7 +30,7 @@ class View:
         It maps float32 windows (B, T, C) and the random part, with a leading axis of length B or 1 (None for a deterministic
         view), to the view, float32 (B, T, C).
         """
-        return self._loaded.transform
+        return import_attribute(self.module, "transform", self._title)
 
     @property
     def draw(self) -> Callable[[Any, tuple[int, int]], Any] | None:
@@ -40,11 +38,11 @@ class View:
 
         It draws the random part of one window of shape (T, C) from a seed, int (2,).
         """
-        return getattr(self._loaded, "draw", None)
+        return getattr(import_part(self.module, self._title), "draw", None)
 
     @property
-    def _loaded(self) -> ModuleType:
-        return import_module(self.module)
+    def _title(self) -> str:
+        return f"the view {self.name!r}"
 
 
 # The order is that of the classes in self-supervision, of the rows in tensors with a view axis and of the random streams of the
@@ -64,6 +62,7 @@ VIEWS: Registry[View] = Registry(
         )
     },
     attributes=("name", "suffix", "module"),
+    unique=("suffix",),
 )
 PAPER_VIEWS = ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed")
 

@@ -4,11 +4,14 @@ One implementation serves the transformation command, the training pipeline and 
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from amsl_tf.views.base import VIEWS
+from amsl_tf.errors import AMSLError
+from amsl_tf.views.base import PAPER_VIEWS, VIEWS
 
 PURPOSES = ("training draws", "scoring draw", "order of windows")
 
@@ -74,6 +77,36 @@ def make_views(windows: tf.Tensor, draws: Draws, names: Iterable[str]) -> tf.Ten
     return tf.stack([VIEWS[name].transform(windows, draws.get(name)) for name in names], axis=1)
 
 
+def check_transforms(windows: np.ndarray, seed: int, names: Iterable[str]) -> None:
+    """Checks that views can be made, with the draws of training and with that of scoring, before a network is trained.
+
+    Args:
+        windows: float32 (B, T, C), a few windows.
+        seed: The seed of the detector.
+        names: The names of the views.
+
+    Raises:
+        AMSLError: A view cannot be made in a TensorFlow graph, or is not float32 (B, T, C).
+    """
+    shape = windows.shape[1:]
+    signature = [tf.TensorSpec((None, *shape), tf.float32), tf.TensorSpec((None,), tf.int64)]
+    for name in names:
+        expected = f"the view {name!r} must map windows to float32 (B, T, C) in TensorFlow operations."
+        _ = VIEWS[name].transform  # a module that cannot be imported has an error of its own
+        try:
+            make = partial(_make_twice, name, seed, draw_for_scoring(seed, shape, [name]))
+            made = tf.function(make, input_signature=signature, autograph=False)(windows, np.arange(len(windows)))
+        except Exception as error:  # operations of a user can raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise AMSLError(f"{expected} Received: {reason}") from error
+        for view in made:
+            if not tf.is_tensor(view):
+                raise AMSLError(f"{expected} Received: {view!r}.")
+            if view.dtype != tf.float32 or view.shape != windows.shape:
+                received = f"shape={tuple(view.shape)}, dtype={view.dtype.name} for windows of shape={windows.shape}"
+                raise AMSLError(f"{expected} Received: {received}.")
+
+
 def random_stream(seed: int, purpose: str) -> tf.Tensor:
     """Derives the seed of an independent random stream.
 
@@ -87,16 +120,19 @@ def random_stream(seed: int, purpose: str) -> tf.Tensor:
     return tf.random.fold_in(tf.constant([seed, 0]), PURPOSES.index(purpose))
 
 
+def _make_twice(name: str, seed: int, scoring: Draws, windows: tf.Tensor, positions: tf.Tensor) -> list[Any]:
+    """Makes one view with the draws of training and with that of scoring."""
+    training = draw_for_windows(seed, 0, positions, tuple(windows.shape[1:]), [name])
+    return [VIEWS[name].transform(windows, draws.get(name)) for draws in (training, scoring)]
+
+
 def _draw_one(stream: tf.Tensor, shape: tuple[int, int], names: Iterable[str]) -> dict[str, tf.Tensor]:
     """Draws the random part of one window, without the leading axis.
 
-    A view's stream is that of its place among all random views: it does not depend on which views are in use.
+    A view's stream is that of its place in the registry, without the deterministic views of the paper: it does not depend on
+    which views are in use, nor on whether views that are not in use can be imported.
     """
-    random_views = [view for view in VIEWS.values() if view.draw is not None]
-    wanted = set(names)
-    seeds = tf.unstack(tf.random.split(stream, len(random_views)))
-    return {
-        view.name: view.draw(seed, shape)  # type: ignore[misc]
-        for view, seed in zip(random_views, seeds, strict=True)
-        if view.name in wanted
-    }
+    places = [name for name in VIEWS if name not in PAPER_VIEWS or VIEWS[name].draw is not None]
+    seeds = dict(zip(places, tf.unstack(tf.random.split(stream, len(places))), strict=True))
+    drawn = {name: VIEWS[name].draw for name in names if name in seeds}
+    return {name: draw(seeds[name], shape) for name, draw in drawn.items() if draw is not None}

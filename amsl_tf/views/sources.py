@@ -8,11 +8,19 @@ import numpy as np
 import tensorflow as tf
 
 from amsl_tf.data.windows import CHUNK
+from amsl_tf.errors import DataError
 from amsl_tf.views.operations import draw_for_windows, make_views
 
 
 class ViewSource(Protocol):
-    """The interface of sources of the views of training windows."""
+    """The interface of sources of the views of training windows.
+
+    Attributes:
+        names: The names of the views.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
 
     def views(self, positions: tf.Tensor, epoch: tf.Tensor | int) -> tf.Tensor:
         """Returns the views of windows, in the graph of a tf.data pipeline.
@@ -56,7 +64,7 @@ class MaterialisedViews:
     """
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._arrays = tuple(arrays.values())
+        self.names, self._arrays = tuple(arrays), tuple(arrays.values())
 
     def views(self, positions: tf.Tensor, epoch: tf.Tensor | int) -> tf.Tensor:
         """Reads the views of windows; see `ViewSource.views`."""
@@ -78,6 +86,14 @@ def view_batches(source: ViewSource, positions: np.ndarray) -> Iterator[np.ndarr
 
     Yields:
         Batches of views, float32 (B, R, T, C), not scaled.
+
+    Raises:
+        DataError: A view is not finite.
     """
     batches = tf.data.Dataset.from_tensor_slices(positions).batch(CHUNK)
-    yield from batches.map(lambda batch: source.views(batch, 0), 2).prefetch(2).as_numpy_iterator()
+    for views in batches.map(lambda batch: source.views(batch, 0), 2).prefetch(2).as_numpy_iterator():
+        if not np.isfinite(views).all():
+            count, names = len(views), source.names
+            broken = ", ".join(name for index, name in enumerate(names) if not np.isfinite(views[:, index]).all())
+            raise DataError(f"views must be finite. Received: NaN or infinity in {broken}, within {count} windows. Correct it.")
+        yield views

@@ -154,7 +154,7 @@ def test_missing_paths_are_errors(name, option, message, tmp_path):
         (["transform", "--protocol", "person"], "amsl transform: error: argument --protocol: invalid choice"),
         (["trian"], "invalid choice: 'trian'"),
         ([], "amsl: error: the following arguments are required: COMMAND"),
-        (["train", "--percentile", "0.98"], "percentile must be a number at least 50 and below 100"),
+        (["train", "--percentile", "0.98"], "percentile must be a number from 50 to 99.9999"),
     ],
 )
 def test_invalid_arguments_of_commands_are_errors(arguments, message):

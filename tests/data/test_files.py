@@ -226,8 +226,74 @@ def test_urls_are_errors(tmp_path, url, monkeypatch):
 def test_paths_are_local(tmp_path):
     for path in (tmp_path, "a", "../a:b/c", "C:/data", "a/s3://b"):
         assert check_local(path) == Path(path)
-    with pytest.raises(AMSLError, match="expected a path"):
-        check_local("")
+    for path in ("", None, 5, b"a", "a\0b"):
+        with pytest.raises(AMSLError, match="expected the path of a file or folder"):
+            check_local(path)
+    with pytest.raises(AMSLError, match=r"'s\\udcff': expected a path in UTF-8"):
+        check_local("s\udcff")
+
+
+def test_links_are_followed(tmp_path):
+    (tmp_path / "real.json").write_text("{}")
+    (tmp_path / "link.json").symlink_to("real.json")
+    write_json(tmp_path / "link.json", {"a": 1})
+    assert (tmp_path / "link.json").is_symlink()
+    assert read_json(tmp_path / "real.json", "") == {"a": 1}
+    (tmp_path / "loop").symlink_to("loop")
+    for write in (lambda: write_json(tmp_path / "loop", {}), lambda: write_folder(tmp_path / "loop", "one")):
+        with pytest.raises(AMSLError, match="loop: cannot be"):
+            write()
+
+
+@pytest.mark.parametrize("here", ["a", "a/b"])
+def test_current_folder_is_not_replaced(tmp_path, monkeypatch, here):
+    """The process would stay in the former folder, which is gone."""
+    (tmp_path / here).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / here)
+    with pytest.raises(AMSLError, match="holds the current folder, so it is not replaced"):
+        write_folder(tmp_path / "a", "one")
+    assert (tmp_path / here).exists()
+
+
+def test_mount_point_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "a")
+    with pytest.raises(AMSLError, match="is a mount point, which cannot be replaced"):
+        write_folder(tmp_path / "a", "one")
+
+
+def test_files_of_the_user_in_folders_within_are_kept(tmp_path):
+    entries = ["only", "sub/data_*.npy"]
+
+    def write():
+        with atomic_folder(tmp_path / "a", entries) as temporary:
+            (temporary / "sub").mkdir()
+            (temporary / "only").touch()
+            (temporary / "sub/data_1.npy").touch()
+
+    write()
+    write()
+    (tmp_path / "a/sub/notes.txt").write_text("precious")
+    with pytest.raises(AMSLError, match=r"contains sub/notes.txt, .* not replaced"):
+        write()
+    assert (tmp_path / "a/sub/notes.txt").read_text() == "precious"
+
+
+def test_long_names(tmp_path):
+    """The name of the temporary folder is shorter than the limit of the file system; a longer name of a file is not."""
+    write_json(tmp_path / ("n" * 245), {})
+    assert [len(item.name) for item in tmp_path.iterdir()] == [245]
+    with pytest.raises(AMSLError, match="Choose a shorter name"):
+        write_json(tmp_path / ("n" * 300), {})
+    with pytest.raises(AMSLError, match="cannot be read"):
+        write_folder(tmp_path / ("n" * 300), "one")
+
+
+def test_folder_that_cannot_be_locked(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "sub"):
+        with pytest.raises(AMSLError, match=f"{folder}: cannot be used .*Name another folder"), locked(folder):
+            pass
 
 
 @pytest.mark.parametrize("place", ["file/a", "/proc/a", "file/sub/a"])

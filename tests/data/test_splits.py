@@ -77,7 +77,10 @@ def test_number_of_held_out_groups(share, count):
         (lambda: subject_split(np.array(["p1", "p2"]), ["p9"]), "p9 does not occur; there are p1, p2"),
         (lambda: subject_split(np.array(["p1", "p2"]), ["p1", "p2"]), "not all"),
         (lambda: subject_split(np.array(["p1", "p2"]), []), "Received: none"),
-        (lambda: validation_split(3, 0.2, 0, np.array(["p1"] * 3)), "at least two values, .* only p1. For a single recording, use consecutive pieces"),
+        (
+            lambda: validation_split(3, 0.2, 0, np.array(["p1"] * 3)),
+            "at least two values, .* only p1. For a single recording, use consecutive pieces",
+        ),
         (
             lambda: protocol_split(windows_of("ab"), windows_of("a"), "window", test_subjects=["a"]),
             "need the protocol subject",

@@ -1,5 +1,7 @@
 """The client without a server: retries, errors and URLs. Its results are tested in test_contract.py."""
 
+import math
+import re
 import socket
 from types import SimpleNamespace
 
@@ -96,10 +98,47 @@ def test_no_server(free_port):
         Client(f"grpc://127.0.0.1:{free_port}", tries=1).predict(ONE)
 
 
-@pytest.mark.parametrize("url", ["localhost:8501", "http://[::1", "ftp://host"])
-def test_unknown_scheme_is_an_error(url):
-    with pytest.raises(AMSLError, match="must start with http"):
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("localhost:8501", "http://[::1", "ftp://host", 5, None, "http://host\ud800", "http://ho st"),
+        *(f"{scheme}://{rest}" for scheme in ("http", "grpc") for rest in ("", ":8501", "host:99999", "host:0", "host:x")),
+        *(f"{scheme}://host{rest}" for scheme in ("http", "grpc") for rest in ("?", "?x=1", "#f", "/path?x=1", "/#f")),
+        "grpc://host/path",
+    ],
+)
+def test_url_that_is_not_of_a_server_is_an_error(url):
+    with pytest.raises(AMSLError, match=r"must start with http://.* as in http://127\.0\.0\.1:8501\. Received: "):
         Client(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["HTTP://host", "https://name:word@host:443/path/", "http://[::1]:8501", "grpc://host", "grpc://[::1]:8500/"]
+)
+def test_url_of_a_server_is_accepted(url):
+    Client(url, "my model", np.int64(0), batch=np.int32(1), tries=1, timeout=np.float32(1)).close()
+
+
+def test_host_that_cannot_be_looked_up_is_an_error():
+    with pytest.raises(AMSLError, match="Give a URL such as"):
+        Client("http://a..b", tries=1).predict(ONE)
+
+
+@pytest.mark.parametrize("interface", ["http", "grpc"])
+def test_closed_client_is_an_error(interface):
+    client = Client(f"{interface}://127.0.0.1:1", tries=1)
+    client.close()
+    for request in (lambda: client.predict(ONE), lambda: client.window_shape):
+        with pytest.raises(AMSLError, match=r"^\w+://127.0.0.1:1: the client is closed\. Create a new one\.$"):
+            request()
+    client.close()
+
+
+def test_client_that_is_closed_while_it_waits_makes_no_further_attempt(monkeypatch):
+    client = client_of([(503, {}), (200, OUTPUTS)])
+    monkeypatch.setattr("time.sleep", lambda _: client.close())
+    with pytest.raises(AMSLError, match="the client is closed"):
+        client.predict(ONE)
 
 
 def test_empty_batch_is_an_error():
@@ -118,7 +157,18 @@ def test_windows_with_metadata_are_accepted_and_ragged_ones_rejected():
         client_of([]).predict([[[1.0]], [[1.0], [2.0]]])
 
 
-@pytest.mark.parametrize("settings", [{"batch": 0}, {"tries": 0}, {"tries": "6"}])
-def test_invalid_settings_are_rejected(settings):
-    with pytest.raises(AMSLError, match=f"{next(iter(settings))} must be a number from 1"):
-        Client("http://127.0.0.1:1", **settings)
+@pytest.mark.parametrize("interface", ["http", "grpc"])
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("model", (None, 5, b"amsl", "", "a/b", "a:predict", "\ud800"), "a name without / and :"),
+        ("version", ("x", "1", 1.5, True, -1, 2**63, 2**70), "an integer from 0 to 9223372036854775807"),
+        ("batch", (0, 2.5, math.inf, math.nan, "6", None, True, 2**31), "an integer from 1 to 2147483647"),
+        ("tries", (0, 1.5, math.inf, math.nan, "6", None, True, 2**31), "an integer from 1 to 2147483647"),
+        ("timeout", (0, -1, math.inf, math.nan, 1e300, 10**400, "a", None, True), "a number from 0.001 to 86400"),
+    ],
+)
+def test_invalid_settings_are_rejected(interface, name, values, expected):
+    for value in values:
+        with pytest.raises(AMSLError, match=f"^{name} must be {expected}.* Received: {re.escape(repr(value))}"):
+            Client(f"{interface}://127.0.0.1:1", **{name: value})

@@ -1,4 +1,4 @@
-"""The gRPC interface of the embedded server: types of inputs, and slow clients."""
+"""The gRPC interface of the embedded server: types of inputs, malformed and unsupported calls, and slow clients."""
 
 import socket
 import struct
@@ -7,6 +7,9 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework.tensor_pb2 import TensorProto
+from tensorflow.core.framework.types_pb2 import DataType
+from tensorflow_serving.apis import model_service_pb2, prediction_service_pb2
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_service_pb2_grpc import PredictionServiceStub
 
@@ -15,23 +18,41 @@ from tests.conftest import close
 from tests.serving.conftest import embedded, read_all
 
 INTEGERS = [tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16, tf.uint32, tf.uint64]
+METHODS = {
+    f"/{service.full_name}/{method.name}"
+    for service in (
+        prediction_service_pb2.DESCRIPTOR.services_by_name["PredictionService"],
+        model_service_pb2.DESCRIPTOR.services_by_name["ModelService"],
+    )
+    for method in service.methods
+}
+SUPPORTED = {
+    "/tensorflow.serving.PredictionService/Predict",
+    "/tensorflow.serving.PredictionService/GetModelMetadata",
+    "/tensorflow.serving.ModelService/GetModelStatus",
+}
 
 
 @pytest.fixture(scope="module")
-def predict(exported):
-    """A function that sends windows, possibly as a tensor that declares another type, and returns the outputs."""
+def channel(exported):
     with embedded(exported.parent) as (address, _), grpc.insecure_channel(address.grpc) as channel:
+        yield channel
 
-        def send(windows, kind=None):
-            request = PredictRequest()
-            request.model_spec.name = "waves"
-            request.inputs["windows"].CopyFrom(tf.make_tensor_proto(windows))
-            if kind is not None:
-                request.inputs["windows"].dtype = kind
-            outputs = PredictionServiceStub(channel).Predict(request, timeout=60).outputs
-            return {name: tf.make_ndarray(values) for name, values in outputs.items()}
 
-        yield send
+@pytest.fixture
+def predict(channel):
+    """A function that sends windows, possibly as a tensor that declares another type, and returns the outputs."""
+
+    def send(windows, kind=None):
+        request = PredictRequest()
+        request.model_spec.name = "waves"
+        request.inputs["windows"].CopyFrom(tf.make_tensor_proto(windows))
+        if kind is not None:
+            request.inputs["windows"].dtype = kind
+        outputs = PredictionServiceStub(channel).Predict(request, timeout=60).outputs
+        return {name: tf.make_ndarray(values) for name, values in outputs.items()}
+
+    return send
 
 
 @pytest.mark.parametrize("kind", [tf.float64, tf.float16, tf.bfloat16, *INTEGERS])
@@ -64,6 +85,47 @@ def test_other_types_are_rejected_by_name(predict, windows, kind, name):
         predict(windows, kind)
     assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
     assert caught.value.details() == f"windows must be of type DT_FLOAT or another type of real numbers. Received: {name}."
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        *((kind, {"int_val": [value]}) for kind in (tf.int8, tf.uint8, tf.int16, tf.uint16) for value in (-(2**31), 2**31 - 1)),
+        *((kind, {"half_val": [value]}) for kind in (tf.float16, tf.bfloat16) for value in (-1, 2**16)),
+        (tf.float32, {"float_val": [0.0] * 73}),
+        (tf.float32, {"tensor_content": b"x"}),
+    ],
+)
+def test_values_that_do_not_form_a_tensor_are_rejected(predict, caplog, kind, content):
+    shape = tf.TensorShape((1, 24, 3)).as_proto()
+    with pytest.raises(grpc.RpcError) as caught:
+        predict(TensorProto(dtype=kind.as_datatype_enum, tensor_shape=shape, **content))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    name = DataType.Name(kind.as_datatype_enum)
+    assert caught.value.details().startswith(f"windows is not a valid tensor of type {name}: ")
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("method", sorted(METHODS - SUPPORTED))
+def test_unsupported_methods_are_rejected_without_a_log_entry(channel, caplog, method):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(b"", timeout=60)
+    assert (caught.value.code(), caught.value.details()) == (
+        grpc.StatusCode.UNIMPLEMENTED,
+        "The method is not supported by this server. Use Predict, GetModelMetadata or GetModelStatus.",
+    )
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_malformed_messages_are_rejected_without_a_log_entry(channel, caplog, method):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(b"\xff", timeout=60)
+    assert (caught.value.code(), caught.value.details()) == (
+        grpc.StatusCode.INTERNAL,
+        "Exception deserializing request!",
+    )
+    assert caplog.records == []
 
 
 def stall(address, calls):

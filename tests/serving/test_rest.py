@@ -76,6 +76,14 @@ def test_limit_on_bodies_follows_from_windows_unless_given():
     assert Limits(batch=10, body_bytes=5).max_body(100) == 5
 
 
+@pytest.mark.parametrize("path", ["/v1/models/waves", "/v1/models/waves/metadata"])
+def test_status_and_metadata_are_for_get_and_head(rest, path):
+    assert rest.respond("HEAD", path, b"") == rest.respond("GET", path, b"")
+    assert rest.respond("GET", path, b"")[0] == 200
+    for method in ("POST", "PUT", "PATCH", "DELETE", "OPTIONS"):
+        assert rest.respond(method, path, b"") == (400, json.dumps({"error": f"Malformed request: {method} {path}"}))
+
+
 @pytest.mark.parametrize("key", ["inputs", "instances"])
 def test_responses_are_encoded_in_parts(rest, waves, monkeypatch, key):
     """Encoding blocks all other requests: of an explanation of many windows, for seconds."""

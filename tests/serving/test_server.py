@@ -74,6 +74,20 @@ def test_unsupported_methods_are_rejected_in_json(folder):
         assert (response.status_code, response.json()) == (400, {"error": "Malformed request: TRACE /v1/models/waves"})
 
 
+def test_head_is_get_without_a_body(folder):
+    with embedded(folder) as (address, _), requests.Session() as session:
+        for path, status in (
+            ("/v1/models/waves", 200),
+            ("/v1/models/waves/versions/1/metadata", 200),
+            ("/v1/models/other", 404),
+            ("/metrics", 200),
+        ):
+            found, head = (session.request(method, address.rest + path, timeout=9) for method in ("GET", "HEAD"))
+            assert (head.status_code, found.status_code, head.content) == (status, status, b"")
+            assert head.headers["Content-Type"] == found.headers["Content-Type"]
+        assert session.head(f"{address.rest}/v1/models/waves:predict", timeout=9).status_code == 400
+
+
 def test_slow_uploads_time_out(folder):
     with (
         embedded(folder, Limits(transfer_seconds=0.2)) as (address, _),

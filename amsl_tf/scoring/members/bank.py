@@ -100,7 +100,7 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int, ide
         whole group; standardisation and density come from all windows.
     """
     identity = np.arange(len(features)) if identity is None else identity
-    left_out = groups if groups.any() else identity
+    left_out = np.stack([groups, identity]) if groups.any() else identity[None]
     mean = features.mean(axis=0)
     scale = _safe(features.std(axis=0), mean)
     scale = scale * _column_scale((features - mean) / scale, left_out, size, seed)
@@ -134,14 +134,17 @@ def _relative(squares: tf.Tensor, groups: np.ndarray, floor: np.ndarray, offsets
     relative = tf.maximum(squares, floor**2) * tf.exp(-2 * tf.convert_to_tensor(offsets))
     best = tf.transpose(tf.math.segment_min(tf.transpose(relative), groups))
     count = tf.clip_by_value(groups[-1], 1, NEAREST_GROUPS)  # the same number for new windows and for leave-one-out
-    return tf.reduce_mean(tf.math.log(-tf.math.top_k(-best, count).values), axis=1) / 2
+    nearest = -tf.math.top_k(-best, count).values
+    is_used = tf.math.is_finite(nearest)  # false for groups that hold nothing but copies of the window
+    logs = tf.where(is_used, tf.math.log(tf.where(is_used, nearest, 1.0)), 0.0)
+    return tf.reduce_sum(logs, axis=1) / tf.reduce_sum(tf.cast(is_used, logs.dtype), axis=1) / 2
 
 
 def _column_scale(standardised: np.ndarray, left_out: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Computes the scale of columns (D,): above 1, the larger the within-neighbour variance of a column."""
     subset = np.random.default_rng(seed).permutation(len(standardised))[:size]
     windows = standardised[subset]
-    _, nearest = _nearest(_leave_one_out(windows, np.arange(len(subset)), left_out[subset]))
+    _, nearest = _nearest(_leave_one_out(windows, np.arange(len(subset)), left_out[:, subset]))
     variance = np.mean(np.square(windows - windows[nearest]), axis=0)
     return np.sqrt(1 + variance / variance.mean()) if variance.any() else np.ones_like(variance)
 
@@ -162,16 +165,26 @@ def _leave_one_out(features: np.ndarray, chosen: np.ndarray, left_out: np.ndarra
     Args:
         features: (N, D).
         chosen: int (M,), the positions of the chosen windows.
-        left_out: int (N,), equal for windows that are left out together. If that were all, only
-            the window itself is.
+        left_out: int (K, N), of which one is equal for windows that are left out together. Where that would be all, the last
+            are not used, and at last only the window itself is left out.
     """
-    if len(np.unique(left_out[chosen])) == 1:
-        left_out = np.arange(len(features))
+    keys = [*left_out, np.arange(len(features))]
     windows = features[chosen]
     for start, part in chunks(features):
         squares = _squared_distances(part, windows).numpy()
-        squares[left_out[start : start + len(part), None] == left_out[chosen]] = np.inf
+        squares[_excluded([key[start : start + len(part), None] == key[chosen] for key in keys])] = np.inf
         yield squares
+
+
+def _excluded(candidates: list[np.ndarray]) -> np.ndarray:
+    """Combines exclusions (n, M): all but the last, or fewer of them in rows where these would exclude everything."""
+    *others, itself = candidates
+    excluded = itself.copy()
+    for count in range(1, len(others) + 1):
+        combined = np.logical_or.reduce([*others[:count], itself])
+        usable = ~combined.all(axis=1)
+        excluded[usable] = combined[usable]
+    return excluded
 
 
 def _neighbours(features: np.ndarray, chosen: np.ndarray, identity: np.ndarray) -> np.ndarray:
@@ -181,7 +194,7 @@ def _neighbours(features: np.ndarray, chosen: np.ndarray, identity: np.ndarray) 
     """
     count = max(1, min(NEIGHBOURS, len(features) - np.unique(identity, return_counts=True)[1].max()))
     closest = np.empty((0, len(chosen)))
-    for squares in _leave_one_out(features, chosen, identity):
+    for squares in _leave_one_out(features, chosen, identity[None]):
         closest = np.concatenate([closest, squares])
         closest = np.partition(closest, min(count, len(closest)) - 1, axis=0)[:count]
     return closest

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError
+from amsl_tf.scoring import FEATURES, SCORES
 
 
 class Evidence(NamedTuple):
@@ -97,3 +98,76 @@ class Score(ABC):
         Args:
             state: The result of `state`, as arrays or TensorFlow variables by name.
         """
+
+
+def make_scores(config: DetectorConfig) -> dict[str, Score]:
+    """Creates the scores of a detector, and imports their features, before anything is fitted.
+
+    Args:
+        config: The settings of the detector.
+
+    Returns:
+        The scores by name, the decision score first; they are not fitted.
+
+    Raises:
+        AMSLError: A score or a feature of it is not registered, or cannot be imported.
+    """
+    scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+    for score in scores.values():
+        for feature in score.features:
+            _ = FEATURES[feature]
+    return scores
+
+
+def fit_scores(scores: Mapping[str, Score], evidence: Evidence, groups: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Fits scores to normal training windows, with checks of what they get and what they return.
+
+    Args:
+        scores: The scores by name.
+        evidence: The evidence of N windows, as arrays.
+        groups: The group of each window (N,), or None.
+
+    Returns:
+        The leave-one-out scores of the training windows by name, float32 (N,), finite.
+
+    Raises:
+        AMSLError: The evidence is not finite, or a score does not return a finite number for each window.
+    """
+    for what, values in {"the reconstruction error": evidence.error, **evidence.features}.items():
+        broken = np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+        if broken:
+            title = f"the feature {what!r}" if what in evidence.features else what
+            advice = "Correct the feature, or the network that it is computed with."
+            raise AMSLError(
+                f"{title} must be finite. Received: NaN or infinity for {broken} of {len(values)} windows. {advice}"
+            )
+    return {name: check_scores(name, score.fit(evidence, groups), len(evidence.error)) for name, score in scores.items()}
+
+
+def check_scores(name: str, values: Any, count: int) -> np.ndarray:
+    """Validates what `Score.fit` has returned.
+
+    Args:
+        name: The name of the score.
+        values: The scores of the training windows.
+        count: The number N of the training windows.
+
+    Returns:
+        float32 (N,), finite.
+
+    Raises:
+        AMSLError: The values are not finite numbers (N,).
+    """
+    expected = f"fit of the score {name!r} must return finite numbers of shape ({count},), one for each training window."
+    try:
+        scores = np.asarray(values)
+    except ValueError:  # lists of different lengths
+        raise AMSLError(f"{expected} Received: {type(values).__name__}.") from None
+    if scores.shape != (count,) or scores.dtype.kind not in "fiu":
+        raise AMSLError(f"{expected} Received: {type(values).__name__}, shape={scores.shape}, dtype={scores.dtype}.")
+    with np.errstate(over="ignore"):
+        scores = scores.astype(np.float32)
+    broken = np.count_nonzero(~np.isfinite(scores))
+    if broken:
+        raise AMSLError(f"{expected} Received: {broken} values that are not finite in float32.")
+    return scores

@@ -67,7 +67,8 @@ class NearestNormal(Score):
         if groups is None and copies > MAX_COPIES:
             log.warning(
                 f"{copies:.0%} of the training windows look like copies: their nearest neighbours are within {CLOSE:g} of the "
-                "distance to the fifth nearest. The threshold is too low for new windows. Remove the copies, or give groups."
+                "distance to the fifth nearest. The threshold is too low for new windows. Remove the copies, or give a window "
+                "and its copies the same group."
             )
         self._banks = {name: result.bank for name, result in fitted.items()}
         return self._mean({name: result.scores for name, result in fitted.items()}).numpy()

@@ -191,6 +191,27 @@ def test_a_part_of_the_windows_is_repeated(copies):
     assert flagged[1] == pytest.approx(flagged[0], abs=0.02)
 
 
+@pytest.mark.parametrize("groups", [("a", "b"), ("a", "b", "c")])
+def test_copies_in_another_group_are_left_out(groups):
+    """Every group holds the same windows: the threshold is that of the windows without groups and copies, about."""
+    once, new = outputs_of(60), outputs_of(400, seed=1)
+    copies = Outputs(*(np.concatenate([part] * len(groups)) for part in once))
+    score = make_score()
+    evidence = copies.evidence._replace(identity=np.tile(np.arange(60), len(groups)))
+    labels = np.repeat(groups, 60)
+    threshold = percentile_threshold(score.fit(evidence, labels), 98, labels)
+    assert np.mean(score.score(new.evidence) >= threshold) < 0.2
+
+
+def test_groups_of_copies_only():
+    """Two groups of one window each, equal to each other, beside two others: all scores are finite."""
+    train = outputs_of(22)
+    identity = np.arange(22)
+    identity[1] = 0
+    scores = make_score().fit(train.evidence._replace(identity=identity), np.array(["a", "b", *["c"] * 10, *["d"] * 10]))
+    assert np.isfinite(scores).all()
+
+
 def test_only_equal_windows():
     """Nothing would be left: only the window itself is left out."""
     scores = make_score().fit(outputs_of(10).evidence._replace(identity=np.zeros(10, int)))
