@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from amsl_tf import progress
 from amsl_tf.checks import check_number
@@ -84,8 +85,12 @@ def fit_network(
         The network, the scaling, and the origin and history of the training run.
 
     Raises:
-        AMSLError: Weights or folders cannot be used, the training loss diverges, or its files cannot be written.
+        AMSLError: A distribution strategy is active, weights or folders cannot be used, the training loss diverges, or its
+            files cannot be written.
     """
+    if tf.distribute.has_strategy():
+        strategy = type(tf.distribute.get_strategy()).__name__
+        raise AMSLError(f"fit trains on one device. Received: a call in the scope of {strategy}. Call it outside.")
     check_folders(work_dir, log_dir)
     check_number("checkpoint_seconds", checkpoint_seconds, 0, math.inf)
     model, training = config.network, config.training
