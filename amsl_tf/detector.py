@@ -16,7 +16,7 @@ from amsl_tf import persistence
 from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, check_local
 from amsl_tf.data.windows import number_windows
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks import NetworkConfig, check_registered
 from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.networks.weights import read_weights, stored_shapes, write_weights
@@ -288,7 +288,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             before = persistence.folder_state(source)
             try:
                 return cls._load(source)
-            except AMSLError:
+            except (AMSLError, OSError):
                 if persistence.folder_state(source) == before:
                     raise  # else another process has replaced the folder meanwhile
 
@@ -315,6 +315,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             detector.usual_error_ = state["training"]["usual_error"]
             detector.groups_ = state["training"].get("groups")
             detector.examples_ = state["examples"]["windows"]
+        except StorageError:
+            raise
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             reason = " ".join(str(error).split())
             raise AMSLError(f"{folder}: not a complete detector ({reason}). {persistence.ADVICE}") from error

@@ -117,7 +117,7 @@ def read_state(folder: Path, summary: DetectorSummary) -> State:
             a broken file pass through.
     """
     for name in (WEIGHTS, STATE):
-        check_regular(folder / name, ADVICE)
+        check_regular(folder / name, "Save the detector again.")
         if _hash_file(folder / name) != summary.files.get(name):
             raise ValueError(f"{name} has changed since it was saved")
     _check_archive(folder / STATE)
@@ -215,9 +215,10 @@ def _check_archive(file: Path) -> None:
         if sum(member.file_size for member in members) > file.stat().st_size:
             raise ValueError(f"{file.name} holds less than it declares")
         for member in members:
+            if member.compress_type != ZIP_STORED or member.flag_bits & 1:  # compressed or encrypted
+                raise ValueError(f"{member.filename} has another format than amsl_tf writes")
             with archive.open(member) as opened:
-                version = np.lib.format.read_magic(opened)
-                if member.compress_type != ZIP_STORED or version != (1, 0):
+                if np.lib.format.read_magic(opened) != (1, 0):
                     raise ValueError(f"{member.filename} has another format than amsl_tf writes")
                 shape, _, dtype = np.lib.format.read_array_header_1_0(opened)
                 if math.prod(shape) * dtype.itemsize != member.file_size - opened.tell():

@@ -59,7 +59,7 @@ class Registry(Mapping[str, T], Generic[T]):
         if not isinstance(part, str):
             self._check(name, part)
         elif ":" not in part:
-            raise AMSLError(f"a part must be given as 'package.module:attribute', or itself. Received: {part!r}.")
+            raise AMSLError(f"a {self._kind} must be given itself, or as 'package.module:attribute'. Received: {part!r}.")
         self._parts[name] = part
 
     def unregister(self, name: str) -> None:
@@ -88,8 +88,8 @@ class Registry(Mapping[str, T], Generic[T]):
         if missing:
             expected = ", ".join(self._attributes)
             raise AMSLError(f"a {self._kind} must have the attributes {expected}. Received: {part!r}, without {missing[0]}.")
-        if "name" in self._attributes and part.name != name:  # type: ignore[attr-defined]
-            own = part.name  # type: ignore[attr-defined]
+        own = getattr(part, "name", None)
+        if "name" in self._attributes and own != name:
             raise AMSLError(f"the {self._kind} {own!r} must be registered under its own name. Received: {name!r}.")
         for attribute in self._unique:
             value = getattr(part, attribute)

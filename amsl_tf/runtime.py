@@ -16,7 +16,6 @@ _users = 0  # the blocks that need the default settings of Keras
 _saved_settings: dict[str, Any] = {}  # those of the user meanwhile
 _DEFAULTS = {
     "floatx": "float32",
-    "dtype_policy": "float32",
     "epsilon": 1e-7,
     "image_data_format": "channels_last",
     "max_epochs": None,
@@ -96,6 +95,7 @@ def _default_settings() -> Iterator[None]:
     from keras import config
 
     global _users
+    policy = config.dtype_policy()  # of this thread; the other settings are those of the process
     with _settings_lock:
         if not _users:
             for name, default in _DEFAULTS.items():
@@ -103,9 +103,11 @@ def _default_settings() -> Iterator[None]:
                     _saved_settings[name] = getattr(config, name)()
                     getattr(config, f"set_{name}")(default)
         _users += 1
+    config.set_dtype_policy("float32")
     try:
         yield
     finally:
+        config.set_dtype_policy(policy)
         with _settings_lock:
             _users -= 1
             if not _users:

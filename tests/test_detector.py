@@ -1,6 +1,7 @@
 """The detector: scores, thresholds, explanations, given weights and views, saving, and validation of its inputs."""
 
 import copy
+import errno
 import logging
 import resource
 
@@ -332,3 +333,16 @@ def test_a_score_that_is_not_a_number_is_abnormal(detector, waves):
     broken.pipeline_.scores = {"nearest_normal": score}
     assert broken.predict(waves[:3]).tolist() == [1, 1, 1]
     assert broken.detect(waves[:3])["is_anomaly"].tolist() == [True] * 3
+
+
+def test_full_temporary_folder_is_not_taken_for_a_broken_file(detector, waves, tmp_path, monkeypatch):
+    detector.save(tmp_path / "saved")
+    weights = tmp_path / "saved/weights.weights.h5"
+
+    def no_space(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("amsl_tf.networks.weights.tempfile.TemporaryDirectory", no_space)
+    for call in (lambda: AMSLDetector.load(tmp_path / "saved"), lambda: make_detector(**SETTINGS).fit(waves, weights=weights)):
+        with pytest.raises(AMSLError, match=r"^temporary files cannot be written \(No space left on device\)\. Set TMPDIR"):
+            call()

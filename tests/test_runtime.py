@@ -5,6 +5,7 @@ import gc
 import logging
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -151,12 +152,17 @@ def test_settings_of_keras_do_not_matter(usual, unusual_settings, waves, tmp_pat
 
 
 def test_settings_of_keras_are_restored_by_the_last_of_several_threads(unusual_settings):
+    """The dtype policy is one of each thread, the other settings are those of the process."""
     first, second = tensorflow_runtime(), tensorflow_runtime()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    assert keras.config.floatx() == "float32"
-    second.__exit__(None, None, None)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(keras.config.set_dtype_policy, "mixed_bfloat16").result()
+        first.__enter__()
+        other.submit(second.__enter__).result()
+        assert other.submit(lambda: keras.config.dtype_policy().name).result() == "float32"
+        first.__exit__(None, None, None)
+        assert keras.config.floatx() == "float32"
+        other.submit(second.__exit__, None, None, None).result()
+        assert other.submit(lambda: keras.config.dtype_policy().name).result() == "mixed_bfloat16"
     assert settings_of_keras() == unusual_settings
 
 

@@ -74,7 +74,7 @@ class Parser(argparse.ArgumentParser):
         except BrokenPipeError:  # the reader has seen enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
-            raise AMSLError(f"the result cannot be printed ({error.strerror}). The files are complete.") from error
+            raise AMSLError(f"the result cannot be printed ({error.strerror}). Write to another place.") from error
 
     def error(self, message: str) -> NoReturn:
         """Prints an error in one line and exits with status 2."""

@@ -12,7 +12,6 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from fnmatch import filter as fnmatch_filter
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -102,7 +101,7 @@ def check_replaceable(path: Path, entries: Collection[str]) -> None:
     if path in (here, *here.parents):
         raise AMSLError(f"{path}: holds the current folder, so it is not replaced. {advice}")
     foreign = sorted(name for name in found if not any(fnmatchcase(name, pattern) for pattern in entries))
-    missing = sorted(pattern for pattern in entries if not fnmatch_filter(found, pattern))
+    missing = sorted(pattern for pattern in entries if not any(fnmatchcase(name, pattern) for name in found))
     if found and (foreign or missing):
         fault = f"contains {foreign[0]}, which amsl_tf does not write there" if foreign else f"lacks {missing[0]}"
         raise AMSLError(f"{path}: {fault}, so it is not replaced. Move what you need and remove it, or name another folder.")
@@ -193,9 +192,10 @@ def _remove_leftovers(path: Path) -> None:
     name = re.compile(re.escape(_temporary_name(path)) + r"[0-9a-f]{8}\.tmp")
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name):
-            with suppress(AMSLError, OSError), locked(folder):
-                _restore(path, folder)
-                shutil.rmtree(folder, ignore_errors=True)
+            with suppress(AMSLError, OSError), locked(folder) as is_locked:
+                if is_locked:  # else it may be in use
+                    _restore(path, folder)
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _restore(path: Path, scratch: Path) -> None:
@@ -216,10 +216,13 @@ def _exchange(first: Path, second: Path) -> bool:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[bool]:
     """Creates a folder and locks it for this process; the lock ends with the process at the latest.
 
     A folder that holds nothing at the end is removed. A file system without locks, as on some clusters, is used without.
+
+    Yields:
+        Whether the folder is locked.
 
     Raises:
         AMSLError: Another process has locked the folder, or it cannot be created.
@@ -236,7 +239,7 @@ def locked(folder: Path) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise AMSLError(f"{folder}: cannot be used ({error.strerror or error}). Name another folder.") from error
     try:
-        yield
+        yield lock.is_locked
     finally:
         if [item.name for item in folder.glob("*")] == [LOCK]:
             shutil.rmtree(folder, ignore_errors=True)
@@ -272,7 +275,7 @@ def check_regular(path: Path, advice: str) -> None:
         if not path.exists():
             raise DataError(f"{path}: not found. {advice}")
         if not path.is_file():
-            raise DataError(f"{path}: expected a regular file. {advice}")
+            raise DataError(f"{path}: expected a regular file, found a folder, a pipe or a device. {advice}")
         with path.open("rb"):
             pass
     except OSError as error:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.data.files import check_local
+from amsl_tf.data.files import check_local, check_regular
 from amsl_tf.errors import AMSLError, DataError
 
 FORMATS = {  # the first bytes of each format; text has none of its own
@@ -38,17 +38,9 @@ def file_format(file: Path) -> str:
 def check_input(file: Path) -> None:
     """Raises AMSLError if a file is missing, is a URL, is not a regular file, or is not what its name says."""
     check_local(file)
-    if file.is_dir():
-        raise DataError(f"{file}: is a folder. {ADVICE}")
-    if not file.exists():
-        raise DataError(f"{file}: not found. {ADVICE}")
-    if not file.is_file():  # reading a pipe or a device may never end
-        raise DataError(f"{file}: expected a regular file, found a pipe or a device. Copy the data to a file first.")
-    try:
-        with file.open("rb") as opened:
-            start = opened.read(10)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}). {ADVICE}") from error
+    check_regular(file, ADVICE)
+    with file.open("rb") as opened:
+        start = opened.read(10)
     if not start:
         raise DataError(f"{file}: expected a recording, found an empty file. Write it again.")
     suffix, found = file_format(file), next((CONTENTS[first] for first in CONTENTS if start.startswith(first)), "")

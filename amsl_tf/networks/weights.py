@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from amsl_tf.data.files import reserve_space
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import StorageError
 
 Shapes = dict[str, tuple[int, ...]]
 OVERHEAD = 2**20  # bytes of a file beside the values, at most
@@ -40,6 +40,7 @@ def read_weights(network: keras.Model, file: Path) -> None:
 
     Raises:
         ValueError: The file is broken, holds the weights of another network, or values that are not finite.
+        StorageError: There is no space for temporary files.
     """
     found, expected = stored_shapes(file), _own_shapes(network)
     for name in sorted(found.keys() | expected.keys()):  # Keras ignores superfluous arrays
@@ -83,4 +84,4 @@ def _own_shapes(network: keras.Model) -> Shapes:
             return stored_shapes(file)
     except OSError as error:
         advice = "Set TMPDIR to a folder with free space."
-        raise AMSLError(f"temporary files cannot be written ({error.strerror or error}). {advice}") from error
+        raise StorageError(f"temporary files cannot be written ({error.strerror or error}). {advice}") from error

@@ -8,10 +8,10 @@ TIE = 1e-4  # scores that differ by less, relative to values above 1, are equal 
 def percentile_threshold(normal_scores: np.ndarray, percentile: float, groups: np.ndarray | None = None) -> float:
     """Computes the threshold, a percentile of normal scores.
 
-    Where more windows than that are equal to the percentile, as for a sensor that is mostly at rest, the threshold lies above
-    them, half way to the next larger score. With groups it is the median of the percentiles of the groups, so that a single
-    atypical group does not set it. Groups too small for such a percentile are ignored; if most windows are in such groups, all
-    windows are pooled.
+    If too many scores are equal to the percentile to be flagged, as for a sensor that is mostly at rest, the threshold lies
+    half way between them and the next larger score. With groups it is the median of the percentiles of the groups, so that a
+    single atypical group does not set it. Groups too small for such a percentile are ignored; if most windows are in such
+    groups, all windows are pooled.
 
     Args:
         normal_scores: float32 (N,), dimensionless.

@@ -90,7 +90,7 @@ class Model:
                 self._set_state(number, ModelVersionStatus.END, message)
         unloaded = set(self._served) - set(newest) if newest else set()
         if newest:
-            self._served = {number: served[number] for number in newest}
+            served = self._served = {number: served[number] for number in newest}  # `served` must not keep the others alive
         for number in self._served:
             self._set_state(number, ModelVersionStatus.AVAILABLE)
         if unloaded:

@@ -6,7 +6,9 @@ from amsl_tf.errors import AMSLError
 
 
 class Ports:
-    """The two ports of a server. Nobody else can use them; clients that connect wait until the server runs.
+    """The two ports of a server, reserved until it starts.
+
+    REST clients that connect earlier wait; gRPC clients are refused once and must try again, since gRPC cannot adopt a socket.
 
     Args:
         host: The address or name to listen on, IPv4 or IPv6. `::` is every network of both, where the system allows it.

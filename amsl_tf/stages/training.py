@@ -100,7 +100,9 @@ def train_detector(
         fitted.save(detector)
         fitted.discard_work()
         if other := [item.name for item in work_dir.iterdir() if item.is_dir()]:
-            log.info(f"{work_dir}: holds {len(other)} interrupted training runs with other settings. Remove it to free space.")
+            log.info(
+                f"{work_dir}: states of interrupted training runs with other settings: {len(other)}. Remove them to free space."
+            )
     return fitted
 
 

@@ -18,7 +18,7 @@ from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import check_regular, locked
 from amsl_tf.data.splits import validation_split
 from amsl_tf.data.windows import hash_windows
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks import build_network
 from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.networks.weights import read_weights
@@ -156,6 +156,8 @@ def _load_weights(network: keras.Model, file: Path) -> None:
     check_regular(file, "Name a file that the network's save_weights has written.")
     try:
         read_weights(network, file)
+    except StorageError:
+        raise
     except (OSError, ValueError) as error:
         raise AMSLError(
             f"{file}: not the weights of this network ({error}). Build it with the same settings, for windows of the same "

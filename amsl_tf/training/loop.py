@@ -15,7 +15,7 @@ import tensorflow as tf
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig, TrainingConfig
 from amsl_tf.data.files import atomic_file, read_json, reserve_space, write_json
-from amsl_tf.errors import AMSLError
+from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks.losses import losses_for, targets_for
 from amsl_tf.networks.weights import OVERHEAD, read_weights, write_weights
 
@@ -113,6 +113,8 @@ def train(
             )
     try:
         read_weights(trained, work_dir / BEST)
+    except StorageError:
+        raise
     except ValueError as error:
         advice = f"Remove {work_dir} to train from the start."
         raise AMSLError(f"{work_dir / BEST}: the best weights cannot be read ({error}). {advice}") from error

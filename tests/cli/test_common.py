@@ -33,7 +33,7 @@ def test_output_that_cannot_be_printed_is_an_error():
     with open("/dev/full", "w") as full:
         finished = run_print("result", full)
     assert finished.returncode == 2
-    assert "the result cannot be printed (No space left on device). The files are complete" in finished.stderr
+    assert "the result cannot be printed (No space left on device). Write to another place" in finished.stderr
 
 
 def test_names_that_the_terminal_cannot_show():

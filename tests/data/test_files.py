@@ -319,3 +319,11 @@ def test_space_is_reserved(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(tmp_path.iterdir())
+
+
+def test_without_locks_temporary_data_are_never_leftovers(tmp_path, monkeypatch):
+    monkeypatch.setattr("fcntl.flock", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOLCK, "no locks")))
+    with atomic_folder(tmp_path / "a", ["only"]) as temporary:
+        write_folder(tmp_path / "a", "second")
+        (temporary / "only").write_text("first")
+    assert (tmp_path / "a" / "only").read_text() == "first"

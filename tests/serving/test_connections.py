@@ -102,6 +102,15 @@ def test_connections_are_limited_in_number(folder):
         until(lambda: requests.get(f"{address.rest}/v1/models/waves", timeout=60).status_code == 200)
 
 
+@pytest.fixture
+def uvicorn_log(address, caplog):
+    """Captures the log of uvicorn, which does not reach the root logger."""
+    logger = logging.getLogger("uvicorn")
+    logger.addHandler(caplog.handler)
+    yield
+    logger.removeHandler(caplog.handler)
+
+
 @pytest.mark.parametrize(
     ("request_text", "status"),
     [
@@ -115,7 +124,7 @@ def test_connections_are_limited_in_number(folder):
         (b"GET /v1/models/waves HTTP/1.1\r\nHost: [\r\nConnection: close\r\n\r\n", b"200"),
     ],
 )
-def test_unusual_requests_are_answered_once_and_not_logged(address, caplog, request_text, status):
+def test_unusual_requests_are_answered_once_and_not_logged(address, uvicorn_log, caplog, request_text, status):
     with caplog.at_level(logging.WARNING), connect(address) as connection:
         connection.sendall(request_text)
         response = read_all(connection)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import threading
+import weakref
 
 import pytest
 import requests
@@ -182,3 +183,14 @@ def test_an_error_that_persists_is_logged_once(folder, monkeypatch, caplog):
     until(lambda: len(calls) > 3)
     model.close()
     assert caplog.messages == [f"{folder}: unreachable"]
+
+
+def test_replaced_version_is_freed(exported, tmp_path):
+    """Also while its folder still exists."""
+    shutil.copytree(exported, tmp_path / "1")
+    model = Model("waves", tmp_path)
+    replaced = weakref.ref(model.version().loaded)
+    shutil.copytree(exported, tmp_path / "2")
+    model.refresh()
+    assert model.version().number == 2
+    assert replaced() is None

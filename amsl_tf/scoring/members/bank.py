@@ -82,7 +82,9 @@ class FittedBank(NamedTuple):
     copies: float
 
 
-def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int, identity: np.ndarray | None = None) -> FittedBank:
+def fit_bank(
+    features: np.ndarray, groups: np.ndarray, size: int, seed: int, duplicate_ids: np.ndarray | None = None
+) -> FittedBank:
     """Fits a bank to normal windows.
 
     The local density comes from all training windows: the windows that `k_centres` selects are about equally far from each
@@ -93,14 +95,14 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int, ide
         groups: int (N,), numbered from 0; all 0 without groups.
         size: The maximum number of bank windows, but at least one of each group.
         seed: The seed of the selection.
-        identity: int (N,), equal for equal windows; if None, all are different.
+        duplicate_ids: int (N,), equal for duplicates; if None, there are none.
 
     Returns:
-        The bank and the leave-one-out scores. Only the comparison leaves out a window and those equal to it, or with groups its
-        whole group; standardisation and density come from all windows.
+        The bank and the leave-one-out scores. Only the comparison leaves out a window, those equal to it and, with
+        groups, its whole group; standardisation and density come from all windows.
     """
-    identity = np.arange(len(features)) if identity is None else identity
-    left_out = np.stack([groups, identity]) if groups.any() else identity[None]
+    duplicate_ids = np.arange(len(features)) if duplicate_ids is None else duplicate_ids
+    left_out = np.stack([groups, duplicate_ids]) if groups.any() else duplicate_ids[None]
     mean = features.mean(axis=0)
     scale = _safe(features.std(axis=0), mean)
     scale = scale * _column_scale((features - mean) / scale, left_out, size, seed)
@@ -110,7 +112,7 @@ def fit_bank(features: np.ndarray, groups: np.ndarray, size: int, seed: int, ide
 
     distances, nearest = _nearest(_leave_one_out(scaled, chosen, left_out))
     floor = np.asarray(max(FLOOR_SHARE * np.median(distances), FLOOR_PER_COLUMN * np.sqrt(features.shape[1])))
-    neighbours = _neighbours(scaled, chosen, identity)
+    neighbours = _neighbours(scaled, chosen, duplicate_ids)
     density = np.log(np.maximum(neighbours, floor**2)).mean(axis=0) / 2
     slope = _slope(density[nearest], np.log(np.maximum(distances, floor)))
     # the density of the bank does not carry over to the windows of new groups
@@ -187,14 +189,14 @@ def _excluded(candidates: list[np.ndarray]) -> np.ndarray:
     return excluded
 
 
-def _neighbours(features: np.ndarray, chosen: np.ndarray, identity: np.ndarray) -> np.ndarray:
+def _neighbours(features: np.ndarray, chosen: np.ndarray, duplicate_ids: np.ndarray) -> np.ndarray:
     """Computes the squared distances (k, M) of the chosen windows to their k nearest neighbours, without equal windows.
 
     k is `NEIGHBOURS`, or less where there are not so many different windows.
     """
-    count = max(1, min(NEIGHBOURS, len(features) - np.unique(identity, return_counts=True)[1].max()))
+    count = max(1, min(NEIGHBOURS, len(features) - np.unique(duplicate_ids, return_counts=True)[1].max()))
     closest = np.empty((0, len(chosen)))
-    for squares in _leave_one_out(features, chosen, identity[None]):
+    for squares in _leave_one_out(features, chosen, duplicate_ids[None]):
         closest = np.concatenate([closest, squares])
         closest = np.partition(closest, min(count, len(closest)) - 1, axis=0)[:count]
     return closest

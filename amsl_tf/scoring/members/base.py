@@ -18,13 +18,13 @@ class Evidence(NamedTuple):
     Attributes:
         error: float32 (N, R, C), the squared error of the reconstruction in scaled units, averaged over time.
         features: (N, D) each, by name in `FEATURES`: those in `Score.features`.
-        identity: int (N,), equal for equal windows, of training windows alone; else None. Windows that are constant over time
+        duplicate_ids: int (N,), equal for duplicates, of training windows alone; else None. Windows that are constant over time
             count as different, since a sensor at rest repeats itself in new data, too.
     """
 
     error: Any
     features: Mapping[str, Any]
-    identity: np.ndarray | None = None
+    duplicate_ids: np.ndarray | None = None
 
 
 class Score(ABC):
@@ -56,7 +56,7 @@ class Score(ABC):
 
         Returns:
             The leave-one-out scores of the training windows, float32 (N,). Each window is compared with all windows that are
-            not equal to it, or with groups with all other groups. The network itself has been trained on all of them.
+            neither equal to it nor, with groups, in its group. The network itself has been trained on all of them.
         """
 
     @abstractmethod

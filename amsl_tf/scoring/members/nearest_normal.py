@@ -61,14 +61,14 @@ class NearestNormal(Score):
         with progress.bar(len(values), "selecting the bank", "feature groups") as bar:
             for name, columns in values.items():
                 size, seed = self.config.bank_size, self.config.training.seed
-                fitted[name] = fit_bank(columns, numbers, size, seed, evidence.identity)
+                fitted[name] = fit_bank(columns, numbers, size, seed, evidence.duplicate_ids)
                 bar.update(1)
         copies = min(result.copies for result in fitted.values())  # a copy is close in every feature group
         if groups is None and copies > MAX_COPIES:
             log.warning(
-                f"{copies:.0%} of the training windows look like copies: their nearest neighbours are within {CLOSE:g} of the "
-                "distance to the fifth nearest. The threshold is too low for new windows. Remove the copies, or give a window "
-                "and its copies the same group."
+                f"{copies:.0%} of the training windows look like copies: their nearest neighbour is closer than {CLOSE:g} "
+                "times the distance to the fifth. The threshold is too low for new windows. Remove the copies, or give a "
+                "window and its copies the same group."
             )
         self._banks = {name: result.bank for name, result in fitted.items()}
         return self._mean({name: result.scores for name, result in fitted.items()}).numpy()

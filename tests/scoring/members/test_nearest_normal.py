@@ -168,7 +168,7 @@ def test_equal_windows_are_left_out_together():
     for name, evidence in (
         ("once", once.evidence),
         ("unknown", twice.evidence),
-        ("known", twice.evidence._replace(identity=np.tile(np.arange(40), 2))),
+        ("known", twice.evidence._replace(duplicate_ids=np.tile(np.arange(40), 2))),
     ):
         score = make_score()
         threshold = percentile_threshold(score.fit(evidence), 98)
@@ -185,7 +185,7 @@ def test_a_part_of_the_windows_is_repeated(copies):
     flagged = []
     for chosen in (np.arange(60), rows):
         score = make_score()
-        evidence = Outputs(*(part[chosen] for part in once)).evidence._replace(identity=chosen)
+        evidence = Outputs(*(part[chosen] for part in once)).evidence._replace(duplicate_ids=chosen)
         threshold = percentile_threshold(score.fit(evidence), 98)
         flagged.append(np.mean(score.score(new.evidence) >= threshold))
     assert flagged[1] == pytest.approx(flagged[0], abs=0.02)
@@ -197,7 +197,7 @@ def test_copies_in_another_group_are_left_out(groups):
     once, new = outputs_of(60), outputs_of(400, seed=1)
     copies = Outputs(*(np.concatenate([part] * len(groups)) for part in once))
     score = make_score()
-    evidence = copies.evidence._replace(identity=np.tile(np.arange(60), len(groups)))
+    evidence = copies.evidence._replace(duplicate_ids=np.tile(np.arange(60), len(groups)))
     labels = np.repeat(groups, 60)
     threshold = percentile_threshold(score.fit(evidence, labels), 98, labels)
     assert np.mean(score.score(new.evidence) >= threshold) < 0.2
@@ -206,15 +206,17 @@ def test_copies_in_another_group_are_left_out(groups):
 def test_groups_of_copies_only():
     """Two groups of one window each, equal to each other, beside two others: all scores are finite."""
     train = outputs_of(22)
-    identity = np.arange(22)
-    identity[1] = 0
-    scores = make_score().fit(train.evidence._replace(identity=identity), np.array(["a", "b", *["c"] * 10, *["d"] * 10]))
+    duplicate_ids = np.arange(22)
+    duplicate_ids[1] = 0
+    scores = make_score().fit(
+        train.evidence._replace(duplicate_ids=duplicate_ids), np.array(["a", "b", *["c"] * 10, *["d"] * 10])
+    )
     assert np.isfinite(scores).all()
 
 
 def test_only_equal_windows():
     """Nothing would be left: only the window itself is left out."""
-    scores = make_score().fit(outputs_of(10).evidence._replace(identity=np.zeros(10, int)))
+    scores = make_score().fit(outputs_of(10).evidence._replace(duplicate_ids=np.zeros(10, int)))
     assert np.isfinite(scores).all()
 
 
