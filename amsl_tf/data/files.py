@@ -95,7 +95,8 @@ def check_replaceable(path: Path, entries: Collection[str]) -> None:
         here = Path.cwd()
         if path.is_mount():
             raise AMSLError(f"{path}: is a mount point, which cannot be replaced. Name a folder in it.")
-        found = [item.relative_to(path).as_posix() for item in path.rglob("*") if not item.is_dir() or item.is_symlink()]
+        items = [item for item in path.rglob("*") if item.is_symlink() or not item.is_dir() or not any(item.iterdir())]
+        found = [item.relative_to(path).as_posix() for item in items]  # files and empty folders
     except OSError as error:
         raise AMSLError(f"{path}: cannot be read ({error.strerror}). {advice}") from error
     if path in (here, *here.parents):
