@@ -62,7 +62,7 @@ print((sizes[-1] - sizes[3]) / 16)
 """
     finished = run_python("-c", code, tmp_path / "saved")
     assert finished.returncode == 0, finished.stderr
-    assert float(finished.stdout) < 2
+    assert float(finished.stdout) < 1
 
 
 def test_kernels_in_use_are_created_again(detector, waves):

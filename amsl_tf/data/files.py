@@ -194,7 +194,8 @@ def _remove_leftovers(path: Path) -> None:
     for folder in path.parent.iterdir():
         if name.fullmatch(folder.name):
             with suppress(AMSLError, OSError), locked(folder) as is_locked:
-                if is_locked:  # else it may be in use
+                is_own = {item.name for item in folder.iterdir()} <= {LOCK, FORMER, path.name}  # long names are cut off
+                if is_locked and is_own:  # without locks it may be in use
                     _restore(path, folder)
                     shutil.rmtree(folder, ignore_errors=True)
 

@@ -55,7 +55,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with temporary_folder(folder / "version") as temporary:
-            new = temporary / "new"
+            new = temporary / "version"
             size = sum(math.prod(variable.shape) * variable.dtype.size for variable in model.variables)
             reserve_space(temporary, 2 * size + GRAPH_BYTES)
             # gradients of the export would be registered by every process that loads it, for good

@@ -213,7 +213,7 @@ def test_readers_never_miss_a_folder_that_is_replaced(tmp_path):
     assert not missing
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/model", "gs://b", "https://example.org/x.csv", "file:///tmp/x", "s3:/bucket"])
+@pytest.mark.parametrize("url", ["s3://bucket/model", "gs://b", "https://example.org/x.csv", "file:///data/x", "s3:/bucket"])
 def test_urls_are_errors(tmp_path, url, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AMSLError, match="looks like a URL"):
@@ -327,3 +327,16 @@ def test_without_locks_temporary_data_are_never_leftovers(tmp_path, monkeypatch)
         write_folder(tmp_path / "a", "second")
         (temporary / "only").write_text("first")
     assert (tmp_path / "a" / "only").read_text() == "first"
+
+
+def test_leftovers_of_a_longer_name_are_kept(tmp_path):
+    """The names of temporary folders are cut off, so that those of two long names can look alike."""
+    ours, theirs = tmp_path / ("n" * 60), tmp_path / ("n" * 60 + "theirs")
+    leftover = tmp_path / f".{'n' * files.MAX_NAME}.0a1b2c3d.tmp"
+    (leftover / theirs.name).mkdir(parents=True)
+    (leftover / files.FORMER).mkdir()
+    write_folder(ours, "one")
+    assert (ours / "only").read_text() == "one"
+    assert (leftover / files.FORMER).exists()
+    write_folder(theirs, "two")
+    assert not leftover.exists()
