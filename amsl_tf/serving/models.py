@@ -93,10 +93,10 @@ class Model:
             served = self._served = {number: served[number] for number in newest}  # `served` must not keep the others alive
         for number in self._served:
             self._set_state(number, ModelVersionStatus.AVAILABLE)
-        if unloaded:
-            gc.collect()  # their graphs are in reference cycles
         for number in unloaded:
             self._set_state(number, ModelVersionStatus.END)
+        if unloaded:
+            gc.collect()  # their graphs are in reference cycles
 
     def watch(self, seconds: float) -> None:
         """Calls `refresh` in a thread until `close`.
