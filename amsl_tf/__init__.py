@@ -23,21 +23,27 @@ _MODULES = {
     "NETWORKS": "networks",
     "NetworkConfig": "networks",
     "RFTMConfig": "networks.rftm",
+    "Recording": "data.recordings",
     "SCORES": "scoring",
     "Score": "scoring.members.base",
+    "Series": "datasets.series",
+    "SeriesDataset": "datasets.series",
     "TrainingConfig": "config",
     "VIEWS": "views",
     "View": "views",
     "Windows": "data.windows",
     "load_dataset": "datasets",
+    "load_series": "datasets",
 }
 __all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from amsl_tf.config import DetectorConfig, TrainingConfig
+    from amsl_tf.data.recordings import Recording
     from amsl_tf.data.windows import Windows
-    from amsl_tf.datasets import DATASETS, load_dataset
+    from amsl_tf.datasets import DATASETS, load_dataset, load_series
     from amsl_tf.datasets.base import Dataset
+    from amsl_tf.datasets.series import Series, SeriesDataset
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.errors import AMSLError, DataError
     from amsl_tf.networks import NETWORKS, NetworkConfig

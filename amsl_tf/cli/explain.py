@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
 
     import numpy as np
 
-    from amsl_tf.data.recordings import read_window
+    from amsl_tf.data.window_reader import read_window
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.errors import AMSLError, DataError
     from amsl_tf.evaluation.report.windows import explain_windows, open_training

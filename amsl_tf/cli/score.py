@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     from amsl_tf import progress
     from amsl_tf.data.formats import check_input
     from amsl_tf.data.outputs import check_output, write_table
-    from amsl_tf.data.recordings import read_windows
+    from amsl_tf.data.window_reader import read_windows
 
     check_output(arguments.output, arguments.input)
     check_input(arguments.input)

@@ -1,4 +1,4 @@
-"""The conversion of Python objects to numbers."""
+"""The conversion of Python objects and of text to numbers."""
 
 import math
 from decimal import Decimal
@@ -21,6 +21,14 @@ def to_float(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     numbers = [_number(value) for value in values.flat]
     invalid = np.array([number is None for number in numbers], bool)
     return np.array(numbers, np.float64).reshape(values.shape), invalid.reshape(values.shape)
+
+
+def parse_number(cell: str) -> float | None:
+    """Parses the number in a cell of a text file, NaN if it is empty; returns None if it is text."""
+    try:
+        return None if "_" in cell else float(cell.strip() or "nan")  # Python ignores _ between digits
+    except ValueError:
+        return None
 
 
 def _number(value: Any) -> float | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from amsl_tf.data.conversion import to_float
+from amsl_tf.data.conversion import parse_number, to_float
 from amsl_tf.data.csv_text import CSVText
 from amsl_tf.data.formats import file_format, import_parquet
 from amsl_tf.data.time_gaps import TimeGaps, is_time
@@ -137,7 +137,7 @@ def _convert(column: pd.Series, is_csv: bool) -> tuple[np.ndarray, np.ndarray]:
         return column.to_numpy(np.float64, na_value=np.nan), np.zeros(len(column), bool)
     values, invalid = to_float(column.to_numpy(object))
     if is_csv and invalid.any():  # one cell of text or spaces, or beyond 64 bits, makes the whole column text
-        numbers = [_parse(str(cell)) for cell in column[invalid]]
+        numbers = [parse_number(str(cell)) for cell in column[invalid]]
         values[invalid] = np.array(numbers, np.float64)
         invalid[invalid] = [number is None for number in numbers]
     return values, invalid
@@ -202,19 +202,11 @@ def _check_header(file: Path, cells: list[str]) -> None:
     if len(cells) > 1 and cells == [str(position) for position in range(len(cells))]:
         first = ", ".join(cells[:3])
         log.warning(f"{file}: the first line, {first} ..., is used as column names. Use --no-header if it is data.")
-    elif all(_parse(cell) is not None for cell in cells):
+    elif all(parse_number(cell) is not None for cell in cells):
         raise DataError(
             f"{file}: the first line holds only numbers. Use --no-header if it is data; if it names the columns, name the "
             "channels with --columns."
         )
-
-
-def _parse(cell: str) -> float | None:
-    """Parses the number in a cell, NaN if it is empty; returns None if it is text."""
-    try:
-        return None if "_" in cell else float(cell.strip() or "nan")  # Python ignores _ between digits
-    except ValueError:
-        return None
 
 
 def _read_parquet(file: Path) -> Iterator[pd.DataFrame]:

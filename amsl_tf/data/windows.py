@@ -169,36 +169,38 @@ def check_views(views: Mapping[str, Any], names: tuple[str, ...], shape: tuple[i
     return checked
 
 
-def check_binary(name: str, values: Any, count: int) -> np.ndarray:
+def check_binary(name: str, values: Any, count: int, item: str = "window") -> np.ndarray:
     """Validates binary labels.
 
     Args:
         name: The name of the labels, for error messages.
         values: Numbers, bools or their text.
         count: The expected number of labels N.
+        item: What is labelled, for error messages.
 
     Returns:
-        int (N,), 0 for normal and 1 for abnormal windows.
+        int (N,), 0 for normal and 1 for abnormal items.
 
     Raises:
         DataError: There is another number of labels, or one is neither 0 nor 1.
     """
-    labels = check_labels(name, values, count)
+    labels = check_labels(name, values, count, item)
     numbers = pd.to_numeric(pd.Series(labels), errors="coerce").to_numpy(float)  # NaN for what is not a number
     other = np.flatnonzero(~np.isin(numbers, (0, 1)))
     if len(other):
-        received = f"{labels[other[0]]} for window {other[0]}"
+        received = f"{labels[other[0]]} for {item} {other[0]}"
         raise DataError(f"{name} must be 0 (normal) or 1 (abnormal). Received: {received}.")
     return numbers.astype(int)
 
 
-def check_labels(name: str, values: Any, count: int) -> np.ndarray:
+def check_labels(name: str, values: Any, count: int, item: str = "window") -> np.ndarray:
     """Validates the metadata of windows, such as groups.
 
     Args:
         name: The name of the metadata, for error messages.
         values: Numbers or strings, all comparable with each other.
         count: The expected number of entries N.
+        item: What the metadata describes, for error messages.
 
     Returns:
         An array (N,) with the dtype that NumPy gives the values.
@@ -208,10 +210,10 @@ def check_labels(name: str, values: Any, count: int) -> np.ndarray:
     """
     labels = np.asarray(values, object)  # NumPy would convert everything to text if one entry is text, NaN included
     if labels.shape != (count,):
-        raise DataError(f"{name} must have one entry for each of the {count} windows. Received: shape={labels.shape}.")
+        raise DataError(f"{name} must have one entry for each of the {count} {item}s. Received: shape={labels.shape}.")
     missing = np.flatnonzero(pd.isna(labels) | np.ma.getmask(values))
     if len(missing):
-        raise DataError(f"{name} must have one entry for each of the {count} windows. Received: none for window {missing[0]}.")
+        raise DataError(f"{name} must have one entry for each of the {count} {item}s. Received: none for {item} {missing[0]}.")
     try:
         np.unique(labels)
     except TypeError as error:

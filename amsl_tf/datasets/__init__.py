@@ -3,19 +3,27 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amsl_tf.errors import AMSLError
 from amsl_tf.registry import Registry
 
 if TYPE_CHECKING:
     from amsl_tf.data.windows import Windows
     from amsl_tf.datasets.base import Dataset
+    from amsl_tf.datasets.series import Series
 
-DATASETS: Registry[type["Dataset"]] = Registry("dataset", {"dsads": "amsl_tf.datasets.dsads:DSADS"}, ("load", "read", "index"))
+DATASETS: Registry[type["Dataset"]] = Registry(
+    "dataset",
+    {
+        "dsads": "amsl_tf.datasets.dsads:DSADS",
+    },
+    ("load", "read", "index"),
+)
 
-__all__ = ["DATASETS", "load_dataset"]
+__all__ = ["DATASETS", "load_dataset", "load_series"]
 
 
 def load_dataset(name: str, folder: str | Path) -> "Windows":
-    """Reads a data set into memory.
+    """Reads the windows of a data set into memory.
 
     Args:
         name: The name of the data set in `DATASETS`.
@@ -32,3 +40,29 @@ def load_dataset(name: str, folder: str | Path) -> "Windows":
         >>> normal = windows.x[windows.label == 0]
     """
     return DATASETS[name](Path(folder)).load()
+
+
+def load_series(name: str, folder: str | Path) -> dict[str, "Series"]:
+    """Reads the series of a data set into memory: normal recordings to fit to, and labelled ones.
+
+    Args:
+        name: The name of the data set in `DATASETS`.
+        folder: The folder that holds it.
+
+    Returns:
+        All series by name.
+
+    Raises:
+        AMSLError: The name is unknown, the data set consists of windows, or the folder does not hold it.
+
+    Example:
+        >>> series = load_series("skab", "data/SKAB")["valve1/0"]
+        >>> series.train.x.shape, series.test.label.mean()
+    """
+    from amsl_tf.datasets.series import SeriesDataset
+
+    dataset = DATASETS[name]
+    if not issubclass(dataset, SeriesDataset):
+        raise AMSLError(f"{name} consists of windows, not of series. Read it with load_dataset.")
+    data = dataset(Path(folder))
+    return {series: data.read_series(series) for series in data.names()}

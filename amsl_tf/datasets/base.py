@@ -25,7 +25,7 @@ class Dataset(ABC):
         test_subjects: The test subjects of the protocol `subject`, unless others are chosen.
     """
 
-    window_shape: ClassVar[tuple[int, int]]
+    window_shape: tuple[int, int]
     sampling_rate: ClassVar[float]
     axes: ClassVar[int] = 1
     channel_names: ClassVar[tuple[str, ...]] = ()

@@ -49,21 +49,6 @@ def to_time_steps(scores: np.ndarray, rows: np.ndarray, steps: int, count: int) 
     return values[nearest]
 
 
-def window_labels(labels: np.ndarray, rows: np.ndarray, steps: int) -> np.ndarray:
-    """Returns whether windows hold an abnormal time step.
-
-    Args:
-        labels: (count,), 1 or True for abnormal time steps.
-        rows: int (N,), the first row of each window.
-        steps: T, the length of a window.
-
-    Returns:
-        bool (N,).
-    """
-    sums = np.concatenate([[0], np.cumsum(labels, dtype=np.int64)])
-    return sums[rows + steps] > sums[rows]
-
-
 def evaluate_time_steps(
     scores: np.ndarray, labels: np.ndarray, threshold: float, *, buffer: int, seconds: float | None = None
 ) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amsl_tf.data import tables
-from amsl_tf.data.recordings import read_window, read_windows
+from amsl_tf.data.window_reader import read_window, read_windows
 from amsl_tf.errors import AMSLError, DataError
 
 

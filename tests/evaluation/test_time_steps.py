@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
 
-from amsl_tf.data.recordings import cut
+from amsl_tf.data.window_reader import cut
 from amsl_tf.errors import DataError
 from amsl_tf.evaluation.time_steps import (
     evaluate_time_steps,
@@ -12,7 +12,6 @@ from amsl_tf.evaluation.time_steps import (
     overlaps,
     range_recall,
     to_time_steps,
-    window_labels,
 )
 
 
@@ -46,11 +45,6 @@ def test_windows_outside_of_the_recording_are_an_error():
     for rows in ([7], [-1], []):
         with pytest.raises(DataError, match="within the 10 rows"):
             to_time_steps(np.zeros(len(rows)), np.array(rows, int), 4, 10)
-
-
-def test_labels_of_windows():
-    labels = bits("0000100000")
-    assert window_labels(labels, np.array([0, 1, 4, 5, 6]), 4).tolist() == [False, True, True, False, False]
 
 
 def test_metrics_by_hand():
