@@ -121,6 +121,12 @@ def dsads() -> Path:
     return Path(os.environ["AMSL_TF_DSADS"])
 
 
+@pytest.fixture(scope="session")
+def series_folder() -> Path:
+    """The folder with parts of the data sets of series: skab, smd, smap_msl, asd, tep and tsb_ad."""
+    return Path(os.environ["AMSL_TF_SERIES"])
+
+
 def run_python(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs Python in the root folder of the repository, and waits for its end."""
     return subprocess.run(

@@ -15,6 +15,16 @@ DATASETS: Registry[type["Dataset"]] = Registry(
     "dataset",
     {
         "dsads": "amsl_tf.datasets.dsads:DSADS",
+        "pamap2": "amsl_tf.datasets.pamap2:PAMAP2",
+        "wesad": "amsl_tf.datasets.wesad:WESAD",
+        "cap": "amsl_tf.datasets.cap:CAP",
+        "skab": "amsl_tf.datasets.skab:SKAB",
+        "smd": "amsl_tf.datasets.smd:SMD",
+        "smap": "amsl_tf.datasets.telemanom:SMAP",
+        "msl": "amsl_tf.datasets.telemanom:MSL",
+        "asd": "amsl_tf.datasets.asd:ASD",
+        "tep": "amsl_tf.datasets.tep:TEP",
+        "tsb_ad": "amsl_tf.datasets.tsb_ad:TSBAD",
     },
     ("load", "read", "index"),
 )

@@ -18,7 +18,7 @@ class Dataset(ABC):
 
     Class attributes:
         window_shape: (T, C) of its windows.
-        sampling_rate: Rows per second, Hz.
+        sampling_rate: Rows per second, Hz, or None where unknown.
         axes: The number of consecutive channels that are the axes of one sensor.
         channel_names: The names of the channels.
         titles: The titles of the activities, by the name that `index` gives them.
@@ -26,7 +26,7 @@ class Dataset(ABC):
     """
 
     window_shape: tuple[int, int]
-    sampling_rate: ClassVar[float]
+    sampling_rate: ClassVar[float | None] = None
     axes: ClassVar[int] = 1
     channel_names: ClassVar[tuple[str, ...]] = ()
     titles: ClassVar[Mapping[str, str]] = {}
