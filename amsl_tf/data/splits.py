@@ -29,12 +29,12 @@ class Split(NamedTuple):
 
 
 def protocol_split(
-    normal: Windows, abnormal: Windows, protocol: Protocol, *, test_subjects: Sequence[str] = (), seed: int = 0
+    normal: Windows, abnormal: Windows | None, protocol: Protocol, *, test_subjects: Sequence[str] = (), seed: int = 0
 ) -> Split:
     """Splits windows by one of the two protocols.
 
     Args:
-        normal, abnormal: All windows.
+        normal, abnormal: All windows; `abnormal` is None if there are none.
         protocol: `window`: a random 60 % of the normal windows train, the rest and all abnormal windows test. `subject`: the
             normal windows of all other subjects train, the normal and abnormal windows of `test_subjects` test.
         test_subjects: The test subjects of the protocol `subject`.
@@ -52,10 +52,13 @@ def protocol_split(
     if protocol == "window":
         if test_subjects:
             raise DataError("test subjects need the protocol subject. Leave them out, or choose that protocol.")
-        return Split(*random_split(len(normal), seed), np.arange(len(abnormal)))
-    if normal.subject is None or abnormal.subject is None:
-        raise DataError("the protocol subject needs the column subject in normal.csv and abnormal.csv. One lacks it.")
+        return Split(*random_split(len(normal), seed), np.arange(len(abnormal or ())))
+    if normal.subject is None or (abnormal is not None and abnormal.subject is None):
+        fault = "the protocol subject needs the column subject in the CSV beside each array"
+        raise DataError(f"{fault}, normal.csv and abnormal.csv. One lacks it.")
     train, test = subject_split(normal.subject, list(test_subjects))
+    if abnormal is None:
+        return Split(train, test, np.arange(0))
     tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, test_subjects))
     if not len(tested_abnormal):
         raise DataError(f"there are no abnormal windows of {', '.join(test_subjects)}. Name other test subjects.")

@@ -7,8 +7,10 @@
         test_dataset/abnormal data/           index.csv  data_{...}_abnormal.npy
 
 A .npy file holds (N, T, C), the CSV beside it a row of metadata for each window, sensors.json the names and axes of channels.
+Without abnormal windows there are no files of abnormal windows.
 """
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -117,6 +119,21 @@ def open_array(path: Path, advice: str) -> np.ndarray:
         raise DataError(f"{path}: not a complete .npy file of numbers ({error}). {advice}") from error
 
 
+def expected_entries(folder: Path, entries: Collection[str]) -> list[str]:
+    """Returns the patterns of the files of a stage that a folder of it holds, for `check_replaceable`.
+
+    Args:
+        folder: The folder, which need not exist.
+        entries: `GENERATED_ENTRIES` or `TRANSFORMED_ENTRIES`.
+
+    Returns:
+        The entries; without those of abnormal windows if the folder has no such file.
+    """
+    of_abnormal = [entry for entry in entries if TEST_ABNORMAL.name in entry]
+    has_abnormal = any(os.path.lexists(folder / entry) for entry in of_abnormal)
+    return [entry for entry in entries if has_abnormal or entry not in of_abnormal]
+
+
 def write_index(path: Path, columns: dict[str, np.ndarray]) -> None:
     """Writes the metadata of the rows of an array, as CSV with a header.
 
@@ -153,12 +170,12 @@ def read_index(path: Path, advice: str, columns: Collection[str] = ()) -> dict[s
     return {str(name): table[name].to_numpy(dtype=str) for name in table.columns}
 
 
-def open_windows(array: Path, index: Path, advice: str) -> Windows:
+def open_windows(array: Path, index: Path | None, advice: str) -> Windows:
     """Opens windows from an .npy file and the CSV with their metadata.
 
     Args:
         array: The .npy file (N, T, C).
-        index: The CSV file with N rows; columns that `Windows` does not have are ignored.
+        index: The CSV file with N rows; columns that `Windows` does not have are ignored. If None, the metadata are unknown.
         advice: The advice to the user if a file is missing or broken, for the error message.
 
     Returns:
@@ -167,13 +184,45 @@ def open_windows(array: Path, index: Path, advice: str) -> Windows:
     Raises:
         DataError: A file is missing or broken, or the two do not fit.
     """
-    columns = read_index(index, advice)
+    columns = {} if index is None else read_index(index, advice)
     known = {item.name: columns[item.name] for item in fields(Windows) if item.name != "x" and item.name in columns}
     x = open_array(array, advice)
     try:
         return Windows(x, **known)
     except DataError as error:
-        raise DataError(f"{array} with {index.name}: {error} {advice}") from error
+        files = f"{array}" if index is None else f"{array} with {index.name}"
+        raise DataError(f"{files}: {error} {advice}") from error
+
+
+def open_generated(folder: Path, advice: str) -> tuple[Windows, Windows | None]:
+    """Opens the normal and abnormal windows of a folder that preprocessing or the user wrote.
+
+    Args:
+        folder: The folder with normal.npy. Optional are abnormal.npy, which may have no windows, and a CSV beside each.
+        advice: The advice to the user if a file is missing or broken, for the error message.
+
+    Returns:
+        The normal windows, and the abnormal windows or None if there are none. Without a CSV the metadata are unknown.
+
+    Raises:
+        DataError: A file is missing or broken, or the files do not fit each other.
+    """
+    normal_file, abnormal_file = (folder / f"{kind}.npy" for kind in GENERATED)
+    normal, index = open_windows(normal_file, _index_beside(normal_file), advice), _index_beside(abnormal_file)
+    has_rows = index is not None and any(map(len, read_index(index, advice).values()))
+    if not has_rows and (not os.path.lexists(abnormal_file) or open_array(abnormal_file, advice).shape[:1] == (0,)):
+        return normal, None
+    abnormal = open_windows(abnormal_file, index, advice)
+    if normal.x.shape[1:] != abnormal.x.shape[1:]:
+        shapes = f"{normal.x.shape[1:]} and {abnormal.x.shape[1:]}"
+        raise DataError(f"{folder}: expected windows of one shape (T, C) in normal.npy and abnormal.npy, found {shapes}.")
+    return normal, abnormal
+
+
+def _index_beside(array: Path) -> Path | None:
+    """Returns the CSV with the metadata of an .npy file, or None if there is none."""
+    index = array.with_suffix(".csv")
+    return index if os.path.lexists(index) else None
 
 
 def read_metadata(folder: Path, channels: int, advice: str) -> dict[str, Any]:

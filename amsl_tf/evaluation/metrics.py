@@ -15,25 +15,29 @@ def evaluate(scores: np.ndarray, abnormal: np.ndarray, threshold: float) -> dict
 
     Args:
         scores: (N,), higher is more abnormal.
-        abnormal: bool (N,), the true labels; both classes must occur.
+        abnormal: bool (N,), the true labels; normal windows must occur.
         threshold: The threshold; a score that reaches it is abnormal.
 
     Returns:
-        `precision` and `recall`, averaged over both classes; `f1`, the harmonic mean of these two averages as in section 4.1 of
-        the AMSL paper (not the mean F1 of the classes); `accuracy`; `auroc`; `average_precision`; `threshold`; and the
-        precision and recall of each class as `precision_normal` and so on. All but the threshold are from 0 to 1.
+        `threshold`, and `false_positive_rate`, the share of the normal windows that is flagged. If there are abnormal windows,
+        also `precision` and `recall`, averaged over both classes; `f1`, the harmonic mean of these two averages as in section
+        4.1 of the AMSL paper (not the mean F1 of the classes); `accuracy`; `auroc`; `average_precision`; and the precision and
+        recall of each class as `precision_normal` and so on. All but the threshold are from 0 to 1.
     """
     flagged = is_abnormal(scores, threshold)
+    metrics = {"false_positive_rate": float(flagged[~abnormal].mean()), "threshold": threshold}
+    if not abnormal.any():
+        return metrics
     precisions, recalls, _, _ = precision_recall_fscore_support(abnormal, flagged, labels=[False, True], zero_division=0.0)
     precision, recall = float(precisions.mean()), float(recalls.mean())
     return {
+        **metrics,
         "f1": 2 * precision * recall / (precision + recall) if precision + recall else 0.0,
         "accuracy": float(np.mean(flagged == abnormal)),
         "precision": precision,
         "recall": recall,
         "auroc": float(roc_auc_score(abnormal, scores)),
         "average_precision": float(average_precision_score(abnormal, scores)),
-        "threshold": threshold,
         **{f"precision_{name}": float(value) for name, value in zip(CLASSES, precisions, strict=True)},
         **{f"recall_{name}": float(value) for name, value in zip(CLASSES, recalls, strict=True)},
     }

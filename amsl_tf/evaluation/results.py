@@ -6,6 +6,7 @@ run.json  index.csv  metrics.json  report.html  figures/
 {train_normal,normal,abnormal}_view_error.csv                     the terms of the reconstruction score, a column for each view
 """
 
+import logging
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,6 +38,8 @@ MEASURES = {  # the metrics in the table and the report, with their titles
     "average_precision": "average precision",
     "threshold": "threshold",
 }
+MEASURES_OF_NORMAL = {"false_positive_rate": "false-positive rate", "threshold": "threshold"}  # without abnormal windows
+UNKNOWN = "(unknown)"  # an activity or a subject
 SHOWN = 3  # false alarms, and misses, in the report
 FIGURES = "figures"
 _FIGURE_NAMES = (  # patterns of the names of all figures of a report, without .png
@@ -55,6 +58,8 @@ _FIGURE_NAMES = (  # patterns of the names of all figures of a report, without .
     *(f"{kind}_{number}" for kind in ("false_alarms", "misses") for number in range(1, SHOWN + 1)),
 )
 ADVICE = "Run amsl train first, or name the folder that it wrote with --results."
+
+log = logging.getLogger(__name__)
 
 
 def write_results(folder: Path, run: dict[str, Any], scored: Mapping[Part, tuple[Windows, Mapping[str, np.ndarray]]]) -> None:
@@ -117,6 +122,10 @@ class TestResults(NamedTuple):
         """The true classes, bool (N,)."""
         return self.part == TEST_ABNORMAL.name
 
+    def by_class(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Returns the values of all windows (N, ...) by the classes that occur, normal windows first."""
+        return {part: values[self.part == part] for part in dict.fromkeys(self.part.tolist())}
+
     def title(self, activity: str) -> str:
         """Returns an activity with its title, if the data set has titles, as in `a05 ascending stairs`."""
         return activity_title(activity, self.run)
@@ -140,7 +149,7 @@ def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
         detector: The summary of the detector that made the results.
 
     Returns:
-        The scores and metadata of the test windows, normal ones first.
+        The scores and metadata of the test windows, normal ones first; there may be no abnormal ones.
 
     Raises:
         AMSLError: A file is missing or broken, or the results are those of another detector.
@@ -152,13 +161,16 @@ def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
         raise AMSLError(f"{folder / RUN}: the scores of another detector. Name detector and results of the same run.")
     index = read_index(folder / INDEX, ADVICE, ("set", "activity", "subject", "segment"))
     rows = {part: np.flatnonzero(index["set"] == part.name) for part in (TEST_NORMAL, TEST_ABNORMAL)}
-    if not all(map(len, rows.values())):
-        raise AMSLError(f"{folder / INDEX}: expected normal and abnormal test windows, found only one class. {ADVICE}")
+    if not len(rows[TEST_NORMAL]):
+        raise AMSLError(f"{folder / INDEX}: expected normal test windows, found none. {ADVICE}")
 
     def read(name: str, axes: Literal[1, 2] = 1) -> np.ndarray:
-        return np.concatenate(
-            [_read_numbers(_score_file(folder, part, name), len(places), axes) for part, places in rows.items()]
-        )
+        numbers = []
+        for part, places in rows.items():
+            file = _score_file(folder, part, name)
+            if len(places) or file.exists():  # scores of no windows are an error
+                numbers.append(_read_numbers(file, len(places), axes))
+        return np.concatenate(numbers)
 
     scores, view_error = {name: read(name) for name in detector.config.scores}, read("view_error", 2)
     if view_error.shape[1] != len(detector.config.network.views):
@@ -185,6 +197,8 @@ def evaluate_results(folder: Path, detector: DetectorSummary) -> dict[str, Any]:
         AMSLError: A file is missing or broken, or the results are those of another detector.
     """
     results = read_results(folder, detector)
+    if not results.abnormal.any():
+        log.warning(f"{folder}: no abnormal test windows. Only false alarms are measured.")
     metrics: dict[str, Any] = {
         "protocol": results.run["protocol"],
         "decides": detector.config.score,
@@ -202,6 +216,15 @@ def evaluate_results(folder: Path, detector: DetectorSummary) -> dict[str, Any]:
     return metrics
 
 
+def shown_measures(metrics: Mapping[str, Any]) -> dict[str, str]:
+    """Returns the names of the metrics to show, with their titles: `MEASURES`, or what is known without abnormal windows.
+
+    Args:
+        metrics: The result of `evaluate_results`.
+    """
+    return MEASURES if "recall" in next(iter(metrics["scores"].values())) else MEASURES_OF_NORMAL
+
+
 def table(metrics: Mapping[str, Any]) -> str:
     """Formats metrics as text.
 
@@ -209,20 +232,25 @@ def table(metrics: Mapping[str, Any]) -> str:
         metrics: The result of `evaluate_results`.
 
     Returns:
-        A table with a row for each score, then tables of the flagged share of every activity and subject, in percent.
+        A table with a row for each score, then tables of the flagged share of every activity and subject that is known, in
+        percent.
     """
     scores: dict[str, Any] = metrics["scores"]
+    measures = shown_measures(metrics)
     rows = [
-        [f"{name} (decides)" if name == metrics["decides"] else name, *(f"{values[column]:.4f}" for column in MEASURES)]
+        [f"{name} (decides)" if name == metrics["decides"] else name, *(f"{values[column]:.4f}" for column in measures)]
         for name, values in scores.items()
     ]
-    parts = [f"protocol: {metrics['protocol']}, each window scored alone", _format(["score", *MEASURES], rows, left=1)]
+    parts = [f"protocol: {metrics['protocol']}, each window scored alone", _format(["score", *measures], rows, left=1)]
     for by in ("by_activity", "by_subject"):
+        labels = next(iter(scores.values()))[by]
+        if not any(labels):  # unknown for all windows
+            continue
         rows = []
-        for label, classes in next(iter(scores.values()))[by].items():
+        for label, classes in labels.items():
             for kind, counts in classes.items():
                 shares = (f"{100 * values[by][label][kind]['flagged']:.1f}" for values in scores.values())
-                rows.append([activity_title(label, metrics), kind, f"{counts['windows']:,}", *shares])
+                rows.append([activity_title(label, metrics) or UNKNOWN, kind, f"{counts['windows']:,}", *shares])
         parts.append(_format(["flagged, %", "", "windows", *scores], rows, left=2))
     return "\n\n".join(parts)
 

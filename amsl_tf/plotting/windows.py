@@ -13,18 +13,18 @@ MIN_SIZE = (400, 700)  # height and width of a mosaic, in pixels
 
 @styled
 def by_view(errors: Mapping[str, np.ndarray], views: Sequence[str]) -> Figure:
-    """Draws the median and quartiles of the error of each view.
+    """Draws the median and quartiles of the error of each view, for normal and, if given, abnormal windows.
 
     Args:
-        errors: The squared errors (N, R) of normal and of abnormal windows, in this order, by the label of the class; in scaled
-            units (views scaled to [0, 1]).
+        errors: The squared errors (N, R) of each class by its label, normal windows first; at most two classes. In scaled units
+            (views scaled to [0, 1]).
         views: The names of the R views.
 
     Returns:
         The figure.
     """
     figure, axis = panels()
-    for (kind, values), colour, mark, shift in zip(errors.items(), (NORMAL, ABNORMAL), "os", (-0.12, 0.12), strict=True):
+    for (kind, values), colour, mark, shift in zip(errors.items(), (NORMAL, ABNORMAL), "os", (-0.12, 0.12), strict=False):
         low, middle, high = np.quantile(values, (0.25, 0.5, 0.75), axis=0)
         places = np.arange(len(views)) + shift
         axis.errorbar(places, middle, (middle - low, high - middle), fmt=mark, color=colour, label=kind, capsize=2)

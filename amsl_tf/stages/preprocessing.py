@@ -1,16 +1,17 @@
 """The first stage: reads a data set and writes its normal and abnormal windows as arrays."""
 
+from contextlib import ExitStack
 from pathlib import Path
 
 from amsl_tf import progress
 from amsl_tf.data.files import atomic_folder, write_json
-from amsl_tf.data.store import GENERATED, GENERATED_ENTRIES, SENSORS, ArrayWriter, write_index
+from amsl_tf.data.store import GENERATED_ENTRIES, SENSORS, ArrayWriter, expected_entries, write_index
 from amsl_tf.datasets import DATASETS
 from amsl_tf.errors import DataError
 
 
 def preprocess(source: Path, output: Path, dataset: str = "dsads") -> dict[str, tuple[int, ...]]:
-    """Reads a data set and writes normal.npy, abnormal.npy, an index of each, and sensors.json.
+    """Reads a data set and writes normal.npy, abnormal.npy if there are abnormal windows, an index of each, and sensors.json.
 
     Args:
         source: The folder of the data set.
@@ -18,7 +19,7 @@ def preprocess(source: Path, output: Path, dataset: str = "dsads") -> dict[str, 
         dataset: The name of the data set in `DATASETS`.
 
     Returns:
-        The shapes of the arrays, by name.
+        The shapes of the arrays that were written, by name.
 
     Raises:
         AMSLError: The data set is incomplete or malformed, or `output` holds other files.
@@ -27,23 +28,21 @@ def preprocess(source: Path, output: Path, dataset: str = "dsads") -> dict[str, 
     index = data.index()
     abnormal = index.pop("label") == 1
     with (
-        atomic_folder(output, GENERATED_ENTRIES) as folder,
+        atomic_folder(output, expected_entries(output, GENERATED_ENTRIES)) as folder,
         progress.bar(len(abnormal), "reading", "windows") as bar,
     ):
-        rows = dict(zip(GENERATED, (~abnormal, abnormal), strict=True))
+        rows = {"normal": ~abnormal} | ({"abnormal": abnormal} if abnormal.any() else {})
         shapes: dict[str, tuple[int, ...]] = {kind: (int(chosen.sum()), *data.window_shape) for kind, chosen in rows.items()}
-        with (
-            ArrayWriter(folder / "normal.npy", shapes["normal"]) as normal_array,
-            ArrayWriter(folder / "abnormal.npy", shapes["abnormal"]) as abnormal_array,
-        ):
+        with ExitStack() as files:
+            arrays = {kind: files.enter_context(ArrayWriter(folder / f"{kind}.npy", shape)) for kind, shape in shapes.items()}
             start = 0
             for part in data.read():
-                is_abnormal = abnormal[start : start + len(part)]
-                if len(is_abnormal) < len(part):
+                end = start + len(part)
+                if end > len(abnormal):
                     raise DataError(f"{source}: expected {len(abnormal)} windows as in the index, found more.")
-                normal_array.append(part[~is_abnormal])
-                abnormal_array.append(part[is_abnormal])
-                start += len(part)
+                for kind, chosen in rows.items():
+                    arrays[kind].append(part[chosen[start:end]])
+                start = end
                 bar.update(len(part))
         for kind, chosen in rows.items():
             write_index(folder / f"{kind}.csv", {name: values[chosen] for name, values in index.items()})

@@ -1,4 +1,4 @@
-"""The third stage: trains a detector on materialised views and scores all three parts."""
+"""The third stage: trains a detector on materialised views and scores all parts."""
 
 import logging
 import sys
@@ -66,7 +66,11 @@ def train_detector(
         channel_names=split.pop("channel_names", ()),
         extra_scores=tuple(name for name in SCORES if name != config.score),
     )
-    parts = {part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE) for part in PARTS}
+    parts = {
+        part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE)
+        for part in PARTS
+        if part is not TEST_ABNORMAL or (source / part.folder).exists()
+    }
     windows = parts[TRAIN]
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:
@@ -81,7 +85,7 @@ def train_detector(
             weights=weights,
             work_dir=work_dir,
             log_dir=log_dir,
-            abnormal=_sample(parts[TEST_ABNORMAL].x),
+            abnormal=_sample(parts[TEST_ABNORMAL].x) if TEST_ABNORMAL in parts else None,
             checkpoint_seconds=checkpoint_seconds,
         )
         scored = {

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pytest
 
+from amsl_tf.cli import main
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import locked
 from amsl_tf.datasets.synthetic import write_tree
@@ -37,10 +38,10 @@ def assert_error(finished, *messages):
         assert message in lines[0]
 
 
-def run_stages(source, folder, *protocol):
+def run_stages(source, folder, *protocol, dataset="dsads"):
     """Runs all four stages and returns the metrics."""
     for name, arguments in (
-        ("preprocessing", ("--source", source, "--output", folder / "generate")),
+        ("preprocessing", ("--dataset", dataset, "--source", source, "--output", folder / "generate")),
         ("transformation", ("--input", folder / "generate", "--output", folder / "transform", *protocol)),
         ("train", (*train_arguments(folder), *SETTINGS)),
         ("evaluate", ("--detector", folder / "models/amsl", "--results", folder / "results")),
@@ -98,6 +99,38 @@ def test_metrics_have_all_scores_activities_and_subjects(stages):
     assert len(index) == 1 + 33 + 23 + 20
     for name in ("train_normal_loss_sum_mse", "normal_loss_sparse", "abnormal_loss_class", "abnormal_score_nearest_normal"):
         assert np.isfinite(np.loadtxt(stages / f"results/{name}.csv")).all()
+
+
+def test_normal_windows_alone(waves, tmp_path, capsys, caplog):
+    """Of normal.npy alone; a second run replaces the outputs of the first."""
+    (tmp_path / "generate").mkdir()
+    np.save(tmp_path / "generate/normal.npy", waves)
+    network = ("--network", "cae", "--views", "raw", "--epochs", 1, "--mixed-precision", "off")
+    results = tmp_path / "results"
+    for seed in (0, 1):
+        for arguments in (
+            ("transform", "--input", tmp_path / "generate", "--output", tmp_path / "transform", "--seed", seed),
+            ("train", *train_arguments(tmp_path), *network),
+        ):
+            main(list(map(str, arguments)))
+        assert "24 train_normal, 16 normal, 0 abnormal" in capsys.readouterr().out
+        assert json.loads((results / "run.json").read_text())["seed"] == seed
+    main(["evaluate", "--detector", str(tmp_path / "models/amsl"), "--results", str(results)])
+    assert "no abnormal test windows" in caplog.text
+    metrics = json.loads((results / "metrics.json").read_text())["scores"]["nearest_normal"]
+    threshold = metrics["threshold"]
+    rate = np.mean(np.loadtxt(results / "normal_score_nearest_normal.csv", np.float32) >= np.float32(threshold))
+    assert metrics["false_positive_rate"] == rate
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["nearest_normal", "(decides)", f"{rate:.4f}", f"{threshold:.4f}"] in rows
+    assert "All test windows are normal" in (results / "report.html").read_text()
+    for folder in (tmp_path / "transform", results):
+        assert not list(folder.rglob("*abnormal*"))
+    # a damaged folder of abnormal windows is not taken for none
+    (tmp_path / "transform/test_dataset/abnormal data").mkdir()
+    outputs = {"detector": tmp_path / "other", "results": results, "log_dir": tmp_path / "logs"}
+    with pytest.raises(AMSLError, match=r"abnormal data/index.csv: not found. Run amsl transform first"):
+        train_detector(DetectorConfig(), source=tmp_path / "transform", checkpoint_seconds=60, **outputs)
 
 
 @pytest.mark.slow
@@ -271,16 +304,21 @@ def test_train_resumes_after_sigkill(stages, tmp_path):
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("protocol", ["window", "subject"])
-def test_all_stages_on_real_data(dsads, tmp_path, protocol):
+def test_all_stages_on_real_data(dsads, tmp_path):
     """Two windows of each activity of four subjects."""
     for file in dsads.glob("a*/p[1-4]/s01.txt"):
         target = tmp_path / "DASADS" / file.relative_to(dsads)
         target.parent.mkdir(parents=True, exist_ok=True)
         target.symlink_to(file)
-    test_subjects = ("--test-subjects", "3", "p4") if protocol == "subject" else ()
-    metrics = run_stages(tmp_path / "DASADS", tmp_path, "--protocol", protocol, *test_subjects)
-    assert metrics["protocol"] == protocol
-    expected = {"window": {"p1", "p2", "p3", "p4"}, "subject": {"p3", "p4"}}[protocol]
+    metrics = run_stages(tmp_path / "DASADS", tmp_path, "--protocol", "subject", "--test-subjects", "3", "p4")
+    assert metrics["protocol"] == "subject"
     for values in metrics["scores"].values():
-        assert set(values["by_subject"]) == expected
+        assert set(values["by_subject"]) == {"p3", "p4"}
+
+
+@pytest.mark.real_data
+def test_all_stages_on_real_series(series_folder, tmp_path):
+    metrics = run_stages(series_folder / "skab", tmp_path, dataset="skab")
+    for values in metrics["scores"].values():
+        assert set(values["by_subject"]) == {"valve1/0", "valve1/1", "valve1/2"}
+        assert values["auroc"] > 0.5

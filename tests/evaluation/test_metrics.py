@@ -18,6 +18,8 @@ def test_values_by_hand():
     assert metrics["accuracy"] == pytest.approx(0.7)
     assert metrics["precision_abnormal"] == pytest.approx(3 / 5)
     assert metrics["recall_normal"] == pytest.approx(4 / 6)
+    assert metrics["false_positive_rate"] == pytest.approx(2 / 6)
+    assert metrics["threshold"] == 5.0
     # of 24 pairs: the abnormal 4, 6, 8, 9 are above 4, 4 and one tie, 6, 6 of the normal scores
     assert metrics["auroc"] == pytest.approx((4 + 4.5 + 6 + 6) / 24)
     # the precision at each rise of the recall by 1/4: at 9, 8, 6 and 4
@@ -40,6 +42,12 @@ def test_nothing_flagged():
     metrics = evaluate(np.array([0.0, 1.0]), np.array([False, True]), threshold=5.0)
     assert metrics["recall"] == 0.5
     assert metrics["precision_abnormal"] == 0.0
+
+
+def test_normal_windows_alone():
+    """A window at the threshold is flagged. No other metric is defined."""
+    metrics = evaluate(np.array([1.0, 2.0, 3.0, 4.0]), np.zeros(4, bool), threshold=4.0)
+    assert metrics == {"false_positive_rate": 0.25, "threshold": 4.0}
 
 
 def test_flagged_by():

@@ -104,12 +104,51 @@ def test_score_equal_to_the_threshold_is_abnormal(folder):
     assert at - over == pytest.approx(1 / 50)
 
 
-def test_single_class_and_missing_threshold_are_errors(folder):
+def test_normal_windows_alone(folder, caplog):
+    remove_part(folder, "abnormal")
+    metrics = evaluate_results(folder, DETECTOR)
+    assert "no abnormal test windows" in caplog.text
+    values, scores = metrics["scores"]["nearest_normal"], scores_of(folder, "normal")
+    flagged = np.mean(scores >= 2.5)
+    assert {name: values[name] for name in values if not name.startswith("by_")} == {
+        "false_positive_rate": pytest.approx(flagged),
+        "threshold": 2.5,
+    }
+    assert values["by_activity"] == {"a01": {"normal": {"windows": 50, "flagged": pytest.approx(flagged)}}}
+    assert "NaN" not in (folder / "metrics.json").read_text()
+    lines = [line.split() for line in table(metrics).splitlines()]
+    assert ["score", "false_positive_rate", "threshold"] in lines
+    assert ["nearest_normal", "(decides)", f"{flagged:.4f}", "2.5000"] in lines
+    assert ["p1", "normal", "25", f"{100 * np.mean(scores[:25] >= 2.5):.1f}"] in [line[:4] for line in lines]
+
+
+def test_unknown_labels_in_the_table(folder):
+    text = (folder / "index.csv").read_text().replace("a05,p1", ",").replace("a05,p2", ",").replace("a01", "")
+    (folder / "index.csv").write_text(text)
+    tables = table(evaluate_results(folder, DETECTOR)).split("\n\n")
+    assert len(tables) == 3  # that of the activities is left out
+    assert tables[2].splitlines()[1].split()[:3] == ["(unknown)", "abnormal", "50"]
+
+
+def remove_part(folder, name):
+    """Removes the scores of a part, as if it had never been there."""
+    rows = (folder / "index.csv").read_text().splitlines(keepends=True)
+    (folder / "index.csv").write_text("".join(row for row in rows if not row.startswith(f"{name},")))
+    for file in folder.glob(f"{name}_*.csv"):
+        file.unlink()
+
+
+def test_missing_windows_and_missing_threshold_are_errors(folder):
     with pytest.raises(AMSLError, match="expected a threshold for nearest_normal"):
         evaluate_results(folder, DETECTOR._replace(metrics={"thresholds": {"reconstruction": 1.5}}))
-    rows = (folder / "index.csv").read_text().splitlines(keepends=True)
-    (folder / "index.csv").write_text("".join(row for row in rows if not row.startswith("abnormal")))
-    with pytest.raises(AMSLError, match="found only one class"):
+    file = folder / "abnormal_score_nearest_normal.csv"
+    scores = file.read_text()
+    remove_part(folder, "abnormal")
+    file.write_text(scores)
+    with pytest.raises(AMSLError, match=r"abnormal_score_nearest_normal.csv: expected 0 finite numbers as in index.csv"):
+        evaluate_results(folder, DETECTOR)
+    remove_part(folder, "normal")
+    with pytest.raises(AMSLError, match="expected normal test windows, found none"):
         evaluate_results(folder, DETECTOR)
 
 

@@ -18,6 +18,7 @@ def test_by_view_shows_medians_and_quartiles():
         assert low == pytest.approx([2 * factor, 20 * factor])
         assert high == pytest.approx([4 * factor, 40 * factor])
     assert [label.get_text() for label in axis.get_xticklabels()] == ["raw", "noise"]
+    assert len(by_view({"normal": normal}, ["raw", "noise"]).axes[0].containers) == 1
 
 
 def test_mosaic_has_views_in_columns_and_the_error_below():

@@ -16,13 +16,14 @@ from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.results import (
     ADVICE,
     FIGURES,
-    MEASURES,
     REPORT,
     SHOWN,
+    UNKNOWN,
     TestResults,
     activity_title,
     read_results,
     remove_figures,
+    shown_measures,
 )
 from amsl_tf.persistence import DetectorSummary, read_summary
 from amsl_tf.scoring.threshold import is_abnormal
@@ -109,7 +110,7 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
         decision_metrics=metrics["scores"][decision_score],
         decision_score=_display_name(decision_score),
         names={name: _display_name(name) for name in metrics["scores"]},
-        measures=MEASURES,
+        measures=shown_measures(metrics),
         counts=_confusion_counts(tested, summary, decision_score),
         sections=sections,
         errors={kind: len(positions) for kind, positions in errors.items()},
@@ -134,16 +135,22 @@ def _display_name(score: str) -> str:
 
 
 def _score_figures(tested: TestResults, summary: DetectorSummary) -> Iterator[ReportFigure]:
+    has_abnormal = tested.abnormal.any()
     thresholds = {name: summary.threshold(name) for name in tested.scores}
     ordered = sorted(tested.scores, key=lambda name: name != summary.config.score)
     for name in ordered:
         title = _display_name(name)
-        classes = {"normal": tested.scores[name][~tested.abnormal], "abnormal": tested.scores[name][tested.abnormal]}
-        caption = "Windows to the right of the dashed line are flagged. The less the classes overlap, the better the score."
-        figure = plotting.score_histogram(classes, thresholds[name], f"Score: {title}")
+        caption = "Windows to the right of the dashed line are flagged."
+        if has_abnormal:
+            caption += " The less the classes overlap, the better the score."
+        figure = plotting.score_histogram(tested.by_class(tested.scores[name]), thresholds[name], f"Score: {title}")
         yield ReportFigure(f"scores_{name}", caption, figure)
-        figure = plotting.confusion(_confusion_counts(tested, summary, name), f"Confusion matrix: {title}")
-        yield ReportFigure(f"confusion_{name}", "Rows: true class. Columns: decision. Percentages are of the row.", figure)
+        if has_abnormal:
+            caption = "Rows: true class. Columns: decision. Percentages are of the row."
+            figure = plotting.confusion(_confusion_counts(tested, summary, name), f"Confusion matrix: {title}")
+            yield ReportFigure(f"confusion_{name}", caption, figure)
+    if not has_abnormal:
+        return
     scores = {_display_name(name): tested.scores[name] for name in ordered}
     thresholds = {_display_name(name): threshold for name, threshold in thresholds.items()}
     caption = "Each point of a curve is a threshold; the dot is the one in use. A perfect score reaches the upper left corner."
@@ -167,7 +174,7 @@ def _rate_figures(metrics: Mapping[str, Any], decision_score: str) -> Iterator[R
         shown = sorted(rates, key=lambda label: -_error_rate(rates[label]))[:MAX_LABELS]
         if len(shown) < len(rates):
             caption += f" The {MAX_LABELS} of {len(rates)} with the largest error rate."
-        titled = {activity_title(label, metrics) or "(unknown)": rates[label] for label in rates if label in shown}
+        titled = {activity_title(label, metrics) or UNKNOWN: rates[label] for label in rates if label in shown}
         yield ReportFigure(f"by_{by}", caption, plotting.rates(titled, f"Flagged by {by}"))
 
 
@@ -176,12 +183,13 @@ def _error_rate(classes: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def _view_figure(tested: TestResults, summary: DetectorSummary) -> ReportFigure:
-    errors = {"normal": tested.view_error[~tested.abnormal], "abnormal": tested.view_error[tested.abnormal]}
     views = summary.config.network.views
-    caption = "The further the two classes are apart, the better a view separates them."
+    caption = "All test windows are normal."
+    if tested.abnormal.any():
+        caption = "The further the two classes are apart, the better a view separates them."
     if len(views) > 1:
         caption = f"The network reconstructs each view of a window. {caption} The reconstruction score sums all views."
-    return ReportFigure("view_errors", caption, plotting.by_view(errors, views))
+    return ReportFigure("view_errors", caption, plotting.by_view(tested.by_class(tested.view_error), views))
 
 
 def _training_figures(history: Mapping[str, list[float]]) -> Iterator[ReportFigure]:

@@ -98,6 +98,24 @@ def test_report_without_the_data(evaluated, tmp_path):
     assert 'id="roc"' in text
 
 
+def test_report_of_normal_windows_alone(evaluated, tmp_path):
+    shutil.copytree(evaluated, tmp_path / "copy")
+    results = tmp_path / "copy/results"
+    for file in results.glob("abnormal_*.csv"):
+        file.unlink()
+    rows = (results / "index.csv").read_text().splitlines(keepends=True)
+    (results / "index.csv").write_text("".join(row for row in rows if not row.startswith("abnormal,")))
+    metrics, text = report_of(tmp_path / "copy")
+    names = set(re.findall(r'<figure id="(\w+)"', text))
+    assert names >= {"scores_nearest_normal", "scores_reconstruction", "by_activity", "by_subject", "view_errors"}
+    assert names.isdisjoint({"roc", "precision_recall", "confusion_nearest_normal", "misses_1"})
+    assert {file.stem for file in (results / "figures").iterdir()} == names
+    assert "All test windows are normal" in text
+    assert f"{100 * metrics['scores']['nearest_normal']['false_positive_rate']:.1f} %" in text
+    for absent in ("AUROC", "F1", "recall (true", "Misses", ">nan"):
+        assert absent not in text
+
+
 def test_other_training_windows_are_an_error(detector, waves, tmp_path):
     np.save(tmp_path / "same.npy", waves)
     np.save(tmp_path / "other.npy", waves + 1)
