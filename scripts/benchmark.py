@@ -1,8 +1,8 @@
 """Runs the benchmarks: accuracy, robustness and pseudo-anomalies of detectors; speed, losses, data preparation and serving.
 
 Results are JSON files in benchmarks/results, from which the commands generate pages: accuracy and table3 RESULTS.md and tables
-in docs/results.md and README.md, robustness docs/robustness.md, pseudo benchmarks/PSEUDO.md, overgeneralisation tables in
-docs/method.md, speed one in docs/performance.md, and losses two in benchmarks/NOTES.md.
+in docs/results.md and README.md, series tables in docs/series.md, robustness docs/robustness.md, pseudo benchmarks/PSEUDO.md,
+overgeneralisation tables in docs/method.md, speed one in docs/performance.md, and losses two in benchmarks/NOTES.md.
 """
 
 import sys
@@ -41,6 +41,17 @@ def main() -> None:
     pseudo = _add_command(commands, "pseudo", "Evaluate scores on normal activities that are treated as abnormal.")
     _add_study(pseudo, RESULTS / "pseudo")
     pseudo.add_argument("--tables", type=Path, default=Path("benchmarks"), help="folder of PSEUDO.md")
+
+    series = _add_command(commands, "series", "Fit detectors to public series, and rank them by time step.")
+    series.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder with a folder for each data set: skab, smd, ..."
+    )
+    series.add_argument("--results", type=Path, default=RESULTS / "series", help="folder of the results")
+    series.add_argument("--only", nargs="+", metavar="NAME", help="detectors of benchmarks/series.toml; by default all")
+    series.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets of benchmarks/series.toml; by default all")
+    series.add_argument("--final", action="store_true", help="use the test series, for detectors that will not change any more")
+    series.add_argument("--again", metavar="REASON", help="repeat finished runs on the test series, which the page counts")
+    series.add_argument("--tables", type=Path, default=Path("docs"), help="folder of series.md")
 
     study = _add_command(commands, "overgeneralisation", "Measure reconstruction errors by bottleneck width and memory.")
     _add_input(study)

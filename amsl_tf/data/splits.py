@@ -53,16 +53,19 @@ def protocol_split(
         if test_subjects:
             raise DataError("test subjects need the protocol subject. Leave them out, or choose that protocol.")
         return Split(*random_split(len(normal), seed), np.arange(len(abnormal or ())))
-    if normal.subject is None or (abnormal is not None and abnormal.subject is None):
-        fault = "the protocol subject needs the column subject in the CSV beside each array"
-        raise DataError(f"{fault}, normal.csv and abnormal.csv. One lacks it.")
-    train, test = subject_split(normal.subject, list(test_subjects))
+    train, test = subject_split(_subjects(normal), list(test_subjects))
     if abnormal is None:
         return Split(train, test, np.arange(0))
-    tested_abnormal = np.flatnonzero(np.isin(abnormal.subject, test_subjects))
+    tested_abnormal = np.flatnonzero(np.isin(_subjects(abnormal), test_subjects))
     if not len(tested_abnormal):
         raise DataError(f"there are no abnormal windows of {', '.join(test_subjects)}. Name other test subjects.")
     return Split(train, test, tested_abnormal)
+
+
+def _subjects(windows: Windows) -> np.ndarray:
+    if windows.subject is None:
+        raise DataError("the protocol subject needs the column subject in normal.csv, and in abnormal.csv. One lacks it.")
+    return windows.subject
 
 
 def random_split(count: int, seed: int, share: float = TRAIN_SHARE) -> tuple[np.ndarray, np.ndarray]:

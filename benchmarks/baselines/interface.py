@@ -1,6 +1,7 @@
 """The interface of the baselines."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -73,11 +74,23 @@ def load(name: str) -> Fit:
     Raises:
         AMSLError: A package that the baseline needs is not installed.
     """
-    try:
+    with installed_packages(name):
         fit: Fit = import_module(f"benchmarks.baselines.{name}").fit
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
+    return fit
+
+
+@contextmanager
+def installed_packages(name: str) -> Iterator[None]:
+    """A context in which a method is imported, and in which a missing optional package is an error that names the remedy.
+
+    Raises:
+        AMSLError: A package that the method `name` needs is not installed.
+    """
+    try:
+        yield
+    except (ModuleNotFoundError, AMSLError) as error:  # a registry raises AMSLError because of another error
+        missing = error.__cause__ if isinstance(error, AMSLError) else error
+        package = (getattr(missing, "name", None) or "").partition(".")[0]
         if package not in INSTALL:
             raise
         raise AMSLError(f"{name} needs {package}, which is not installed. Run pip install {INSTALL[package]}.") from None
-    return fit

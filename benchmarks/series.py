@@ -1,0 +1,208 @@
+"""The series benchmark: fits every detector of `series.toml` to the series of public data sets, and ranks them by time step.
+
+A run is a detector on a data set, in a process of its own. Its JSON file is written after each series, so an interrupted run
+goes on with the next one. Development series choose settings; test series are for a detector that will not change any more, and
+every look at them is counted.
+"""
+
+import multiprocessing
+import platform
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from time import process_time
+from typing import Any, Literal
+
+from amsl_tf.data.files import read_json, write_json
+from amsl_tf.datasets import DATASETS
+from amsl_tf.datasets.series import Series, SeriesDataset
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.evaluation.time_steps import evaluate_time_steps, find_period
+from benchmarks import series_page
+from benchmarks.experiments import tomllib
+from benchmarks.series_detectors import Detector, Fitted, fit
+
+EXPERIMENTS = Path(__file__).with_name("series.toml")
+PACKAGES = ("amsl_tf", "numpy", "scikit-learn", "tensorflow", "keras", "pyod", "aeon", "stumpy")
+
+Part = Literal["development", "test"]
+
+
+@dataclass(frozen=True)
+class SeriesSet:
+    """A data set of series.toml.
+
+    Attributes:
+        name: The name in `DATASETS`.
+        title: The title in tables.
+        development: Patterns of the names of the development series; all others are test series.
+        folder: The folder below that of all data sets; the name if empty.
+    """
+
+    name: str
+    title: str
+    development: Sequence[str]
+    folder: str = ""
+
+    def open(self, data: Path) -> SeriesDataset:
+        """Opens the data set below a folder."""
+        dataset = DATASETS[self.name](data / (self.folder or self.name))
+        assert isinstance(dataset, SeriesDataset)
+        return dataset
+
+    def select(self, names: Sequence[str], part: Part) -> list[str]:
+        """Returns the names of the series of a part.
+
+        Raises:
+            DataError: A development series is missing: it would not count as one.
+        """
+        for pattern in self.development:
+            if not any(fnmatchcase(name, pattern) for name in names):
+                raise DataError(
+                    f"{self.name}: expected the development series {pattern}, found none. Download the data set again."
+                )
+        chosen = {name for name in names if any(fnmatchcase(name, pattern) for pattern in self.development)}
+        return [name for name in names if (name in chosen) == (part == "development")]
+
+
+def run(
+    data: Path,
+    results: Path,
+    only: list[str] | None,
+    datasets: list[str] | None,
+    final: bool,
+    again: str | None,
+    tables: Path,
+) -> None:
+    """Runs the experiments without a result, and writes the tables after each run.
+
+    Args:
+        data: The folder with a folder for each data set.
+        results: The folder of the JSON files.
+        only: The names of detectors; None runs all.
+        datasets: The names of data sets; None runs all.
+        final: Whether the test series are used, not the development series.
+        again: The reason why finished runs on the test series are repeated; None keeps them.
+        tables: The folder of the page.
+
+    Raises:
+        AMSLError: A data set is missing or broken, a name is unknown, or a stored result has other settings.
+    """
+    series_page.check(tables)  # before hours of computing
+    if again is not None and not final:
+        raise AMSLError("--again gives the reason for a further look at the test series: use it with --final.")
+    part: Part = "test" if final else "development"
+    sets, detectors = read_experiments()
+    titles = [{item.name: item.title for item in known} for known in (sets, detectors)]
+    chosen_sets, chosen = _choose("data set", sets, datasets), _choose("detector", detectors, only)
+    names = {item.name: item.select(item.open(data).names(), part) for item in chosen_sets}
+    for item in chosen_sets:
+        for detector in chosen:
+            file = results / f"{detector.name}.{item.name}.{part}.json"
+            result = _open_result(file, detector, item, part, again)
+            missing = [name for name in names[item.name] if name not in result["series"]]
+            if missing:
+                print(f"{detector.title} on {item.title}, {len(missing)} {part} series", file=sys.stderr, flush=True)
+                # a process of its own, whose peak memory is that of the run
+                with multiprocessing.get_context("spawn").Pool(1) as pool:
+                    pool.apply(_run, (detector, item, data, missing, result, file))
+                series_page.write(results, tables, *titles)
+    page = series_page.write(results, tables, *titles)
+    print(f"results: {results}\ntables:  {page}")
+
+
+def read_experiments() -> tuple[list[SeriesSet], list[Detector]]:
+    """Reads the data sets and the detectors of series.toml."""
+    values = tomllib.loads(EXPERIMENTS.read_text())
+    return [SeriesSet(**item) for item in values["dataset"]], [Detector(**item) for item in values["detector"]]
+
+
+def _choose(kind: str, known: Sequence[Any], names: list[str] | None) -> list[Any]:
+    by_name = {item.name: item for item in known}
+    unknown = [name for name in names or () if name not in by_name]
+    if unknown:
+        raise AMSLError(f"unknown {kind} {unknown[0]!r}; expected one of {', '.join(by_name)}.")
+    return [by_name[name] for name in names or by_name]
+
+
+def _open_result(file: Path, detector: Detector, item: SeriesSet, part: Part, again: str | None) -> dict[str, Any]:
+    """Returns the stored result of a run, or the beginning of a new one.
+
+    Raises:
+        AMSLError: The stored result has other settings.
+    """
+    expected = {"detector": detector.name, "dataset": item.name, "part": part, "configuration": detector.configuration}
+    stored: dict[str, Any] = {"looks": []}
+    if file.exists():
+        advice = "Name a reason with --again." if part == "test" else f"Remove {file} and run it again."
+        stored = read_json(file, advice, (*expected, "looks", "series"))
+        different = [name for name in expected if stored[name] != expected[name]]
+        if again is None and different:
+            name = different[0]
+            found = f"expected a result of {name} {expected[name]!r:.300}. Received: {stored[name]!r:.300}."
+            raise AMSLError(f"{file}: {found} {advice}")
+        if again is None:
+            return stored
+    look = {"fingerprint": detector.fingerprint, "reason": again or "first look"}
+    return {**expected, "looks": [*stored["looks"], look] if part == "test" else [], "series": {}}
+
+
+def _run(detector: Detector, item: SeriesSet, data: Path, names: list[str], result: dict[str, Any], file: Path) -> None:
+    """Evaluates a detector on series, and adds each to the result."""
+    dataset, fitted_to = item.open(data), ""
+    result |= {"machine": _machine()}
+    for name in names:
+        series = dataset.read_series(name)
+        if series.train.name != fitted_to:  # the faults of TEP share it
+            fitted, fitted_to = fit(detector, series.train.x, dataset.window_shape[0]), series.train.name
+        result["series"][name] = evaluate_series(fitted, series, dataset.sampling_rate)
+        result["peak_memory_mb"] = max(result.get("peak_memory_mb", 0.0), _peak_memory())
+        write_json(file, result)
+        print(f"  {name}", file=sys.stderr, flush=True)
+
+
+def evaluate_series(fitted: Fitted, series: Series, rate: float | None) -> dict[str, Any]:
+    """Evaluates a detector on the test recording of a series.
+
+    Args:
+        fitted: The detector, fitted to the training recording.
+        series: The series.
+        rate: Time steps per second, if known.
+
+    Returns:
+        The `seconds` of the fit, the `steps_per_second` that are scored, both of processor time, and the metrics by name of the
+        score.
+    """
+    labels = series.test.label
+    if labels is None:
+        raise DataError(f"{series.test.name}: expected labels of its time steps, found none.")
+    start = process_time()
+    scores = fitted.score(series.test.x)
+    seconds = process_time() - start
+    period = find_period(series.train.x[:, 0])
+    step_seconds = None if rate is None else 1 / rate
+    metrics = {
+        name: evaluate_time_steps(values, labels, fitted.thresholds[name], buffer=period, seconds=step_seconds)
+        for name, values in scores.items()
+    }
+    return {"seconds": fitted.seconds, "steps_per_second": len(series.test) / seconds, "scores": metrics}
+
+
+def _machine() -> dict[str, Any]:
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:  # that of another detector
+            continue
+    return {"processor": platform.machine(), "cores": multiprocessing.cpu_count(), "versions": versions}
+
+
+def _peak_memory() -> float:
+    """Returns the largest resident memory of this process so far, in MB."""
+    units = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units
