@@ -10,6 +10,11 @@ def raw(x: np.ndarray) -> np.ndarray:
     return x.reshape(len(x), -1)
 
 
+def channels_first(x: np.ndarray) -> np.ndarray:
+    """Transposes windows (N, T, C) to (N, C, T), the order of aeon."""
+    return np.ascontiguousarray(x.transpose(0, 2, 1))
+
+
 def statistics(x: np.ndarray) -> np.ndarray:
     """Computes mean, standard deviation, minimum, maximum and magnitude spectrum of each channel."""
     parts = [x.mean(axis=1), x.std(axis=1), x.min(axis=1), x.max(axis=1), raw(_magnitudes(x))]

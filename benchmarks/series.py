@@ -1,8 +1,8 @@
-"""The series benchmark: fits every detector of `series.toml` to the series of public data sets, and ranks them by time step.
+"""The series benchmark: fits the detectors of `series.toml` to series of public data sets, and ranks them by time step.
 
 A run is a detector on a data set, in a process of its own. Its JSON file is written after each series, so an interrupted run
-goes on with the next one. Development series choose settings; test series are for a detector that will not change any more, and
-every look at them is counted.
+resumes with the next one. Settings are chosen on development series; test series are for frozen detectors, and each evaluation
+on them is counted.
 """
 
 import multiprocessing
@@ -10,24 +10,26 @@ import platform
 import resource
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from time import process_time
 from typing import Any, Literal
 
-from amsl_tf.data.files import read_json, write_json
+from amsl_tf.data.files import locked, read_json, write_json
 from amsl_tf.datasets import DATASETS
 from amsl_tf.datasets.series import Series, SeriesDataset
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.time_steps import evaluate_time_steps, find_period
 from benchmarks import series_page
 from benchmarks.experiments import tomllib
+from benchmarks.packages import versions
 from benchmarks.series_detectors import Detector, Fitted, fit
 
 EXPERIMENTS = Path(__file__).with_name("series.toml")
-PACKAGES = ("amsl_tf", "numpy", "scikit-learn", "tensorflow", "keras", "pyod", "aeon", "stumpy")
+PACKAGES = ("amsl_tf", "numpy", "scikit-learn", "tensorflow", "keras", "pyod", "aeon")
 
 Part = Literal["development", "test"]
 
@@ -58,20 +60,20 @@ class SeriesSet:
         """Returns the names of the series of a part.
 
         Raises:
-            DataError: A development series is missing: it would not count as one.
+            DataError: A development series is missing.
         """
-        for pattern in self.development:
-            if not any(fnmatchcase(name, pattern) for name in names):
-                raise DataError(
-                    f"{self.name}: expected the development series {pattern}, found none. Download the data set again."
-                )
-        chosen = {name for name in names if any(fnmatchcase(name, pattern) for pattern in self.development)}
-        return [name for name in names if (name in chosen) == (part == "development")]
+        matching = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in self.development}
+        for pattern, found in matching.items():
+            if not found:
+                raise DataError(f"{self.title}: expected the development series {pattern}, found none. Download it again.")
+        development = {name for found in matching.values() for name in found}
+        return [name for name in names if (name in development) == (part == "development")]
 
 
 def run(
     data: Path,
     results: Path,
+    *,
     only: list[str] | None,
     datasets: list[str] | None,
     final: bool,
@@ -90,7 +92,8 @@ def run(
         tables: The folder of the page.
 
     Raises:
-        AMSLError: A data set is missing or broken, a name is unknown, or a stored result has other settings.
+        AMSLError: A data set is missing or broken, a name is unknown, a stored result has other settings, the folder of the
+            results is in use, or the process of a run was killed.
     """
     series_page.check(tables)  # before hours of computing
     if again is not None and not final:
@@ -100,18 +103,18 @@ def run(
     titles = [{item.name: item.title for item in known} for known in (sets, detectors)]
     chosen_sets, chosen = _choose("data set", sets, datasets), _choose("detector", detectors, only)
     names = {item.name: item.select(item.open(data).names(), part) for item in chosen_sets}
-    for item in chosen_sets:
-        for detector in chosen:
-            file = results / f"{detector.name}.{item.name}.{part}.json"
-            result = _open_result(file, detector, item, part, again)
-            missing = [name for name in names[item.name] if name not in result["series"]]
-            if missing:
-                print(f"{detector.title} on {item.title}, {len(missing)} {part} series", file=sys.stderr, flush=True)
-                # a process of its own, whose peak memory is that of the run
-                with multiprocessing.get_context("spawn").Pool(1) as pool:
-                    pool.apply(_run, (detector, item, data, missing, result, file))
-                series_page.write(results, tables, *titles)
-    page = series_page.write(results, tables, *titles)
+    with locked(results):
+        for item in chosen_sets:
+            for detector in chosen:
+                file = results / f"{detector.name}.{item.name}.{part}.json"
+                result = _open_result(file, detector, item, part, names[item.name], again)
+                missing = [name for name in names[item.name] if name not in result["series"]]
+                if missing:
+                    print(f"{detector.title} on {item.title}, {len(missing)} {part} series", file=sys.stderr, flush=True)
+                    write_json(file, result)  # counts a look before it happens
+                    _run_alone(detector, item, data, missing, result, file)
+                    series_page.write(results, tables, *titles)
+        page = series_page.write(results, tables, *titles)
     print(f"results: {results}\ntables:  {page}")
 
 
@@ -129,37 +132,59 @@ def _choose(kind: str, known: Sequence[Any], names: list[str] | None) -> list[An
     return [by_name[name] for name in names or by_name]
 
 
-def _open_result(file: Path, detector: Detector, item: SeriesSet, part: Part, again: str | None) -> dict[str, Any]:
+def _open_result(
+    file: Path, detector: Detector, item: SeriesSet, part: Part, names: list[str], again: str | None
+) -> dict[str, Any]:
     """Returns the stored result of a run, or the beginning of a new one.
 
     Raises:
-        AMSLError: The stored result has other settings.
+        AMSLError: The stored result has other settings or series.
     """
-    expected = {"detector": detector.name, "dataset": item.name, "part": part, "configuration": detector.configuration}
-    stored: dict[str, Any] = {"looks": []}
+    expected: dict[str, Any] = {"detector": detector.name, "dataset": item.name, "part": part, "names": names}
+    expected["configuration"] = detector.configuration
+    looks: list[dict[str, str]] = []
     if file.exists():
         advice = "Name a reason with --again." if part == "test" else f"Remove {file} and run it again."
         stored = read_json(file, advice, (*expected, "looks", "series"))
-        different = [name for name in expected if stored[name] != expected[name]]
-        if again is None and different:
-            name = different[0]
-            found = f"expected a result of {name} {expected[name]!r:.300}. Received: {stored[name]!r:.300}."
+        looks = stored["looks"]
+        different = next((name for name in expected if stored[name] != expected[name]), None)
+        is_same_look = again is None or (bool(looks) and looks[-1]["reason"] == again)
+        if is_same_look and different:
+            found = f"expected a result of {different} {expected[different]!r:.300}. Received: {stored[different]!r:.300}."
             raise AMSLError(f"{file}: {found} {advice}")
-        if again is None:
+        if is_same_look:
             return stored
     look = {"fingerprint": detector.fingerprint, "reason": again or "first look"}
-    return {**expected, "looks": [*stored["looks"], look] if part == "test" else [], "series": {}}
+    return {**expected, "looks": [*looks, look] if part == "test" else [], "series": {}}
+
+
+def _run_alone(detector: Detector, item: SeriesSet, *arguments: Any) -> None:
+    """Calls `_run` in a process of its own, whose peak memory is that of the run.
+
+    Raises:
+        AMSLError: The process was killed.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        try:
+            pool.submit(_run, detector, item, *arguments).result()
+        except BrokenProcessPool as error:
+            fault = f"{detector.name} on {item.name}: its process was killed, which happens where memory is short"
+            raise AMSLError(f"{fault}. Free memory and run it again; finished series are kept.") from error
 
 
 def _run(detector: Detector, item: SeriesSet, data: Path, names: list[str], result: dict[str, Any], file: Path) -> None:
     """Evaluates a detector on series, and adds each to the result."""
     dataset, fitted_to = item.open(data), ""
-    result |= {"machine": _machine()}
+    machine = {"processor": platform.machine(), "cores": multiprocessing.cpu_count(), "versions": versions(PACKAGES)}
+    result |= {"machine": machine}
     for name in names:
         series = dataset.read_series(name)
-        if series.train.name != fitted_to:  # the faults of TEP share it
-            fitted, fitted_to = fit(detector, series.train.x, dataset.window_shape[0]), series.train.name
-        result["series"][name] = evaluate_series(fitted, series, dataset.sampling_rate)
+        try:
+            if series.train.name != fitted_to:  # the faults of TEP share it
+                fitted, fitted_to = fit(detector, series.train.x, dataset.window_shape[0]), series.train.name
+            result["series"][name] = evaluate_series(fitted, series, dataset.sampling_rate)
+        except DataError as error:
+            raise DataError(f"{item.title}, series {name}: {error}") from error
         result["peak_memory_mb"] = max(result.get("peak_memory_mb", 0.0), _peak_memory())
         write_json(file, result)
         print(f"  {name}", file=sys.stderr, flush=True)
@@ -176,13 +201,16 @@ def evaluate_series(fitted: Fitted, series: Series, rate: float | None) -> dict[
     Returns:
         The `seconds` of the fit, the `steps_per_second` that are scored, both of processor time, and the metrics by name of the
         score.
+
+    Raises:
+        DataError: The test recording has no labels, or labels of one class only.
     """
     labels = series.test.label
     if labels is None:
-        raise DataError(f"{series.test.name}: expected labels of its time steps, found none.")
+        raise DataError(f"expected labels of the time steps of {series.test.name}, found none.")
     start = process_time()
     scores = fitted.score(series.test.x)
-    seconds = process_time() - start
+    seconds = max(process_time() - start, 1e-9)  # where the clock is coarse
     period = find_period(series.train.x[:, 0])
     step_seconds = None if rate is None else 1 / rate
     metrics = {
@@ -190,16 +218,6 @@ def evaluate_series(fitted: Fitted, series: Series, rate: float | None) -> dict[
         for name, values in scores.items()
     }
     return {"seconds": fitted.seconds, "steps_per_second": len(series.test) / seconds, "scores": metrics}
-
-
-def _machine() -> dict[str, Any]:
-    versions = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:  # that of another detector
-            continue
-    return {"processor": platform.machine(), "cores": multiprocessing.cpu_count(), "versions": versions}
 
 
 def _peak_memory() -> float:

@@ -4,23 +4,25 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import process_time
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
-from amsl_tf.data.window_reader import cut
 from amsl_tf.errors import DataError
 from amsl_tf.evaluation.time_steps import to_time_steps
 from amsl_tf.scoring.threshold import percentile_threshold
 from benchmarks.peers import fit_peer
+from benchmarks.peers.adaptors import OVERLAPS, SlidingWindows
 from benchmarks.rows import OWN
 
 MAX_PIECES = 5  # of a training recording, for the threshold
 PIECE = 2  # windows, the least length of a piece
-MAX_WINDOWS = 500  # training windows of AMSLDetector; more, which overlap more, take longer and hardly differ
+TARGET_WINDOWS = 500  # training windows of AMSLDetector; more, which overlap more, take longer and hardly differ
 SEED = DetectorConfig().training.seed
+PEERS = Path(__file__).with_name("peers")
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,10 @@ class Detector:
     """A detector of series.toml.
 
     Attributes:
-        name: The name, that of its module for a peer.
+        name: The name, that in `PEERS` for a peer.
         title: The title in tables.
         kind: AMSLDetector or a peer.
-        settings: The settings of AMSLDetector; peers have those of their papers.
+        settings: Settings of AMSLDetector; those of peers are constants of their modules.
         held_out: Whether it is fitted once, without the last piece of the training recording, which determines the threshold.
     """
 
@@ -43,15 +45,17 @@ class Detector:
 
     @property
     def configuration(self) -> dict[str, Any]:
-        """All settings, as they are after a round trip through JSON."""
+        """The settings that are stored with a result, as they are after a round trip through JSON."""
         amsl = DetectorConfig.from_settings(**self.settings).to_dict() if self.kind == "amsl" else {}
         values: dict[str, Any] = json.loads(json.dumps({"held_out": self.held_out, "seed": SEED, **amsl}))
         return values
 
     @property
     def fingerprint(self) -> str:
-        """The sha256 of the settings, in hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.configuration, sort_keys=True).encode()).hexdigest()
+        """The sha256 of the settings, and of the modules of the peers for a peer, in hexadecimal digits."""
+        modules = sorted(PEERS.glob("*.py")) if self.kind == "peer" else []
+        parts = [json.dumps(self.configuration, sort_keys=True).encode(), *(module.read_bytes() for module in modules)]
+        return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
 class Fitted(NamedTuple):
@@ -72,8 +76,8 @@ class Fitted(NamedTuple):
 def fit(detector: Detector, x: np.ndarray, steps: int) -> Fitted:
     """Fits a detector to a normal recording.
 
-    The threshold is the percentile of `DetectorConfig` of the scores of pieces of the recording, each scored without having
-    been fitted to. A recording that is too short for two pieces is scored by what was fitted to it.
+    The threshold of AMSLDetector is its own, that of windows. The threshold of a peer is the same percentile of the scores of
+    pieces of the recording, each scored by a detector fitted to the others, or of the whole if it is too short for two pieces.
 
     Args:
         detector: The detector.
@@ -99,17 +103,15 @@ def _fit_amsl(detector: Detector, pieces: list[np.ndarray], steps: int) -> Fitte
 
     config = DetectorConfig.from_settings(**detector.settings)
     possible = sum(len(piece) - steps + 1 for piece in pieces)
-    stride = max(1, -(-possible // MAX_WINDOWS))  # rounded up
-    parts = [_windows(piece, steps, stride)[1] for piece in pieces]
-    groups = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    windows = SlidingWindows(pieces, steps, stride=-(-possible // TARGET_WINDOWS))
     start = process_time()
-    fitted = AMSLDetector.from_config(config).fit(np.concatenate(parts), groups=groups if len(parts) > 1 else None)
+    fitted = AMSLDetector.from_config(config).fit(windows[:], groups=windows.recording if len(pieces) > 1 else None)
     seconds = process_time() - start
 
     def score(recording: np.ndarray) -> dict[str, np.ndarray]:
-        rows, windows = _windows(recording, steps, max(1, steps // 8))
-        scores = fitted.score_components(windows)
-        return {name: to_time_steps(scores[name], rows, steps, len(recording)) for name in config.scores}
+        windows = SlidingWindows([recording], steps, stride=max(1, steps // OVERLAPS))
+        scores = fitted.score_components(windows[:])
+        return {name: to_time_steps(scores[name], windows.rows[0], steps, len(recording)) for name in config.scores}
 
     return Fitted(score, dict(fitted.thresholds_), seconds)
 
@@ -129,9 +131,3 @@ def _fit_peer(detector: Detector, pieces: list[np.ndarray], steps: int) -> Fitte
     groups = np.repeat(np.arange(len(normal)), [len(scores) for scores in normal])
     threshold = percentile_threshold(np.concatenate(normal), DetectorConfig().percentile, groups)
     return Fitted(lambda recording: {OWN: score([recording])[0]}, {OWN: threshold}, seconds)
-
-
-def _windows(x: np.ndarray, steps: int, stride: int) -> tuple[np.ndarray, np.ndarray]:
-    """Cuts a recording into windows: their first rows, int (n,), and the windows, float32 (n, T, C)."""
-    rows, windows = zip(*cut([x], steps, stride), strict=True)
-    return np.concatenate(rows), np.concatenate(windows)

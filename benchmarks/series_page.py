@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 
 from amsl_tf.data.files import read_json
@@ -13,12 +14,12 @@ from benchmarks.rows import OWN, markdown_table, score_title
 
 SECTION = Section("results", "series")
 PAGE = "series.md"
-MAIN = "vus_pr"  # the metric that ranks
-OTHERS = {
+RANKING_METRIC = "vus_pr"
+OTHER_METRICS = {
     "vus_roc": "VUS-ROC",
     "auroc": "AUROC",
     "average_precision": "average precision",
-    "best_f1": "best F1",
+    "best_f1": "best F1 (oracle threshold)",
     "f1": "F1",
     "range_precision": "range precision",
     "range_recall": "range recall",
@@ -78,26 +79,29 @@ def write(results: Path, folder: Path, datasets: Mapping[str, str], detectors: M
     parts = []
     for part, title in TITLES.items():
         rows = read_rows(results, part, datasets, detectors)
-        tables = tables_of(rows, datasets, part) if rows else "No detector has been evaluated on them.\n"
+        tables = format_tables(rows, datasets, part) if rows else "No detector has been evaluated on them.\n"
         parts.append(f"## {title}\n\n{tables}")
     SECTION.replace(folder / PAGE, "\n".join(parts))
     return folder / PAGE
 
 
 def read_rows(results: Path, part: str, datasets: Mapping[str, str], detectors: Mapping[str, str]) -> list[Row]:
-    """Reads the results of a part, a row for each score of each detector, the best first, incomplete ones last."""
+    """Reads the results of complete runs, a row for each score of each detector, the best first, incomplete rows last."""
     rows = []
     for detector, title in detectors.items():
         files = {name: results / f"{detector}.{name}.{part}.json" for name in datasets}
-        runs = {name: read_json(file, f"Remove {file}.", ("series",)) for name, file in files.items() if file.exists()}
+        stored = {
+            name: read_json(file, f"Remove {file}.", ("names", "series")) for name, file in files.items() if file.exists()
+        }
+        runs = {name: run for name, run in stored.items() if set(run["series"]) == set(run["names"])}
         found = {name: {series: each["scores"] for series, each in run["series"].items()} for name, run in runs.items()}
         for score in dict.fromkeys(score for each in found.values() for scores in each.values() for score in scores):
             metrics = {name: {series: scores[score] for series, scores in each.items()} for name, each in found.items()}
             rows.append(Row(title if score == OWN else f"{title}, {score_title(score)}", metrics, runs))
-    return sorted(rows, key=lambda row: -(row.overall(MAIN, [*datasets]) or 0.0))
+    return sorted(rows, key=lambda row: -(row.overall(RANKING_METRIC, [*datasets]) or 0.0))
 
 
-def tables_of(rows: Sequence[Row], datasets: Mapping[str, str], part: str) -> str:
+def format_tables(rows: Sequence[Row], datasets: Mapping[str, str], part: str) -> str:
     """Formats the three tables of a part: the ranking, all metrics, and thresholds and costs."""
     names = [*datasets]
     counts = [max(len(row.metrics.get(name, ())) for row in rows) for name in names]
@@ -105,17 +109,17 @@ def tables_of(rows: Sequence[Row], datasets: Mapping[str, str], part: str) -> st
     head = ["detector", *(f"{title} ({count})" for title, count in zip(datasets.values(), counts, strict=True))]
     ranking = []
     for row in rows:
-        means = [*(row.mean(MAIN, name) for name in names), row.overall(MAIN, names)]
+        means = [*(row.mean(RANKING_METRIC, name) for name in names), row.overall(RANKING_METRIC, names)]
         ranking.append(
             [row.title, *map(_number, means), _number(ranks.get(row.title), ".1f"), _number(p_values.get(row.title))]
         )
-    metrics = [[row.title, *(_number(row.overall(metric, names)) for metric in OTHERS)] for row in rows]
+    metrics = [[row.title, *(_number(row.overall(metric, names)) for metric in OTHER_METRICS)] for row in rows]
     return "\n".join(
         [
             "VUS-PR, mean over the series (number) of each data set:\n",
             markdown_table([*head, "mean", "mean rank", "p"], ranking),
             "Means over data sets of the other metrics; F1 and the range-based metrics at the threshold of the detector:\n",
-            markdown_table(["detector", *OTHERS.values()], metrics),
+            markdown_table(["detector", *OTHER_METRICS.values()], metrics),
             "Thresholds and costs, over all series:\n",
             _costs(rows, part),
         ]
@@ -146,19 +150,18 @@ def rank(rows: Sequence[Row], datasets: Sequence[str]) -> tuple[dict[str, float]
         datasets: The names of the data sets.
 
     Returns:
-        By title, the mean rank over all series, 1 for the best; and for all rows but the first the p-value of Wilcoxon's
-        signed-rank test against the first, adjusted by Holm's method for the number of rows.
+        By title, the mean over data sets of the mean rank over their series, 1 for the best; and for all rows but the first the
+        p-value of Wilcoxon's signed-rank test over series against the first, adjusted by Holm's method for the number of rows.
     """
-    complete = [row for row in rows if row.overall(MAIN, datasets) is not None]
-    shared = [row.values(MAIN) for row in complete]
-    series = [key for key in (shared[0] if shared else ()) if all(key in values for values in shared)]
-    if not series or len(complete) < 2:
+    complete = [row for row in rows if row.overall(RANKING_METRIC, datasets) is not None]
+    if len(complete) < 2:
         return {}, {}
-    table = np.array([[values[key] for key in series] for values in shared])
-    ranks = rankdata(-table, axis=0).mean(axis=1)
+    series = [*complete[0].values(RANKING_METRIC)]
+    table = np.array([[row.values(RANKING_METRIC)[key] for key in series] for row in complete])
+    ranks = pd.DataFrame(rankdata(-table, axis=0).T).groupby([name for name, _ in series]).mean().mean()
     p_values = [1.0 if np.array_equal(table[0], other) else float(wilcoxon(table[0], other).pvalue) for other in table[1:]]
     titles = [row.title for row in complete]
-    return dict(zip(titles, ranks.tolist(), strict=True)), dict(zip(titles[1:], adjust(p_values), strict=True))
+    return dict(zip(titles, ranks, strict=True)), dict(zip(titles[1:], adjust(p_values), strict=True))
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:
@@ -170,5 +173,5 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     return result.tolist()
 
 
-def _number(value: float | None, form: str = ".3f") -> str:
-    return "" if value is None else f"{value:{form}}"
+def _number(value: float | None, spec: str = ".3f") -> str:
+    return "" if value is None else f"{value:{spec}}"

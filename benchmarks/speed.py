@@ -5,13 +5,11 @@ other load on the machine affects all of them alike. Medians over rounds are rep
 """
 
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack, closing, suppress
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from amsl_tf.data.files import read_json, write_json
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks.amsl import AMSLConfig
 from amsl_tf.training.precision import device_name, fast_bfloat16
+from benchmarks.packages import versions
 from benchmarks.pages import Section
 from benchmarks.rows import markdown_table
 from benchmarks.workers import CEILING, REFERENCE, SHAPE, VARIANTS
@@ -206,15 +205,9 @@ def _report(
         "gflop_per_window": {task: value / 1e9 for task, value in flops.items()},
         "device": device_name(),
         "fast_bfloat16": fast_bfloat16() if device_name().startswith("CPU") else [],
-        "versions": {"python": platform.python_version(), **_versions()},
+        "versions": versions(LIBRARIES),
         "rows": rows,
     }
-
-
-def _versions() -> dict[str, str]:
-    """Returns the versions of the installed libraries."""
-    installed = {name: list(metadata.distributions(name=name)) for name in LIBRARIES}
-    return {name: found[0].version for name, found in installed.items() if found}
 
 
 def write(report: dict[str, Any], folder: Path) -> Path:

@@ -49,7 +49,7 @@ def main() -> None:
     series.add_argument("--results", type=Path, default=RESULTS / "series", help="folder of the results")
     series.add_argument("--only", nargs="+", metavar="NAME", help="detectors of benchmarks/series.toml; by default all")
     series.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets of benchmarks/series.toml; by default all")
-    series.add_argument("--final", action="store_true", help="use the test series, for detectors that will not change any more")
+    series.add_argument("--final", action="store_true", help="use the test series, for frozen detectors")
     series.add_argument("--again", metavar="REASON", help="repeat finished runs on the test series, which the page counts")
     series.add_argument("--tables", type=Path, default=Path("docs"), help="folder of series.md")
 

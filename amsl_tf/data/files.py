@@ -265,6 +265,11 @@ def reserve_space(folder: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def natural_key(name: str) -> list[int | str]:
+    """Returns a key that sorts names with numbers by these: s2 before s10."""
+    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+
+
 def write_json(path: Path, values: Any) -> None:
     """Writes a JSON file atomically."""
     with atomic_file(path) as temporary:

@@ -1,6 +1,7 @@
 """Reads whole tables of numbers from text files, and reports the line of a fault."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -36,14 +37,14 @@ def read_numbers(
             file and line.
     """
     check_regular(file, advice)
-    dtypes = {column: str if column in text else np.float64 for column in range(columns)}
+    table_format = _Format(columns, separator, skip, text, missing)
     try:
         table = pd.read_csv(
             file,
             sep=r"\s+" if separator == " " else separator,
             header=None,
             skiprows=skip,
-            dtype=dtypes,
+            dtype={column: str if column in text else np.float64 for column in range(columns)},
             skip_blank_lines=False,
             keep_default_na=False,
             na_values=["", "NaN", "nan"],
@@ -51,53 +52,47 @@ def read_numbers(
             float_precision="round_trip",
         )
     except (ValueError, OSError) as error:  # pandas' ParserError and EmptyDataError, and text that is not UTF-8
-        raise _find_fault(file, columns, separator, advice, skip, text, missing, error) from error
+        raise DataError(f"{table_format.describe_fault(file, str(error))} {advice}") from error
     filled = np.flatnonzero(table.notna().any(axis=1))
     table = table.iloc[: filled[-1] + 1 if len(filled) else 0]
     numbers = table.drop(columns=[*text], errors="ignore").to_numpy()
-    has_columns = len(table) and table.shape[1] == columns
-    if missing:
-        is_valid = not np.isinf(numbers).any() and not _has_short_lines(file, columns, separator, skip)
-    else:
-        is_valid = np.isfinite(numbers).all()
-    if not has_columns or not is_valid:
-        raise _find_fault(file, columns, separator, advice, skip, text, missing)
+    is_valid = len(table) and table.shape[1] == columns and not np.isinf(numbers).any()
+    if not is_valid or (table_format.has_short_lines(file) if missing else np.isnan(numbers).any()):
+        raise DataError(f"{table_format.describe_fault(file)} {advice}")
     return table
 
 
-def _split(line: str, separator: str) -> list[str]:
-    return line.split() if separator == " " else line.rstrip("\r\n").split(separator)
+@dataclass(frozen=True)
+class _Format:
+    """The arguments of `read_numbers` that describe a table."""
 
+    columns: int
+    separator: str
+    skip: int
+    text: Collection[int]
+    missing: bool
 
-def _has_short_lines(file: Path, columns: int, separator: str, skip: int) -> bool:
-    """Returns whether a line lacks cells, which pandas reads as missing values."""
-    with file.open(encoding="utf-8-sig") as lines:
-        return any(len(_split(line, separator)) != columns for line in islice(lines, skip, None) if line.strip())
+    def split(self, line: str) -> list[str]:
+        return line.split() if self.separator == " " else line.rstrip("\r\n").split(self.separator)
 
+    def has_short_lines(self, file: Path) -> bool:
+        """Returns whether a line lacks cells, which pandas reads as missing values."""
+        with file.open(encoding="utf-8-sig") as lines:
+            return any(len(self.split(line)) != self.columns for line in islice(lines, self.skip, None) if line.strip())
 
-def _find_fault(
-    file: Path,
-    columns: int,
-    separator: str,
-    advice: str,
-    skip: int,
-    text: Collection[int],
-    missing: bool,
-    error: Exception | None = None,
-) -> DataError:
-    """Reads a table line by line, slowly, and returns the error for the first fault."""
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").rstrip().splitlines()
-    if len(lines) <= skip:
-        return DataError(
-            f"{file}: expected a table of {columns} columns, found {'no rows' if lines else 'an empty file'}. {advice}"
-        )
-    for number, line in enumerate(lines[skip:], start=skip + 1):
-        cells = _split(line, separator)
-        if len(cells) != columns:
-            return DataError(f"{file}, line {number}: expected {columns} values, found {len(cells)}. {advice}")
-        for column, cell in enumerate(cells):
-            value = parse_number(cell)
-            if column not in text and (value is None or np.isinf(value) or (np.isnan(value) and not missing)):
-                place = f"{file}, line {number}, column {column + 1}"
-                return DataError(f"{place}: expected a finite number, found {cell.strip()[:SHOWN]!r}. {advice}")
-    return DataError(f"{file}: not a table of {columns} columns ({' '.join(str(error).split())}). {advice}")
+    def describe_fault(self, file: Path, reason: str = "") -> str:
+        """Reads a table line by line, slowly, and describes the first fault."""
+        lines = file.read_text(encoding="utf-8-sig", errors="replace").rstrip().splitlines()
+        if len(lines) <= self.skip:
+            found = "no rows" if lines else "an empty file"
+            return f"{file}: expected a table of {self.columns} columns, found {found}."
+        for number, line in enumerate(lines[self.skip :], start=self.skip + 1):
+            cells = self.split(line)
+            if len(cells) != self.columns:
+                return f"{file}, line {number}: expected {self.columns} values, found {len(cells)}."
+            for column, cell in enumerate(cells):
+                value = parse_number(cell)
+                if column not in self.text and (value is None or np.isinf(value) or (np.isnan(value) and not self.missing)):
+                    found = repr(cell.strip()[:SHOWN])
+                    return f"{file}, line {number}, column {column + 1}: expected a finite number, found {found}."
+        return f"{file}: not a table of {self.columns} columns ({' '.join(reason.split())})."

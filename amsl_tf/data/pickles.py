@@ -1,4 +1,4 @@
-"""Reads NumPy arrays from pickles of strangers without executing code."""
+"""Reads NumPy arrays from untrusted pickles without executing code."""
 
 import pickle
 from pathlib import Path
@@ -13,7 +13,7 @@ KINDS = "biufMSU"  # of dtypes; objects could be anything
 
 
 def read_pickle(file: Path, advice: str) -> Any:
-    """Reads a pickle of NumPy arrays, numbers, text, and lists, tuples, sets and dicts of these, also one of Python 2.
+    """Reads a pickle of NumPy arrays, numbers, text, and lists, tuples, sets and dicts of these, including pickles of Python 2.
 
     Args:
         file: The file.
@@ -47,7 +47,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _DType:
-    """A dtype in a pickle. Those of NumPy accept any state, which could make pointers of bytes."""
+    """A dtype in a pickle. Those of NumPy accept any state, which could turn bytes into pointers."""
 
     def __init__(self, name: str, align: bool = False, copy: bool = False) -> None:
         self.value = np.dtype(name)
@@ -61,7 +61,8 @@ class _DType:
 class _Array(np.ndarray):
     def __setstate__(self, state: tuple[Any, ...]) -> None:
         version, shape, dtype, is_fortran, content = state
-        super().__setstate__((version, shape, dtype.value, is_fortran, content))
+        dtype = getattr(dtype, "value", dtype)  # not a `_DType` if the array is pickled again, for another process
+        super().__setstate__((version, shape, dtype, is_fortran, content))
 
 
 def _new_array(kind: Any, shape: tuple[int, ...], dtype: Any) -> np.ndarray:

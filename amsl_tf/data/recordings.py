@@ -11,10 +11,10 @@ from amsl_tf.errors import DataError
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
 class Recording:
-    """Consecutive time steps of C channels, with what is known of them.
+    """Consecutive time steps of C channels, with optional labels and times.
 
     Attributes:
-        x: float32 (rows, C); NaN where a value is missing.
+        x: float32 (rows, C); NaN where a value is missing, as are masked ones.
         name: The origin of the recording, such as its file, also for error messages.
         label: int (rows,), 1 for abnormal and 0 for normal time steps, or None.
         time: (rows,), rising times, in seconds or of the type datetime64, or None.
@@ -37,7 +37,7 @@ class Recording:
         if x.ndim != 2 or x.dtype.kind not in "fiu" or not x.size:
             raise DataError(f"{self.name}: expected numbers (rows, channels). Received: {x.dtype}, shape {x.shape}.")
         with np.errstate(over="ignore", under="ignore"):  # overflow becomes infinite
-            x = x.astype(np.float32, copy=False)
+            x = np.ma.filled(x.astype(np.float32, copy=False), np.nan)
         unusable = np.abs(x) > LARGEST  # false for NaN
         if unusable.any():
             row, channel = np.argwhere(unusable)[0]

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amsl_tf.data.conversion import parse_number
-from amsl_tf.data.files import check_regular
+from amsl_tf.data.files import check_regular, natural_key
 from amsl_tf.data.recordings import Recording
 from amsl_tf.datasets.activities import ActivityDataset, resample
 from amsl_tf.errors import AMSLError, DataError
@@ -65,7 +65,7 @@ class CAP(ActivityDataset):
 
     def files(self) -> dict[str, Path]:
         """Finds the .edf files; see `ActivityDataset.files`."""
-        files = {file.stem: file for file in sorted(self.folder.glob("*.edf"), key=_natural_order)}
+        files = {file.stem: file for file in sorted(self.folder.glob("*.edf"), key=lambda file: natural_key(file.stem))}
         if not files:
             fault = "expected files like n1.edf and n1.txt of the CAP Sleep Database in it, found none"
             raise DataError(f"{self.folder}: {fault}. Name the folder that holds them with --source.")
@@ -180,10 +180,3 @@ def open_edf(file: Path) -> Iterator[Any]:
 def _plain(label: str) -> str:
     """Returns a channel's label without what differs between recordings: case, spaces and hyphens."""
     return re.sub(r"[\s-]", "", label.upper())
-
-
-def _natural_order(file: Path) -> tuple[str, int]:
-    """Returns a key that sorts n2 before n10."""
-    digits = re.search(r"\d*$", file.stem)
-    number = digits.group() if digits else ""
-    return file.stem.removesuffix(number), int(number or 0)

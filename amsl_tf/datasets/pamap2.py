@@ -6,8 +6,8 @@
 - Known from the AMSL paper: the abnormal activities (running, ascending stairs, descending stairs and rope jumping), which a
   comment in its published code names. The code does not read this data set.
 - Chosen by this project: the 27 channels of accelerometer (16 g), gyroscope and magnetometer; windows of 5.12 s, as is usual
-  for this data set, that do not overlap; linear interpolation of up to `MAX_GAP` lost values in a row. The heart rate, at 9 Hz,
-  is not used, nor is the second accelerometer, which saturates at 6 g.
+  for this data set, that do not overlap; linear interpolation of up to `MAX_GAP` consecutive lost values. The heart rate, at
+  9 Hz, is not used, nor is the second accelerometer, which saturates at 6 g.
 
 Reference:
     A. Reiss and D. Stricker, "Introducing a New Benchmarked Dataset for Activity Monitoring", ISWC, 2012,
@@ -96,7 +96,7 @@ class PAMAP2(ActivityDataset):
             left_out = (
                 f"{is_gap.sum() / RATE:g} s of activities are left out, the first at line {np.flatnonzero(is_gap)[0] + 1}"
             )
-            reason = f"values are missing in more than {MAX_GAP} rows in a row, or where an activity begins or ends"
+            reason = f"values are missing in more than {MAX_GAP} consecutive rows, or where an activity begins or ends"
             log.warning(f"{self.files()[subject]}: {left_out}: {reason}.")
         return np.where(is_gap, "", activities)
 
@@ -117,7 +117,7 @@ class PAMAP2(ActivityDataset):
         is_break = np.diff(table[:, TIME], prepend=-np.inf) > LONG / RATE
         is_break[1:] |= np.diff(table[:, ACTIVITY]) != 0
         activities = table[:, ACTIVITY].astype(int).astype("<U2")
-        # a run ends at a step in time, for which the row after it is given up
+        # a run ends at a step in time, and the row after it is left out
         is_step = is_break & np.append(False, activities[1:] == activities[:-1])
         activities[is_step | (activities == str(TRANSIENT))] = ""
         return activities, interpolate(x, np.cumsum(is_break), MAX_GAP)
@@ -129,7 +129,7 @@ def interpolate(x: np.ndarray, runs: np.ndarray, longest: int) -> np.ndarray:
     Args:
         x: float32 (rows, C), NaN where a value is missing.
         runs: The number of the run of each row, rising, int (rows,).
-        longest: The largest number of missing values in a row that are interpolated.
+        longest: The largest number of consecutive missing values that are interpolated.
 
     Returns:
         The values, NaN in longer gaps and in those at the start or the end of a run.

@@ -1,6 +1,5 @@
 """The base class of data sets of series: recordings whose time steps are labelled."""
 
-import re
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,12 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
+from amsl_tf.data.files import natural_key
 from amsl_tf.data.recordings import Recording, window_labels
 from amsl_tf.datasets.base import Dataset
 from amsl_tf.errors import DataError
 
 SHOWN = 3  # names in an error message
-_DIGITS = re.compile(r"(\d+)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +103,7 @@ class SeriesDataset(Dataset):
             found = "none" if self.folder.is_dir() else "no such folder"
             expected = f"the files of {type(self).__name__}, such as {example}"
             raise DataError(f"{self.folder}: expected {expected}, found {found}. Name the folder that holds them.")
-        return sorted(files, key=lambda file: [int(part) if part.isdecimal() else part for part in _DIGITS.split(str(file))])
+        return sorted(files, key=lambda file: natural_key(str(file)))
 
     def check_name(self, name: str) -> None:
         """Raises DataError if there is no series of a name."""

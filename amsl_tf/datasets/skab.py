@@ -63,8 +63,7 @@ class SKAB(SeriesDataset):
         table = read_numbers(file, len(COLUMNS), ";", self.advice, skip=1, text=(0,))
         label = table[len(CHANNEL_NAMES) + 1].to_numpy()
         recording = self.make_recording(file, table.iloc[:, 1 : len(CHANNEL_NAMES) + 1], label, self._times(file, table[0]))
-        abnormal = np.flatnonzero(label)
-        return self.split_recording(name, recording, min(TRAINING_ROWS, *abnormal[:1]) if len(abnormal) else TRAINING_ROWS)
+        return self.split_recording(name, recording, min([TRAINING_ROWS, *np.flatnonzero(label)[:1]]))
 
     def _times(self, file: Path, cells: "pd.Series[str]") -> np.ndarray:
         times = pd.to_datetime(cells, format="%Y-%m-%d %H:%M:%S", errors="coerce")

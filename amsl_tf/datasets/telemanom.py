@@ -63,7 +63,7 @@ class Telemanom(SeriesDataset):
         files = self.find_files("test/[!.]*.npy", example=f"train/T-1.npy, test/T-1.npy and {LABELS}")
         for file in files:
             if file.stem not in labels:
-                log.debug("%s: left out, because %s does not list it", file, LABELS)
+                log.info(f"{file}: left out, because {LABELS} does not list it")
         names = [file.stem for file in files if file.stem in labels]
         channels = {name: labels[name] for name in names if labels[name][0].spacecraft == self.spacecraft}
         if not channels:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from amsl_tf.data.files import natural_key
 from amsl_tf.data.number_tables import read_numbers
 from amsl_tf.data.pickles import read_pickle
 from amsl_tf.data.recordings import Recording
@@ -61,7 +62,7 @@ class WESAD(ActivityDataset):
         if not folders:
             fault = "expected folders like S2 of WESAD in it, found none"
             raise DataError(f"{self.folder}: {fault}. Name the folder that holds them with --source.")
-        ordered = sorted(folders, key=lambda folder: int(folder.name[1:]))
+        ordered = sorted(folders, key=lambda folder: natural_key(folder.name))
         return {folder.name: folder / f"{folder.name}.pkl" for folder in ordered}
 
     def read_activities(self, subject: str) -> np.ndarray:

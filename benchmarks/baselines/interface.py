@@ -1,7 +1,6 @@
 """The interface of the baselines."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Protocol
@@ -9,10 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from amsl_tf.data import splits
-from amsl_tf.errors import AMSLError
-
-# what installs the optional packages; torch, which is large, is needed by one baseline only
-INSTALL = {**dict.fromkeys(("aeon", "hmmlearn", "pyod"), "'.[baselines]'"), "torch": "torch"}
+from benchmarks.packages import installed_packages
 
 Score = Callable[[np.ndarray], np.ndarray]  # windows (M, T, C) or features (M, D) to scores (M,); higher = more abnormal
 
@@ -77,20 +73,3 @@ def load(name: str) -> Fit:
     with installed_packages(name):
         fit: Fit = import_module(f"benchmarks.baselines.{name}").fit
     return fit
-
-
-@contextmanager
-def installed_packages(name: str) -> Iterator[None]:
-    """A context in which a method is imported, and in which a missing optional package is an error that names the remedy.
-
-    Raises:
-        AMSLError: A package that the method `name` needs is not installed.
-    """
-    try:
-        yield
-    except (ModuleNotFoundError, AMSLError) as error:  # a registry raises AMSLError because of another error
-        missing = error.__cause__ if isinstance(error, AMSLError) else error
-        package = (getattr(missing, "name", None) or "").partition(".")[0]
-        if package not in INSTALL:
-            raise
-        raise AMSLError(f"{name} needs {package}, which is not installed. Run pip install {INSTALL[package]}.") from None

@@ -1,8 +1,7 @@
 """The peers: detectors of other authors for series and windows, one module for each, behind one interface.
 
 Each has one setting for all data sets, from its paper or from the benchmark TSB-AD (Liu and Paparrizos, NeurIPS 2024: the
-settings of the multivariate track, tuned on series that its evaluation leaves out). A windows data set is a list of recordings
-with T rows each; the score of a window is the mean of the scores of its time steps (`score_windows`).
+settings of the multivariate track, tuned on series that its evaluation leaves out).
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ import numpy as np
 
 from amsl_tf.errors import DataError
 from amsl_tf.registry import Registry
-from benchmarks.baselines.interface import installed_packages
+from benchmarks.packages import installed_packages
 from benchmarks.peers.interface import Fit, Score
 from benchmarks.peers.scaling import fit_scaling
 
@@ -20,6 +19,7 @@ MIN_WINDOW = 9  # rows, the length of the kernels of MiniRocket
 PEERS: Registry[Fit] = Registry(
     "peer",
     {
+        "random": "benchmarks.peers.random:fit",
         "z_score": "benchmarks.peers.z_score:fit",
         "pca_steps": "benchmarks.peers.pca:fit_steps",
         "pca_windows": "benchmarks.peers.pca:fit_windows",
@@ -75,8 +75,3 @@ def fit_peer(name: str, recordings: Sequence[np.ndarray], window: int, seed: int
         return score([scale(recording) for recording in others])
 
     return score_recordings
-
-
-def score_windows(score: Score, x: np.ndarray) -> np.ndarray:
-    """Computes the scores of windows (N, T, C), each a recording of its own: the means over their time steps, float64 (N,)."""
-    return np.array([steps.mean() for steps in score(list(x))])

@@ -13,7 +13,7 @@ OVERLAPS = 8  # windows that cover a scored time step, enough for a smooth score
 BATCH = 1_000  # items scored at once, which bounds the memory of their distances
 
 
-class Windows:
+class SlidingWindows:
     """The windows of recordings, cut when they are needed; no window crosses the border of a recording.
 
     Args:
@@ -56,7 +56,7 @@ def training_windows(recordings: Sequence[np.ndarray], steps: int, target: int =
     """Cuts about `target` training windows (N, T, C), or more so that neighbours overlap by half, but at most `MAX_ITEMS`."""
     total = sum(max(0, len(recording) - steps + 1) for recording in recordings)
     stride = min(-(-total // target), max(1, steps // 2))
-    return Windows(recordings, steps, stride).sample(MAX_ITEMS)
+    return SlidingWindows(recordings, steps, stride).sample(MAX_ITEMS)
 
 
 def on_time_steps(method: Method, most: int | None = None) -> Fit:
@@ -104,12 +104,12 @@ def score_steps(score: ItemScore, recordings: Sequence[np.ndarray], steps: int, 
         recordings: (rows, C), with at least T rows each.
         steps: T.
         stride: The rows between the starts of consecutive windows.
-        covered: The number of steps at the end of a window that its score is about.
+        covered: The number of steps at the end of a window to which its score applies.
 
     Returns:
         The scores of each recording, float64 (rows,).
     """
-    windows = Windows(recordings, steps, stride)
+    windows = SlidingWindows(recordings, steps, stride)
     scores = np.split(_in_batches(score, windows, len(windows)), np.cumsum([len(rows) for rows in windows.rows])[:-1])
     return [
         to_time_steps(values, rows + steps - covered, covered, len(recording))
@@ -117,6 +117,6 @@ def score_steps(score: ItemScore, recordings: Sequence[np.ndarray], steps: int, 
     ]
 
 
-def _in_batches(score: ItemScore, items: np.ndarray | Windows, count: int) -> np.ndarray:
+def _in_batches(score: ItemScore, items: np.ndarray | SlidingWindows, count: int) -> np.ndarray:
     parts = [score(items[start : start + BATCH]) for start in range(0, count, BATCH)]
     return np.concatenate(parts).astype(np.float64)

@@ -3,15 +3,15 @@
 A patch has 96 time steps, or those of a window if it is shorter, and each of its channels is standardised by itself. Four
 convolutions (128, 256, 128 and 64 filters, lengths 7, 5, 3 and 3) with batch normalisation, and the mean over time, embed it in
 64 numbers. In training two dense layers (256 units) project the embedding. The triplet loss (margin 0.5, cosine distances)
-draws a patch to one that starts at most 2 steps apart, and away from the farthest of the batch. In the first tenth of the
+pulls a patch towards one that starts at most 2 steps apart, and away from the farthest of the batch. In the first tenth of the
 iterations a dense layer also learns, as a pretext task, whether a patch immediately precedes another or is one of 5 random
 ones; the weight of this loss falls from 1 to 0. AdamW runs for 200 iterations; its learning rate falls from 0.0001 to a tenth
 along a cosine. A memory bank keeps a tenth of the training patches, at least 500, those nearest to centres of k-means. The
 score of a patch is its mean cosine distance to the 3 nearest in the bank, that of a time step the mean over the patches that
 cover it.
 
-The full text of the paper was not available: the method follows its abstract, summaries of it and the authors' program, with
-the settings of that program for multivariate series. Differences, for two processor cores: batches of 32 patches instead of
+The full text of the paper was not available: the method follows its abstract, summaries of it and the authors' code, with
+the settings of that code for multivariate series. Differences, for two processor cores: batches of 32 patches instead of
 512, a bank from at most 10,000 patches, and a patch scored every 12 time steps instead of every step. The last weights are
 kept, not those with the smallest loss of a batch.
 """
@@ -26,7 +26,7 @@ from keras import layers, ops
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.neighbors import NearestNeighbors
 
-from benchmarks.peers.adaptors import MAX_ITEMS, OVERLAPS, Windows, score_steps
+from benchmarks.peers.adaptors import MAX_ITEMS, OVERLAPS, SlidingWindows, score_steps
 from benchmarks.peers.interface import ItemScore, Score
 
 PATCH = 96  # time steps
@@ -57,13 +57,13 @@ def build(patch: int, channels: int) -> keras.Model:
 def fit(recordings: Sequence[np.ndarray], window: int, seed: int) -> Score:
     """See `interface.Fit`."""
     patch = min(PATCH, window)
-    patches = Windows(recordings, patch, 1)
+    patches = SlidingWindows(recordings, patch, 1)
     encoder = train(patches, patch, seed)
     score = fit_bank(encoder, patches.sample(MAX_ITEMS), seed)
     return lambda others: score_steps(score, others, patch, stride=max(1, patch // OVERLAPS), covered=patch)
 
 
-def train(patches: Windows, patch: int, seed: int) -> keras.Model:
+def train(patches: SlidingWindows, patch: int, seed: int) -> keras.Model:
     """Trains an encoder on all patches of recordings, cut with a stride of 1."""
     keras.utils.set_random_seed(seed)
     generator = np.random.default_rng(seed)

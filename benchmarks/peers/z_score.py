@@ -1,4 +1,4 @@
-"""Largest absolute z-score of a time step over its channels: a control that knows nothing but the scale of each channel."""
+"""Largest absolute z-score of a time step over its channels: a control that uses only the scale of each channel."""
 
 import numpy as np
 

@@ -27,6 +27,7 @@ def test_arrays(tmp_path, name, protocol):
     read = read_pickle(tmp_path / "a.pkl", "")
     np.testing.assert_array_equal(read, OBJECTS[name])
     assert read.shape == OBJECTS[name].shape
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(read)), read)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -17,6 +17,10 @@ def test_parts_keep_labels_and_times():
 
 def test_missing_values_are_kept():
     assert np.isnan(Recording(np.array([[1.0, np.nan]]), "a.csv").x[0, 1])
+    masked = Recording(np.ma.array([[1, -999]], mask=[[False, True]]), "a.csv").x
+    assert not isinstance(masked, np.ma.MaskedArray)
+    assert masked[0, 0] == 1
+    assert np.isnan(masked[0, 1])
 
 
 @pytest.mark.parametrize(
