@@ -6,20 +6,21 @@ on them is counted.
 """
 
 import multiprocessing
+import os
 import platform
 import resource
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from multiprocessing.connection import Connection
 from pathlib import Path
+from threading import Thread
 from time import process_time
 from typing import Any, Literal
 
 from amsl_tf.data.files import locked, read_json, write_json
-from amsl_tf.datasets import DATASETS
+from amsl_tf.datasets import DATASETS, usual_folder
 from amsl_tf.datasets.series import Series, SeriesDataset
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.time_steps import evaluate_time_steps, find_period
@@ -42,17 +43,15 @@ class SeriesSet:
         name: The name in `DATASETS`.
         title: The title in tables.
         development: Patterns of the names of the development series; all others are test series.
-        folder: The folder below that of all data sets; the name if empty.
     """
 
     name: str
     title: str
     development: Sequence[str]
-    folder: str = ""
 
     def open(self, data: Path) -> SeriesDataset:
         """Opens the data set below a folder."""
-        dataset = DATASETS[self.name](data / (self.folder or self.name))
+        dataset = DATASETS[self.name](usual_folder(self.name, data))
         assert isinstance(dataset, SeriesDataset)
         return dataset
 
@@ -96,8 +95,8 @@ def run(
             results is in use, or the process of a run was killed.
     """
     series_page.check(tables)  # before hours of computing
-    if again is not None and not final:
-        raise AMSLError("--again gives the reason for a further look at the test series: use it with --final.")
+    if again is not None and not (final and again.strip()):
+        raise AMSLError("--again gives the reason for a further look at test series: use it with --final, and name a reason.")
     part: Part = "test" if final else "development"
     sets, detectors = read_experiments()
     titles = [{item.name: item.title for item in known} for known in (sets, detectors)]
@@ -142,34 +141,63 @@ def _open_result(
     """
     expected: dict[str, Any] = {"detector": detector.name, "dataset": item.name, "part": part, "names": names}
     expected["configuration"] = detector.configuration
-    looks: list[dict[str, str]] = []
+    looks: list[dict[str, str | None]] = []
     if file.exists():
         advice = "Name a reason with --again." if part == "test" else f"Remove {file} and run it again."
         stored = read_json(file, advice, (*expected, "looks", "series"))
         looks = stored["looks"]
         different = next((name for name in expected if stored[name] != expected[name]), None)
+        if not isinstance(stored["series"], dict) or not set(stored["series"]) <= set(stored["names"]):
+            raise AMSLError(f"{file}: expected results of the series in `names` only. {advice}")
         is_same_look = again is None or (bool(looks) and looks[-1]["reason"] == again)
         if is_same_look and different:
             found = f"expected a result of {different} {expected[different]!r:.300}. Received: {stored[different]!r:.300}."
             raise AMSLError(f"{file}: {found} {advice}")
         if is_same_look:
             return stored
-    look = {"fingerprint": detector.fingerprint, "reason": again or "first look"}
+    look = {"fingerprint": detector.fingerprint, "reason": again}
     return {**expected, "looks": [*looks, look] if part == "test" else [], "series": {}}
 
 
 def _run_alone(detector: Detector, item: SeriesSet, *arguments: Any) -> None:
-    """Calls `_run` in a process of its own, whose peak memory is that of the run.
+    """Calls `_run` in a process of its own, whose peak memory is that of the run, and which ends with this one.
 
     Raises:
-        AMSLError: The process was killed.
+        AMSLError: See `_run`; or the process was killed or failed, with its traceback on stderr.
     """
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        try:
-            pool.submit(_run, detector, item, *arguments).result()
-        except BrokenProcessPool as error:
-            fault = f"{detector.name} on {item.name}: its process was killed, which happens where memory is short"
-            raise AMSLError(f"{fault}. Free memory and run it again; finished series are kept.") from error
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_report, args=(sender, detector, item, *arguments), daemon=True)
+    try:
+        process.start()
+        sender.close()
+        error = receiver.recv()
+    except EOFError as ended:
+        fault = f"{detector.name} on {item.name}: its process failed, or was killed as where memory is short"
+        raise AMSLError(f"{fault}. Run it again; finished series are kept.") from ended
+    finally:
+        process.kill()
+        process.join()
+    if error is not None:
+        raise error
+
+
+def _report(sender: Connection, *arguments: Any) -> None:
+    """Calls `_run`, and sends its `AMSLError`, or None if there was none."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def end_with_parent() -> None:
+        parent.join()
+        os._exit(1)  # two processes must not write one result
+
+    Thread(target=end_with_parent, daemon=True).start()
+    try:
+        _run(*arguments)
+    except AMSLError as error:
+        sender.send(error)
+    else:
+        sender.send(None)
 
 
 def _run(detector: Detector, item: SeriesSet, data: Path, names: list[str], result: dict[str, Any], file: Path) -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 from scipy.stats import rankdata, wilcoxon
 
 from amsl_tf.data.files import read_json
+from amsl_tf.errors import AMSLError
 from benchmarks.pages import Section
 from benchmarks.rows import OWN, markdown_table, score_title
 
@@ -24,6 +25,7 @@ OTHER_METRICS = {
     "range_precision": "range precision",
     "range_recall": "range recall",
 }
+COUNTS = ("false_alarm_rate", "events", "events_found")
 TITLES = {"development": "Development series", "test": "Test series"}
 
 
@@ -90,15 +92,31 @@ def read_rows(results: Path, part: str, datasets: Mapping[str, str], detectors: 
     rows = []
     for detector, title in detectors.items():
         files = {name: results / f"{detector}.{name}.{part}.json" for name in datasets}
-        stored = {
-            name: read_json(file, f"Remove {file}.", ("names", "series")) for name, file in files.items() if file.exists()
-        }
-        runs = {name: run for name, run in stored.items() if set(run["series"]) == set(run["names"])}
-        found = {name: {series: each["scores"] for series, each in run["series"].items()} for name, run in runs.items()}
-        for score in dict.fromkeys(score for each in found.values() for scores in each.values() for score in scores):
-            metrics = {name: {series: scores[score] for series, scores in each.items()} for name, each in found.items()}
+        runs = {name: run for name, file in files.items() if file.exists() and (run := _read_run(file))}
+        scores = {score: None for run in runs.values() for series in run["series"].values() for score in series["scores"]}
+        for score in scores:
+            metrics = {
+                name: {series: each["scores"][score] for series, each in run["series"].items()} for name, run in runs.items()
+            }
             rows.append(Row(title if score == OWN else f"{title}, {score_title(score)}", metrics, runs))
     return sorted(rows, key=lambda row: -(row.overall(RANKING_METRIC, [*datasets]) or 0.0))
+
+
+def _read_run(file: Path) -> dict[str, Any] | None:
+    """Reads a result; returns None if series are missing. Raises AMSLError if it has been damaged."""
+    advice = f"Remove {file} and run it again."
+    run = read_json(file, advice, ("names", "looks", "series"))
+    try:
+        for series in run["series"].values():
+            needed = [series["seconds"], series["steps_per_second"]]
+            for scores in series["scores"].values():
+                needed += [scores[name] for name in (RANKING_METRIC, *OTHER_METRICS, *COUNTS)]
+            if not np.isfinite(needed).all():
+                raise ValueError("a number that is not finite")
+        is_complete = {*run["series"]} == {*run["names"]} and np.isfinite(run["peak_memory_mb"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise AMSLError(f"{file}: not a complete result ({type(error).__name__}: {error}). {advice}") from error
+    return run if is_complete else None
 
 
 def format_tables(rows: Sequence[Row], datasets: Mapping[str, str], part: str) -> str:

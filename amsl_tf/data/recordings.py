@@ -18,6 +18,7 @@ class Recording:
         name: The origin of the recording, such as its file, also for error messages.
         label: int (rows,), 1 for abnormal and 0 for normal time steps, or None.
         time: (rows,), rising times, in seconds or of the type datetime64, or None.
+        first_row: The row of `name` with which the recording begins, if it is a part of it.
 
     Raises:
         DataError: `x` is not a table of numbers within `LARGEST` of 0, labels or times do not fit it, or times do not rise.
@@ -31,6 +32,7 @@ class Recording:
     name: str
     label: np.ndarray | None = None
     time: np.ndarray | None = None
+    first_row: int = 0
 
     def __post_init__(self) -> None:
         x = np.asanyarray(self.x)
@@ -55,7 +57,7 @@ class Recording:
     def __getitem__(self, rows: slice) -> "Recording":
         """Returns the part of the recording in a slice of rows."""
         label, time = (None if values is None else values[rows] for values in (self.label, self.time))
-        return Recording(self.x[rows], self.name, label, time)
+        return Recording(self.x[rows], self.name, label, time, self.first_row + rows.indices(len(self))[0])
 
     def _check_times(self, time: Any) -> np.ndarray:
         if time.shape != (len(self.x),) or time.dtype.kind not in "fiuM":

@@ -14,7 +14,6 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -115,8 +114,9 @@ def open_array(path: Path, advice: str) -> np.ndarray:
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of several arrays")
         return array
-    except (OSError, ValueError, EOFError, TokenError) as error:  # TokenError: a damaged header
-        raise DataError(f"{path}: not a complete .npy file of numbers ({error}). {advice}") from error
+    except Exception as error:  # a damaged file raises exceptions of any type
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: not a complete .npy file of numbers ({reason:.200}). {advice}") from error
 
 
 def expected_entries(folder: Path, entries: Collection[str]) -> list[str]:

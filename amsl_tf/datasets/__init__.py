@@ -29,7 +29,7 @@ DATASETS: Registry[type["Dataset"]] = Registry(
     ("load", "read", "index"),
 )
 
-__all__ = ["DATASETS", "load_dataset", "load_series"]
+__all__ = ["DATASETS", "load_dataset", "load_series", "usual_folder"]
 
 
 def load_dataset(name: str, folder: str | Path) -> "Windows":
@@ -50,6 +50,11 @@ def load_dataset(name: str, folder: str | Path) -> "Windows":
         >>> normal = windows.x[windows.label == 0]
     """
     return DATASETS[name](Path(folder)).load()
+
+
+def usual_folder(name: str, data: Path = Path("data")) -> Path:
+    """Returns the folder in which commands look for a data set, below that of all data sets."""
+    return data / (DATASETS[name].folder_name or name)
 
 
 def load_series(name: str, folder: str | Path) -> dict[str, "Series"]:

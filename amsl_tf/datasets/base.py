@@ -23,6 +23,7 @@ class Dataset(ABC):
         channel_names: The names of the channels.
         titles: The titles of the activities, by the name that `index` gives them.
         test_subjects: The test subjects of the protocol `subject`, unless others are chosen.
+        folder_name: The usual name of its folder; that in `DATASETS` if empty.
     """
 
     window_shape: tuple[int, int]
@@ -31,6 +32,7 @@ class Dataset(ABC):
     channel_names: ClassVar[tuple[str, ...]] = ()
     titles: ClassVar[Mapping[str, str]] = {}
     test_subjects: ClassVar[tuple[str, ...]] = ()
+    folder_name: ClassVar[str] = ""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

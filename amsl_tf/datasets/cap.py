@@ -114,7 +114,7 @@ def read_scoring(file: Path, start: int) -> list[Epoch]:
         The scored periods, in order of time. Those that begin up to 12 hours before the recording have a negative start.
 
     Raises:
-        DataError: The file is missing, has no stages, or a row is malformed or earlier than the row before.
+        DataError: The file is missing, has no stages, or a row is malformed or begins before the end of the row before.
     """
     check_regular(file, ADVICE)
     lines = [[cell.strip() for cell in line.split("\t")] for line in file.read_text("utf-8", errors="replace").splitlines()]
@@ -133,12 +133,16 @@ def read_scoring(file: Path, start: int) -> list[Epoch]:
             expected = "a time like 22:15:42, an event and a duration in seconds"
             raise DataError(f"{file}, line {number}: expected {expected}, found {' '.join(cells)[:40]!r}. {ADVICE}")
         hours, minutes, rest = map(int, clock.groups())
+        if hours > 23 or minutes > 59 or rest > 59:
+            raise DataError(f"{file}, line {number}: expected a time of day, found {time}. {ADVICE}")
         step = (3600 * hours + 60 * minutes + rest - previous) % DAY  # times begin again at midnight
         if step >= DAY / 2:
             if epochs:
                 raise DataError(f"{file}, line {number}: {time} is earlier than the stage before. {ADVICE}")
             step -= DAY  # scored before the recording began
         previous += step
+        if epochs and previous - start < epochs[-1].end - 1:  # times are whole seconds
+            raise DataError(f"{file}, line {number}: {time} lies within the period of the stage before. {ADVICE}")
         epochs.append(Epoch(event.removeprefix(STAGE), previous - start, previous - start + seconds))
     if not epochs:
         raise DataError(f"{file}: expected events like {STAGE}S2, found no sleep stage. {ADVICE}")

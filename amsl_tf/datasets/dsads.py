@@ -70,6 +70,7 @@ class DSADS(Dataset):
     channel_names = CHANNEL_NAMES
     titles = ACTIVITIES
     test_subjects = ("p6", "p7", "p8")
+    folder_name = "DASADS"  # in the original code
 
     @cached_property
     def _recordings(self) -> list["Recording"]:

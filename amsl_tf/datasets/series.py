@@ -1,5 +1,6 @@
 """The base class of data sets of series: recordings whose time steps are labelled."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,8 +71,12 @@ class SeriesDataset(Dataset):
         """Reads the series as `subject`, the file as `source`, the first row as `segment` and the label of all windows."""
         parts = []
         for series, recording, rows in self._windows():
-            labels = window_labels(recording.label, rows, self.window_shape[0])
-            known = {"subject": series.name, "source": recording.name, "segment": rows.astype(str), "label": labels.astype(int)}
+            known = {
+                "subject": series.name,
+                "source": recording.name,
+                "segment": (recording.first_row + rows).astype(str),
+                "label": window_labels(recording.label, rows, self.window_shape[0]).astype(int),
+            }
             parts.append(pd.DataFrame(known))
         if not parts:
             raise DataError(
@@ -96,8 +101,11 @@ class SeriesDataset(Dataset):
             The files in natural order: 2 before 10.
 
         Raises:
-            DataError: There is none.
+            DataError: There is none, or a folder of them cannot be read.
         """
+        for folder in {(self.folder / pattern).parent for pattern in patterns}:
+            if folder.is_dir() and not os.access(folder, os.R_OK | os.X_OK):  # which `glob` takes for empty
+                raise DataError(f"{folder}: cannot be read. Change its permissions.")
         files = [file for pattern in patterns for file in self.folder.glob(pattern)]
         if not files:
             found = "none" if self.folder.is_dir() else "no such folder"

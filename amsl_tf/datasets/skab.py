@@ -49,7 +49,7 @@ class SKAB(SeriesDataset):
     def names(self) -> tuple[str, ...]:
         """Returns the names of the files without `.csv`, such as `valve1/0`."""
         files = self.find_files(*(f"{folder}/[0-9]*.csv" for folder in FOLDERS), example="valve1/0.csv")
-        return tuple(f"{file.parent.name}/{file.stem}" for file in files)
+        return tuple(f"{file.parent.name}/{file.stem}" for file in files if file.stem.isdecimal())
 
     def read_series(self, name: str) -> Series:
         """Reads a file; see `SeriesDataset.read_series`."""

@@ -54,6 +54,7 @@ class Telemanom(SeriesDataset):
     """
 
     sampling_rate = 1 / 60  # as in the literature; the release has no times
+    folder_name = "smap_msl"
     spacecraft: ClassVar[str]
 
     @cached_property
@@ -93,7 +94,7 @@ class Telemanom(SeriesDataset):
         """Reads the labels of all channels of both spacecraft."""
         file = self.folder / LABELS
         check_regular(file, self.advice)
-        labels = defaultdict(list)
+        labels: dict[str, list[LabelRow]] = defaultdict(list)
         with file.open(newline="", encoding="utf-8-sig", errors="replace") as opened:
             reader = csv.DictReader(opened)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
@@ -101,19 +102,26 @@ class Telemanom(SeriesDataset):
                 raise DataError(
                     f"{file}, line 1: expected the columns {', '.join(COLUMNS)}, found no {missing[0]}. {self.advice}"
                 )
-            for row in reader:
-                labels[row["chan_id"]].append(self._parse(f"{file}, line {reader.line_num}", row))
+            try:
+                for row in reader:
+                    parsed, rows = self._parse(f"{file}, line {reader.line_num}", row), labels[str(row["chan_id"]).strip()]
+                    if rows and rows[0].spacecraft != parsed.spacecraft:
+                        fault = f"expected a channel of {rows[0].spacecraft}, found {parsed.spacecraft!r:.20}"
+                        raise DataError(f"{parsed.place}: {fault}. {self.advice}")
+                    rows.append(parsed)
+            except csv.Error as error:
+                raise DataError(f"{file}, line {reader.line_num}: not a CSV ({error}). {self.advice}") from error
         return labels
 
     def _parse(self, place: str, row: dict[str, Any]) -> LabelRow:
         try:
             rows, sequences = int(row["num_values"]), json.loads(row["anomaly_sequences"])
-            is_valid = all(type(row) is int for sequence in sequences for row in sequence)
+            is_valid = isinstance(sequences, list) and all(type(row) is int for sequence in sequences for row in sequence)
             is_valid = is_valid and all(0 <= first <= last < rows for first, last in sequences)
-        except (TypeError, ValueError):  # text, missing cells, or JSON of another kind
+        except (TypeError, ValueError, RecursionError):  # text, missing cells, or JSON of another kind
             is_valid = False
         if not is_valid:
-            found = f"{row['anomaly_sequences']} and {row['num_values']}"
+            found = f"{row['anomaly_sequences']!r:.80} and {row['num_values']!r:.20}"
             raise DataError(
                 f"{place}: expected sequences such as [[2149, 2349]] within num_values, found {found}. {self.advice}"
             )

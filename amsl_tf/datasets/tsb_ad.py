@@ -48,12 +48,16 @@ class TSBAD(SeriesDataset):
         """Reads a file; see `SeriesDataset.read_series`."""
         self.check_name(name)
         file = self.folder / f"{name}.csv"
-        rows = re.search(r"_tr_(\d+)_1st_-?\d+$", name)
+        rows = re.search(r"_tr_([0-9]+)_1st_(-?[0-9]+)$", name)
         if not rows:
             raise DataError(f"{file}: expected a name that ends in _tr_<rows>_1st_<row>.csv. {self.advice}")
         channels = self._channels(file)
         values = read_numbers(file, channels + 1, ",", self.advice, skip=1, missing=True).to_numpy()
         recording = Recording(np.array(values[:, :channels], order="C"), file.name, values[:, channels])
+        first = int(np.argmax(values[:, channels])) if values[:, channels].any() else -1
+        if first != int(rows[2]):
+            fault = f"expected the first abnormal row to be {rows[2]} (from 0), as in the name, found {first}"
+            raise DataError(f"{file}: {fault}. {self.advice}")
         return self.split_recording(name, recording, int(rows[1]))
 
     def _channels(self, file: Path) -> int:

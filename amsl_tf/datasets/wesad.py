@@ -81,7 +81,8 @@ class WESAD(ActivityDataset):
         file = self.files()[subject]
         content = read_pickle(file, ADVICE)
         labels = _entry(file, content, "label")
-        if not isinstance(labels, np.ndarray) or labels.ndim != 1 or not len(labels) or not np.isin(labels, LABELS).all():
+        is_row = isinstance(labels, np.ndarray) and labels.ndim == 1 and len(labels) and labels.dtype.kind in "fiu"
+        if not is_row or not np.isin(labels, LABELS).all():
             raise DataError(f"{file}: expected as label an array (rows,) of numbers from 0 to {LABELS[-1]}. {ADVICE}")
         for name, columns in CHEST.items():
             values = _entry(file, content, "signal", "chest", name)

@@ -27,6 +27,8 @@ def preprocess(source: Path, output: Path, dataset: str = "dsads") -> dict[str, 
     data = DATASETS[dataset](source)
     index = data.index()
     abnormal = index.pop("label") == 1
+    if abnormal.all():
+        raise DataError(f"{source}: expected normal windows to learn from, found abnormal ones only. Add normal data.")
     with (
         atomic_folder(output, expected_entries(output, GENERATED_ENTRIES)) as folder,
         progress.bar(len(abnormal), "reading", "windows") as bar,

@@ -1,8 +1,11 @@
 """The series benchmark: experiments can be run, runs resume, looks at test series are counted, and tables show the results."""
 
 import json
+import multiprocessing
 import os
 import signal
+import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -108,16 +111,18 @@ def test_looks_at_test_series_are_counted(folder):
     run(folder, final=True)
     result = read(folder, "z_score.skab.test")
     assert set(result["series"]) == {"valve2/0"}
-    assert [look["reason"] for look in result["looks"]] == ["first look"]
+    assert [look["reason"] for look in result["looks"]] == [None]
     run(folder, final=True, again="a fault in the reader")
     looks = read(folder, "z_score.skab.test")["looks"]
-    assert [look["reason"] for look in looks] == ["first look", "a fault in the reader"]
+    assert [look["reason"] for look in looks] == [None, "a fault in the reader"]
     (row,) = [
         row for row in table_rows((folder / series_page.PAGE).read_text()) if row[0].startswith("largest") and row[-1] == "2"
     ]
     assert row[-1] == "2"
     with pytest.raises(AMSLError, match="use it with --final"):
         run(folder, again="no reason")
+    with pytest.raises(AMSLError, match="name a reason"):
+        run(folder, final=True, again=" ")
 
 
 @pytest.mark.parametrize(
@@ -230,8 +235,57 @@ def test_incomplete_runs_are_not_shown(folder):
 
 
 def test_killed_process_is_an_error(folder, monkeypatch):
-    monkeypatch.setattr(series, "_run", kill_process)
-    with pytest.raises(AMSLError, match="z_score on skab: its process was killed"):
+    monkeypatch.setattr(series, "_report", kill_process)
+    with pytest.raises(AMSLError, match="z_score on skab: its process failed, or was killed"):
+        run(folder)
+
+
+@pytest.mark.parametrize("error", [MemoryError, SystemExit])
+def test_failed_process_is_an_error(folder, monkeypatch, error):
+    monkeypatch.setattr(series, "_report", partial(fail, error))
+    with pytest.raises(AMSLError, match="z_score on skab: its process failed"):
+        run(folder)
+
+
+def fail(error, *_):
+    raise error
+
+
+def test_interruption_ends_the_process_of_a_run(folder, monkeypatch):
+    """The process would go on for hours, and write its result beside that of the next run."""
+    monkeypatch.setattr(series, "_report", wait)
+    monkeypatch.setattr("multiprocessing.connection.Connection.recv", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    assert not multiprocessing.active_children()
+
+
+def wait(*_):
+    time.sleep(60)
+
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda result: result.update(series=[]),
+        lambda result: result["series"].update({"valve1/0": None}),
+        lambda result: result["series"]["valve1/0"]["scores"][OWN].pop("vus_pr"),
+        lambda result: result["series"]["valve1/0"]["scores"][OWN].update(vus_pr=float("nan")),
+        lambda result: result.pop("peak_memory_mb"),
+        lambda result: result["series"].update({"typo": result["series"]["valve1/0"]}),
+    ],
+)
+def test_damaged_results_are_errors(folder, damage):
+    run(folder)
+    file = folder / "results/z_score.skab.development.json"
+    result = json.loads(file.read_text())
+    damage(result)
+    file.write_text(json.dumps(result))
+    with pytest.raises(AMSLError, match=r"z_score.skab.development.json: .*Remove"):
         run(folder)
 
 

@@ -27,7 +27,7 @@ def test_text_and_lines_before_the_table(tmp_path):
 
 
 def test_missing_values(tmp_path):
-    for text, separator in (("1 NaN 2\n3 4 NaN\n", " "), ("1,,2\n3,4,nan\n", ",")):
+    for text, separator in (("1 NaN 2\n3 4 NaN\n", " "), ("1,,2\n3,4,nan\n", ","), ("1, ,2\n3,4,NAN\n \n\n", ",")):
         found = read_numbers(write(tmp_path, text), 3, separator, "", missing=True).to_numpy()
         np.testing.assert_array_equal(found, [[1, np.nan, 2], [3, 4, np.nan]])
 
@@ -47,6 +47,12 @@ def test_missing_values(tmp_path):
         ("1,2,3\n4,NaN,6\n", "line 2, column 2"),
         ("1,2,3\n4,1e400,6\n", "line 2, column 2"),
         ("1,2,3\n4,5,\xff6\n", "line 2, column 3"),
+        ("1,2,3\n4,5\x00,6\n", "line 2, column 2: expected a finite number, found '5"),  # pandas ends a cell at NUL
+        ("1,2,3\n\x00\x00\n4,5,6\n", "line 2: expected 3 values, found 1"),
+        ('1,2,3\n4,"5\n",6\n', "line 2: expected 3 values, found 2"),  # a line break in quotes would shift lines
+        ("1,2,3\n4, ,6\n", "line 2, column 2: expected a finite number, found ''"),
+        ("1,2,3\n4,\u0665,6\n", "line 2, column 2"),
+        ("1,2,3\n,,\n", "line 2, column 1"),
     ],
 )
 def test_faults(tmp_path, text, message):

@@ -91,7 +91,31 @@ def test_other_content_is_refused(tmp_path, make):
         read_pickle(tmp_path / "a.pkl", "Advice.")
 
 
-@pytest.mark.parametrize("content", [b"", b"garbage", pickle.dumps(np.arange(1000.0))[:500], b"\x8e" + b"\xff" * 8])
+def test_a_pickle_cannot_change_the_reader(tmp_path):
+    """The state of an object is set on a function that the reader offers."""
+    content = b"\x80\x02c_codecs\nencode\nN}U\x0c__defaults__U\x01z\x85s\x86b."
+    (tmp_path / "a.pkl").write_bytes(content)
+    with pytest.raises(DataError, match="expected a pickle of NumPy arrays"):
+        read_pickle(tmp_path / "a.pkl", "")
+    test_arrays(tmp_path, "float32", 0)
+
+
+def test_memo_of_any_size(tmp_path):
+    """That of the unpickler in C would have 2**31 entries."""
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+    assert read_pickle(tmp_path / "a.pkl", "") is None
+
+
+def test_items_without_a_size(tmp_path):
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps(np.zeros(2, "V0"), 2).replace(b"V0", b"S0"))
+    with pytest.raises(DataError, match="not allowed"):
+        read_pickle(tmp_path / "a.pkl", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"garbage", pickle.dumps(np.arange(1000.0))[:500], b"\x8e" + b"\xff" * 8],
+)
 def test_damaged_files(tmp_path, content):
     (tmp_path / "a.pkl").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.pkl: expected a pickle of NumPy arrays .*Advice"):

@@ -13,6 +13,7 @@ def test_parts_keep_labels_and_times():
     assert (len(recording), len(part), part.x.dtype, part.name) == (5, 3, np.float32, "a.csv")
     assert part.x.tolist() == [[2, 3], [4, 5], [6, 7]]
     assert (part.label.tolist(), part.time.tolist()) == ([0, 1, 1], [1, 2, 4])
+    assert (recording.first_row, part.first_row, part[1:].first_row, recording[-2:].first_row) == (0, 1, 2, 3)
 
 
 def test_missing_values_are_kept():

@@ -222,6 +222,7 @@ WESAD_FAULTS = {
     "short signal": (with_chest("EDA", lambda x: x[:-1]), r"chest EDA of shape \(52500, 1\).*found \(52499, 1\)"),
     "text": (with_chest("Temp", lambda x: x.astype(str)), "expected finite numbers in chest Temp"),
     "infinity": (with_chest("Resp", lambda x: x + np.inf), "expected finite numbers in chest Resp"),
+    "bool labels": (lambda file, content: write_wesad(file, content | {"label": content["label"] > 0}), "numbers from 0 to 7"),
     "other label": (lambda file, content: write_wesad(file, content | {"label": content["label"] + 9}), "numbers from 0 to 7"),
 }
 
@@ -326,6 +327,15 @@ SCORING_FAULTS = {
     "text": (SCORING + ROW.format("22:00:00", "SLEEP-S2", "oops"), "line 6: expected a time like .*found 'S2 N/A 22:00:00"),
     "no time": (SCORING + ROW.format("22h", "SLEEP-S2", 30), "line 6: expected a time like"),
     "cut off": (SCORING + ROW.format("22:00:00", "SLEEP-S2", 30) + "S2\tN/A\t22:0", "line 7: expected a time like"),
+    "no time of day": (SCORING + ROW.format("47:59:00", "SLEEP-S2", 30), "line 6: expected a time of day, found 47:59:00"),
+    "two stages": (
+        SCORING + ROW.format("22:00:00", "SLEEP-S2", 30) + ROW.format("22:00:00", "SLEEP-S0", 30),
+        "line 7: 22:00:00 lies within the period of the stage before",
+    ),
+    "long period": (
+        SCORING + ROW.format("22:00:00", "SLEEP-S2", 60) + ROW.format("22:00:30", "SLEEP-S0", 30),
+        "line 7: 22:00:30 lies within",
+    ),
     "falling time": (
         SCORING + ROW.format("22:00:00", "SLEEP-S2", 30) + ROW.format("21:59:30", "SLEEP-S2", 30),
         "line 7: 21:59:30 is earlier than the stage before",

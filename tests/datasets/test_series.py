@@ -3,6 +3,7 @@
 import logging
 import pickle
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -90,7 +91,10 @@ def test_windows(folders, name, tmp_path):
     assert first.label.tolist() == LABELS[name]
     assert windows.x.shape[1:] == (steps, channels)
     np.testing.assert_array_equal(first.x[0], series.train.x[:steps])
-    np.testing.assert_array_equal(first.x[-1], series.test.x[int(first.segment[-1]) :][:steps])
+    start = int(first.segment[-1]) - series.test.first_row
+    np.testing.assert_array_equal(first.x[-1], series.test.x[start:][:steps])
+    places = list(zip(windows.source, windows.segment, strict=True))
+    assert len(set(places)) == len(places)
     shapes = preprocess(folders[name], tmp_path / "out", name)
     assert [shape[0] for shape in shapes.values()] == np.bincount(windows.label).tolist()
 
@@ -267,11 +271,16 @@ FAULTS = [
         "smap",
         "labeled_anomalies.csv",
         replace("[[120, 129]]", "[[120, 129"),
-        "line 2: expected sequences .*found .*120, 129 and",
+        "line 2: expected sequences .*found .*120, 129' and",
     ),
     ("smap", "labeled_anomalies.csv", replace("[[20, 22]", "[[22, 20]"), "line 3: expected sequences"),
     ("smap", "labeled_anomalies.csv", replace("120, 129", "120, 250"), "line 2: expected sequences"),
-    ("smap", "labeled_anomalies.csv", replace("[[120, 129]]", "7"), "line 2: expected sequences"),
+    *(
+        ("smap", "labeled_anomalies.csv", replace("[[120, 129]]", text), "line 2: expected sequences")
+        for text in ("7", "{}", '""""', "[" * 5000)
+    ),
+    ("smap", "labeled_anomalies.csv", replace("[[120, 129]]", "[" * 200_000), "not a CSV"),
+    ("smap", "labeled_anomalies.csv", replace('"[[120, 129]]"', '"[[120, 129]]\nx"'), r"expected sequences .*\\nx"),
     ("smap", "labeled_anomalies.csv", replace(",[point],250", ""), "line 2: expected sequences .*None"),
     ("smap", "labeled_anomalies.csv", replace(",250", ",251"), "line 2: expected num_values to be the 250 rows .*P-10.npy"),
     ("smap", "train/P-2.npy", delete, "train/P-2.npy: not found"),
@@ -289,8 +298,9 @@ FAULTS = [
         lines(1, lambda line: ["a,b,c,d"]),
         "010.*line 1: expected names of channels, then Label, found 'a,b,c,d'",
     ),
-    ("tsb_ad", "010*.csv", lines(9, lambda line: [line[:-1] + "1"]), "010.*found 500 rows, abnormal from row 7"),
+    ("tsb_ad", "010*.csv", lines(9, lambda line: [line[:-1] + "1"]), "010.*first abnormal row to be 350 .*found 7"),
     ("tsb_ad", "010*.csv", lambda file: file.rename(str(file).replace("tr_300", "tr_3x")), "expected a name that ends in _tr_"),
+    ("tsb_ad", "010*.csv", lines(9, lambda line: []), "first abnormal row to be 350 .*, as in the name, found 349"),
     (
         "tsb_ad",
         "010*.csv",
@@ -298,6 +308,38 @@ FAULTS = [
         "found 500 rows, abnormal from row 350",
     ),
 ]
+
+
+def test_channel_of_two_spacecraft(copy):
+    folder = copy("smap")
+    file = folder / "labeled_anomalies.csv"
+    rows = file.read_text().splitlines()
+    file.write_text("\n".join([*rows, rows[1].replace("SMAP", "MSL")]) + "\n")
+    with pytest.raises(DataError, match=r"line \d+: expected a channel of SMAP, found 'MSL'"):
+        load_series("smap", folder)
+
+
+def test_spaces_around_names_of_channels(copy):
+    folder = copy("smap")
+    file = folder / "labeled_anomalies.csv"
+    expected = tuple(load_series("smap", folder))
+    file.write_text(file.read_text().replace("P-2,", "P-2 ,"))
+    assert tuple(load_series("smap", folder)) == expected
+
+
+def test_copies_of_files_are_no_series(copy):
+    folder = copy("skab")
+    expected = tuple(load_series("skab", folder))
+    (folder / "valve1/0 (copy).csv").write_bytes((folder / "valve1/0.csv").read_bytes())
+    assert tuple(load_series("skab", folder)) == expected
+
+
+def test_folder_that_cannot_be_read(copy, monkeypatch):
+    """Its series would be missing without a word; the superuser can read it, so the check is replaced."""
+    folder = copy("skab")
+    monkeypatch.setattr("os.access", lambda path, mode: Path(path).name != "valve1")
+    with pytest.raises(DataError, match="valve1: cannot be read"):
+        load_series("skab", folder)
 
 
 @pytest.mark.parametrize(("name", "file", "damage", "message"), FAULTS)

@@ -1,10 +1,12 @@
 """Arrays of the normal and abnormal windows of a data set."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from amsl_tf.data.store import open_generated
-from amsl_tf.datasets import DATASETS
+from amsl_tf.datasets import DATASETS, usual_folder
 from amsl_tf.datasets.base import Dataset
 from amsl_tf.errors import AMSLError
 from amsl_tf.stages.preprocessing import preprocess
@@ -27,13 +29,29 @@ class Unlabelled(Labelled):
     label = np.zeros(8, int)
 
 
+class Abnormal(Labelled):
+    label = np.ones(8, int)
+
+
 @pytest.fixture(autouse=True)
 def registered():
-    for part in (Labelled, Unlabelled):
+    parts = (Labelled, Unlabelled, Abnormal)
+    for part in parts:
         DATASETS.register(part.__name__, part)
     yield
-    for part in (Labelled, Unlabelled):
+    for part in parts:
         DATASETS.unregister(part.__name__)
+
+
+def test_without_normal_windows_nothing_is_written(tmp_path):
+    with pytest.raises(AMSLError, match="expected normal windows to learn from, found abnormal ones only"):
+        preprocess(tmp_path, tmp_path / "out", "Abnormal")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "folder"), [("dsads", "DASADS"), ("skab", "skab"), ("smap", "smap_msl"), ("msl", "smap_msl")])
+def test_usual_folders(name, folder):
+    assert usual_folder(name) == Path("data") / folder
 
 
 def test_windows_by_label(tmp_path):
