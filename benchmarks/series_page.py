@@ -151,7 +151,7 @@ def _costs(rows: Sequence[Row], part: str) -> str:
         "false-alarm rate, median": lambda row: f"{np.median([*row.values('false_alarm_rate').values()]):.1%}",
         "90th percentile": lambda row: f"{np.percentile([*row.values('false_alarm_rate').values()], 90):.1%}",
         "events found": lambda row: f"{sum(row.values('events_found').values()):,} of {sum(row.values('events').values()):,}",
-        "CPU seconds to fit, median": lambda row: f"{np.median(row.costs('seconds')):.2g}",
+        "CPU seconds to fit, median": lambda row: _seconds(float(np.median(row.costs("seconds")))),
         "time steps scored per CPU second, median": lambda row: f"{np.median(row.costs('steps_per_second')):,.0f}",
         "peak memory, MB": lambda row: f"{max(run['peak_memory_mb'] for run in row.runs.values()):,.0f}",
     }
@@ -189,6 +189,10 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     result = np.empty(len(p_values))
     result[order] = np.minimum(adjusted, 1.0)
     return result.tolist()
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def _number(value: float | None, spec: str = ".3f") -> str:
