@@ -129,7 +129,7 @@ def format_tables(rows: Sequence[Row], datasets: Mapping[str, str], part: str) -
     for row in rows:
         means = [*(row.mean(RANKING_METRIC, name) for name in names), row.overall(RANKING_METRIC, names)]
         ranking.append(
-            [row.title, *map(_number, means), _number(ranks.get(row.title), ".1f"), _number(p_values.get(row.title))]
+            [row.title, *map(_number, means), _number(ranks.get(row.title), ".1f"), _p_value(p_values.get(row.title))]
         )
     metrics = [[row.title, *(_number(row.overall(metric, names)) for metric in OTHER_METRICS)] for row in rows]
     return "\n".join(
@@ -189,6 +189,10 @@ def adjust(p_values: Sequence[float]) -> list[float]:
     result = np.empty(len(p_values))
     result[order] = np.minimum(adjusted, 1.0)
     return result.tolist()
+
+
+def _p_value(value: float | None) -> str:
+    return "< 0.001" if value is not None and value < 0.001 else _number(value)
 
 
 def _seconds(value: float) -> str:
