@@ -10,6 +10,7 @@ from amsl_tf.datasets.dsads import ABNORMAL, ACTIVITIES, NORMAL, find_recordings
 from amsl_tf.datasets.synthetic import write_tree
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.stages.preprocessing import preprocess
+from tests.datasets.writers import replace_line
 
 
 @pytest.fixture(scope="module")
@@ -60,31 +61,20 @@ def test_line_endings(tree):
         np.testing.assert_array_equal(next(read_recordings(find_recordings(tree))), expected)
 
 
-def with_row(number, change):
-    """Returns a function that replaces a row of a file, counted from 1, by those that `change` returns for it."""
-
-    def damage(file):
-        lines = file.read_text().splitlines()
-        lines[number - 1 : number] = change(lines[number - 1])
-        file.write_text("\n".join(lines) + "\n")
-
-    return damage
-
-
 DAMAGES = {
     "missing file": (lambda file: file.unlink(), "a05/p2/s02.txt: missing"),
     "empty file": (lambda file: file.write_text(""), "a05/p2/s02.txt: expected 125 rows of 45 numbers, found an empty file"),
     "blank rows only": (lambda file: file.write_text("\n" * 125), "found an empty file"),
-    "missing row": (with_row(7, lambda line: []), "row 125: expected 125 rows, found 124"),
-    "duplicate row": (with_row(7, lambda line: [line, line]), "row 126: expected 125 rows, found 126"),
-    "blank row": (with_row(7, lambda line: [""]), "row 7: expected 45 numbers, found 1"),
-    "missing column": (with_row(7, lambda line: [line.rpartition(",")[0]]), "row 7: expected 45 numbers, found 44"),
-    "additional column": (with_row(7, lambda line: [line + ",1.0"]), "row 7: expected 45 numbers, found 46"),
-    "text": (with_row(7, lambda line: [line.replace(line.split(",")[2], "oops", 1)]), "row 7, column 3: .*'oops'"),
-    "NaN": (with_row(7, lambda line: ["nan," + line.partition(",")[2]]), "row 7, column 1: .*'nan'"),
-    "infinity": (with_row(7, lambda line: ["inf," + line.partition(",")[2]]), "row 7, column 1: .*'inf'"),
-    "overflow": (with_row(7, lambda line: ["1e300," + line.partition(",")[2]]), "row 7, column 1: .*'1e300'"),
-    "missing value": (with_row(7, lambda line: ["," + line.partition(",")[2]]), "row 7, column 1: .*''"),
+    "missing row": (replace_line(7, lambda line: []), "row 125: expected 125 rows, found 124"),
+    "duplicate row": (replace_line(7, lambda line: [line, line]), "row 126: expected 125 rows, found 126"),
+    "blank row": (replace_line(7, lambda line: [""]), "row 7: expected 45 numbers, found 1"),
+    "missing column": (replace_line(7, lambda line: [line.rpartition(",")[0]]), "row 7: expected 45 numbers, found 44"),
+    "additional column": (replace_line(7, lambda line: [line + ",1.0"]), "row 7: expected 45 numbers, found 46"),
+    "text": (replace_line(7, lambda line: [line.replace(line.split(",")[2], "oops", 1)]), "row 7, column 3: .*'oops'"),
+    "NaN": (replace_line(7, lambda line: ["nan," + line.partition(",")[2]]), "row 7, column 1: .*'nan'"),
+    "infinity": (replace_line(7, lambda line: ["inf," + line.partition(",")[2]]), "row 7, column 1: .*'inf'"),
+    "overflow": (replace_line(7, lambda line: ["1e300," + line.partition(",")[2]]), "row 7, column 1: .*'1e300'"),
+    "missing value": (replace_line(7, lambda line: ["," + line.partition(",")[2]]), "row 7, column 1: .*''"),
     "no text": (lambda file: file.write_bytes(b"\xff\xfe" * 400 + b"\n" * 125), "row 1: expected 45 numbers"),
 }
 

@@ -13,7 +13,7 @@ from amsl_tf.datasets import DATASETS, load_dataset, load_series
 from amsl_tf.datasets.series import Series, SeriesDataset
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.stages.preprocessing import preprocess
-from tests.datasets.writers import WRITERS, make_values, write_pickles, write_smd_pickles
+from tests.datasets.writers import WRITERS, make_values, replace_line, write_pickles, write_smd_pickles
 
 NAMES = {
     "skab": ("other/2", "valve1/0", "valve2/0"),
@@ -163,7 +163,7 @@ def test_tep_is_transposed_and_shared(folders):
 
 def test_tsb_ad_with_missing_values(copy):
     folder = copy("tsb_ad")
-    lines(9, lambda line: ["," + line.partition(",")[2]])(folder / f"{NAMES['tsb_ad'][0]}.csv")
+    replace_line(9, lambda line: ["," + line.partition(",")[2]])(folder / f"{NAMES['tsb_ad'][0]}.csv")
     assert np.argwhere(np.isnan(load_series("tsb_ad", folder)[NAMES["tsb_ad"][0]].train.x)).tolist() == [[7, 0]]
     with pytest.raises(DataError, match=r"002.*row 7, channel 0 .*found a missing value"):
         load_dataset("tsb_ad", folder)
@@ -181,17 +181,6 @@ def test_tsb_ad_with_other_channels(copy):
 
 
 # faults
-
-
-def lines(number, change):
-    """Returns a function that replaces a line of a file, counted from 1, by those that `change` returns for it."""
-
-    def damage(file):
-        text = file.read_text().splitlines()
-        text[number - 1 : number] = change(text[number - 1])
-        file.write_text("\n".join(text) + "\n")
-
-    return damage
 
 
 def array(change, read=lambda file: pickle.loads(file.read_bytes())):
@@ -223,33 +212,48 @@ def replace(old, new):
 FAULTS = [
     ("skab", "valve1/0.csv", cut, r"valve1/0.csv, line \d+: expected 11 values, found \d+"),
     ("skab", "valve1/0.csv", lambda file: file.write_text(""), "valve1/0.csv, line 1: expected datetime;.*found ''"),
-    ("skab", "valve1/0.csv", lines(1, lambda line: [line.replace("Current", "I")]), "line 1: expected .*Current.*found .*;I;"),
-    ("skab", "valve1/0.csv", lines(7, lambda line: [line.replace(";", ";oops", 1)]), "line 7, column 2: .*'oops"),
-    ("skab", "valve1/0.csv", lines(7, lambda line: ["monday" + line[19:]]), "line 7: expected a time .*found 'monday'"),
-    ("skab", "valve1/0.csv", lines(7, lambda line: [line[19:]]), "line 7: expected a time .*found ''"),
     (
         "skab",
         "valve1/0.csv",
-        lines(7, lambda line: [line, line]),
+        replace_line(1, lambda line: [line.replace("Current", "I")]),
+        "line 1: expected .*Current.*found .*;I;",
+    ),
+    ("skab", "valve1/0.csv", replace_line(7, lambda line: [line.replace(";", ";oops", 1)]), "line 7, column 2: .*'oops"),
+    ("skab", "valve1/0.csv", replace_line(7, lambda line: ["monday" + line[19:]]), "line 7: expected a time .*found 'monday'"),
+    ("skab", "valve1/0.csv", replace_line(7, lambda line: [line[19:]]), "line 7: expected a time .*found ''"),
+    (
+        "skab",
+        "valve1/0.csv",
+        replace_line(7, lambda line: [line, line]),
         r"valve1/0.csv, row 6 .*a repeated time, 2020-03-09T10:14:38",
     ),
-    ("skab", "valve1/0.csv", lines(7, lambda line: ["2020-03-08" + line[10:]]), "row 5 .*a time that does not rise"),
+    ("skab", "valve1/0.csv", replace_line(7, lambda line: ["2020-03-08" + line[10:]]), "row 5 .*a time that does not rise"),
     (
         "skab",
         "valve1/0.csv",
-        lines(7, lambda line: [line.replace(";0.0;", ";0.5;")]),
+        replace_line(7, lambda line: [line.replace(";0.0;", ";0.5;")]),
         "labels must be 0 .* or 1 .*0.5 for row 5",
     ),
-    ("skab", "valve1/0.csv", lines(2, lambda line: [line.replace(";0.0;", ";1.0;")]), "found 600 rows, abnormal from row 0"),
+    (
+        "skab",
+        "valve1/0.csv",
+        replace_line(2, lambda line: [line.replace(";0.0;", ";1.0;")]),
+        "found 600 rows, abnormal from row 0",
+    ),
     ("smd", "test_label/machine-1-2.txt", delete, "test_label/machine-1-2.txt: not found"),
     ("smd", "train/machine-1-2.txt", delete, "train/machine-1-2.txt: not found"),
     (
         "smd",
         "test_label/machine-1-2.txt",
-        lines(9, lambda line: []),
+        replace_line(9, lambda line: []),
         r"test_label/machine-1-2.txt: labels .* 150 rows.*\(149,\)",
     ),
-    ("smd", "test_label/machine-1-2.txt", lines(9, lambda line: ["7"]), "test_label/machine-1-2.txt: labels .* 7.0 for row 8"),
+    (
+        "smd",
+        "test_label/machine-1-2.txt",
+        replace_line(9, lambda line: ["7"]),
+        "test_label/machine-1-2.txt: labels .* 7.0 for row 8",
+    ),
     ("smd", "test/machine-1-2.txt", cut, r"test/machine-1-2.txt, line \d+: expected 38 values"),
     ("asd", "omi-1_train.pkl", delete, "omi-1_train.pkl: not found"),
     ("asd", "omi-1_test_label.pkl", delete, "omi-1_test_label.pkl: not found"),
@@ -288,19 +292,19 @@ FAULTS = [
     ("smap", "test/P-2.npy", npy(lambda x: x[:, :-1]), "test/P-2.npy: expected 25 channels, found 24"),
     ("msl", "test/C-1.npy", delete, "expected channels of MSL, found others only"),
     ("tep", "d00.dat", delete, "d00.dat: not found"),
-    ("tep", "d00.dat", lines(52, lambda line: []), "d00.dat: expected 52 lines of 500 values, found 51"),
+    ("tep", "d00.dat", replace_line(52, lambda line: []), "d00.dat: expected 52 lines of 500 values, found 51"),
     ("tep", "d10_te.dat", cut, r"d10_te.dat, line \d+: expected 52 values"),
-    ("tep", "d10_te.dat", lines(9, lambda line: []), "d10_te.dat: expected 960 lines of 52 values, found 959"),
+    ("tep", "d10_te.dat", replace_line(9, lambda line: []), "d10_te.dat: expected 960 lines of 52 values, found 959"),
     ("tsb_ad", "010*.csv", cut, r"010.*line \d+: expected 4 values"),
     (
         "tsb_ad",
         "010*.csv",
-        lines(1, lambda line: ["a,b,c,d"]),
+        replace_line(1, lambda line: ["a,b,c,d"]),
         "010.*line 1: expected names of channels, then Label, found 'a,b,c,d'",
     ),
-    ("tsb_ad", "010*.csv", lines(9, lambda line: [line[:-1] + "1"]), "010.*first abnormal row to be 350 .*found 7"),
+    ("tsb_ad", "010*.csv", replace_line(9, lambda line: [line[:-1] + "1"]), "010.*first abnormal row to be 350 .*found 7"),
     ("tsb_ad", "010*.csv", lambda file: file.rename(str(file).replace("tr_300", "tr_3x")), "expected a name that ends in _tr_"),
-    ("tsb_ad", "010*.csv", lines(9, lambda line: []), "first abnormal row to be 350 .*, as in the name, found 349"),
+    ("tsb_ad", "010*.csv", replace_line(9, lambda line: []), "first abnormal row to be 350 .*, as in the name, found 349"),
     (
         "tsb_ad",
         "010*.csv",

@@ -1,4 +1,4 @@
-"""Writers of tiny data sets in the formats of the readers: noisy sines, shifted by 5 in the abnormal rows."""
+"""Writers of tiny data sets in the formats of the readers: noisy sines, shifted by 5 in the abnormal rows; and a damage."""
 
 import pickle
 
@@ -102,3 +102,14 @@ WRITERS = {
     "tep": write_tep,
     "tsb_ad": write_tsb_ad,
 }
+
+
+def replace_line(number, change):
+    """Returns a function that replaces a line of a file, counted from 1, by those that `change` returns for it."""
+
+    def damage(file):
+        text = file.read_text().splitlines()
+        text[number - 1 : number] = change(text[number - 1])
+        file.write_text("\n".join(text) + "\n")
+
+    return damage

@@ -106,25 +106,22 @@ def test_values_that_do_not_form_a_tensor_are_rejected(predict, caplog, kind, co
     assert caplog.records == []
 
 
+def assert_rejected(channel, method, message, code, details):
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(method)(message, timeout=60)
+    assert (caught.value.code(), caught.value.details()) == (code, details)
+
+
 @pytest.mark.parametrize("method", sorted(METHODS - SUPPORTED))
 def test_unsupported_methods_are_rejected_without_a_log_entry(channel, caplog, method):
-    with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(method)(b"", timeout=60)
-    assert (caught.value.code(), caught.value.details()) == (
-        grpc.StatusCode.UNIMPLEMENTED,
-        "The method is not supported by this server. Use Predict, GetModelMetadata or GetModelStatus.",
-    )
+    details = "The method is not supported by this server. Use Predict, GetModelMetadata or GetModelStatus."
+    assert_rejected(channel, method, b"", grpc.StatusCode.UNIMPLEMENTED, details)
     assert caplog.records == []
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_malformed_messages_are_rejected_without_a_log_entry(channel, caplog, method):
-    with pytest.raises(grpc.RpcError) as caught:
-        channel.unary_unary(method)(b"\xff", timeout=60)
-    assert (caught.value.code(), caught.value.details()) == (
-        grpc.StatusCode.INTERNAL,
-        "Exception deserializing request!",
-    )
+    assert_rejected(channel, method, b"\xff", grpc.StatusCode.INTERNAL, "Exception deserializing request!")
     assert caplog.records == []
 
 
