@@ -183,15 +183,16 @@ class Load:
         self._lock = threading.Lock()
 
     def run(self, clients: int, seconds: float) -> None:
-        """Sends requests for so many seconds."""
+        """Sends requests; each client for so many seconds."""
         start = time.perf_counter()
         with ThreadPoolExecutor(clients) as pool:
-            for client in [pool.submit(self._client, number, start + seconds) for number in range(clients)]:
+            for client in [pool.submit(self._client, number, seconds) for number in range(clients)]:
                 client.result()
         self._seconds = time.perf_counter() - start
 
-    def _client(self, number: int, end: float) -> None:
+    def _client(self, number: int, seconds: float) -> None:
         send, bad = self._requests[number % 2]
+        end = time.perf_counter() + seconds
         for turn in itertools.count(number):
             if time.perf_counter() > end:
                 return

@@ -59,7 +59,7 @@ def test_broken_version_is_served_once_repaired(folder):
         intact = break_version(folder)
         model.refresh()
         model.refresh()
-        states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
+        states = requests.get(f"{address.rest}/v1/models/waves", timeout=60).json()["model_version_status"]
         assert [state["state"] for state in states] == ["END", "AVAILABLE"]
         assert states[0]["status"]["error_code"] == "UNKNOWN"
         assert post(address).status_code == 200

@@ -70,7 +70,7 @@ def test_strings_are_rejected_before_conversion_to_an_array(folder):
 
 def test_unsupported_methods_are_rejected_in_json(folder):
     with embedded(folder) as (address, _):
-        response = requests.request("TRACE", f"{address.rest}/v1/models/waves", timeout=9)
+        response = requests.request("TRACE", f"{address.rest}/v1/models/waves", timeout=60)
         assert (response.status_code, response.json()) == (400, {"error": "Malformed request: TRACE /v1/models/waves"})
 
 
@@ -82,10 +82,10 @@ def test_head_is_get_without_a_body(folder):
             ("/v1/models/other", 404),
             ("/metrics", 200),
         ):
-            found, head = (session.request(method, address.rest + path, timeout=9) for method in ("GET", "HEAD"))
+            found, head = (session.request(method, address.rest + path, timeout=60) for method in ("GET", "HEAD"))
             assert (head.status_code, found.status_code, head.content) == (status, status, b"")
             assert head.headers["Content-Type"] == found.headers["Content-Type"]
-        assert session.head(f"{address.rest}/v1/models/waves:predict", timeout=9).status_code == 400
+        assert session.head(f"{address.rest}/v1/models/waves:predict", timeout=60).status_code == 400
 
 
 def test_slow_uploads_time_out(folder):
@@ -118,7 +118,7 @@ def test_excess_requests_are_rejected_and_retried(folder, monkeypatch, waves, in
             until(lambda: gate.running == 2)
             with pytest.raises(AMSLError, match=r"429|RESOURCE_EXHAUSTED"):
                 single_try.predict(waves[:1])
-            assert requests.get(f"{address.rest}/v1/models/waves", timeout=9).status_code == 200
+            assert requests.get(f"{address.rest}/v1/models/waves", timeout=60).status_code == 200
             retried = pool.submit(Client(address.url(interface), "waves", batch=3000, tries=9).predict, windows)
             pause = time.sleep  # in place of the waits of the client: the blocked requests are released and end soon
             monkeypatch.setattr("time.sleep", lambda _: (gate.opened.set(), wait(blocked), pause(0.1)))
@@ -159,7 +159,7 @@ def test_versions_are_replaced_without_losing_requests(folder, detector, waves):
             shutil.copytree(folder / "1", folder / ".new")
             os.rename(folder / ".new", folder / "2")
             wait_for(address, version=2)
-            until(lambda: requests.get(f"{address.rest}/v1/models/waves/versions/1/metadata", timeout=9).status_code == 404)
+            until(lambda: requests.get(f"{address.rest}/v1/models/waves/versions/1/metadata", timeout=60).status_code == 404)
             shutil.rmtree(folder / "2")  # roll back
             until(lambda: version_states(address) == [("2", "END"), ("1", "AVAILABLE")])
         finally:
@@ -168,7 +168,7 @@ def test_versions_are_replaced_without_losing_requests(folder, detector, waves):
 
 
 def version_states(address):
-    states = requests.get(f"{address.rest}/v1/models/waves", timeout=9).json()["model_version_status"]
+    states = requests.get(f"{address.rest}/v1/models/waves", timeout=60).json()["model_version_status"]
     return [(state["version"], state["state"]) for state in states]
 
 
@@ -224,7 +224,7 @@ def test_metrics(folder):
         Client(address.url("grpc"), "waves").predict(WINDOW)
         with pytest.raises(AMSLError):
             Client(address.url("grpc"), "waves", version=9).predict(WINDOW)
-        text = requests.get(f"{address.rest}/metrics", timeout=9).text
+        text = requests.get(f"{address.rest}/metrics", timeout=60).text
     assert 'amsl_requests_total{code="200",method="predict",protocol="rest"} 1.0' in text
     assert 'amsl_requests_total{code="OK",method="predict",protocol="grpc"} 1.0' in text
     assert 'amsl_requests_total{code="NOT_FOUND",method="predict",protocol="grpc"} 1.0' in text
