@@ -15,15 +15,12 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.11 python3.12 python3.13 py
 RUN := .venv/bin/python
 PIP := $(RUN) -m pip install --quiet --disable-pip-version-check
 
-# Real data take long: 8 epochs show what the method can do, the paper trains for 100.
 ifneq ($(wildcard data/DASADS/a01),)
-EPOCHS ?= 8
 SOURCE := data/DASADS
 DATA := data
 NAME := amsl
 RESULTS := results
 else
-EPOCHS ?= 3
 SOURCE := data/synthetic/DASADS
 DATA := data/synthetic
 NAME := synthetic
@@ -40,7 +37,7 @@ endif
 	.venv/bin/amsl preprocess --source $(SOURCE) --output $(DATA)/generate_dataset
 	.venv/bin/amsl transform --input $(DATA)/generate_dataset --output $(DATA)/transform_dataset
 	.venv/bin/amsl train --input $(DATA)/transform_dataset --detector saved_models/$(NAME) \
-		--results $(RESULTS) --log-dir $(RESULTS)/tensorboard --epochs $(EPOCHS)
+		--results $(RESULTS) --log-dir $(RESULTS)/tensorboard --preset compact
 	.venv/bin/amsl evaluate --detector saved_models/$(NAME) --results $(RESULTS)
 	@echo "curves:  .venv/bin/tensorboard --logdir $(RESULTS)/tensorboard"
 

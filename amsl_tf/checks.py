@@ -19,7 +19,7 @@ def setting(default: Any, text: str, *, is_size: bool = False) -> Any:
     Args:
         default: The default value.
         text: The help text.
-        is_size: Whether a network has at least so many weights.
+        is_size: Whether presets reduce it; a network must have at least so many weights.
 
     Returns:
         The field.

@@ -12,6 +12,40 @@ from amsl_tf.networks.amsl import AMSLConfig
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
 ScoringPrecision = Literal["float32", "bfloat16"]
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 0.5  # of false alarms
+SMALLEST_SIZE = 2  # of a network in a preset: MNAD needs two slots
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The size of a detector.
+
+    Attributes:
+        divisor: The number that the sizes of the network of the paper are divided by.
+        epochs: The number of passes over the training windows.
+    """
+
+    divisor: int
+    epochs: int
+
+    def make_network(self, network: type[NetworkConfig], **settings: Any) -> NetworkConfig:
+        """Makes the configuration of a network.
+
+        Args:
+            network: The class of the configuration.
+            settings: Settings that override the preset.
+
+        Returns:
+            The configuration. Its default sizes are divided, but at least 2 and at most the default.
+
+        Raises:
+            AMSLError: A setting has an invalid value.
+        """
+        sizes: dict[str, Any] = {item.name: item.default for item in fields(network) if item.metadata.get("is_size")}
+        divided: dict[str, Any] = {name: min(size, max(SMALLEST_SIZE, size // self.divisor)) for name, size in sizes.items()}
+        return network(**(divided | settings))
+
+
+PRESETS = {"paper": Preset(divisor=1, epochs=100), "compact": Preset(divisor=8, epochs=4)}
 
 
 @dataclass(frozen=True)
@@ -100,12 +134,14 @@ class DetectorConfig:
         return to_percentile(self.contamination)
 
     @classmethod
-    def from_settings(cls, network: Any = AMSLConfig.name, **settings: Any) -> "DetectorConfig":
+    def from_settings(cls, network: Any = AMSLConfig.name, preset: str = "paper", **settings: Any) -> "DetectorConfig":
         """Builds a configuration from flat settings.
 
         Args:
             network: The name of the network, which decides which settings it has, or its configuration.
-            settings: Settings of the network, unless it is given as a configuration, of `TrainingConfig` and of this class.
+            preset: The name of a preset in `PRESETS`, for the epochs, and for the sizes of a network that is given by name.
+            settings: Settings of the network, unless it is given as a configuration, of `TrainingConfig` and of this class;
+                they override the preset.
 
         Returns:
             The validated configuration.
@@ -113,7 +149,9 @@ class DetectorConfig:
         Raises:
             AMSLError: A setting is unknown or has an invalid value.
         """
-        parts: dict[str, dict[str, Any]] = {"network": {}, "training": {}, "detector": {}}
+        check_choice("preset", preset, PRESETS)
+        size = PRESETS[preset]
+        parts: dict[str, dict[str, Any]] = {"network": {}, "training": {"epochs": size.epochs}, "detector": {}}
         homes = dict(_SETTINGS)
         if not isinstance(network, NetworkConfig):
             if isinstance(network, type):
@@ -125,7 +163,7 @@ class DetectorConfig:
                 known = ", ".join(sorted(homes))
                 raise AMSLError(f"unexpected parameter {name!r} for network {network.name!r}; the parameters are {known}.")
             parts[homes[name]][name] = value
-        built = network if isinstance(network, NetworkConfig) else network(**parts["network"])
+        built = network if isinstance(network, NetworkConfig) else size.make_network(network, **parts["network"])
         return cls(network=built, training=TrainingConfig(**parts["training"]), **parts["detector"])
 
     def to_dict(self) -> dict[str, Any]:

@@ -44,11 +44,12 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
     windows, and a higher score is more abnormal. Parameters are validated by `fit`.
 
     Args:
-        network: The name of a network in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`) with its default settings, or a
-            configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses.
+        network: The name of a network in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`), whose sizes the preset gives, or
+            a configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses, which is taken as it is.
+        preset: `compact`, an eighth of the published sizes and 4 epochs, or `paper`, the published sizes and 100 epochs.
         score: The decision score: `nearest_normal`, or `reconstruction`, the score of the paper.
         contamination: The share of normal training windows above the threshold: the nominal false-alarm rate.
-        epochs: The number of passes over the training windows.
+        epochs: The number of passes over the training windows; None: that of the preset.
         batch_size: The number of windows in a training step.
         learning_rate: The learning rate of Adam.
         axes: The number of consecutive channels that are the axes of one sensor, such as 3 for accelerometers: scores then use
@@ -87,9 +88,10 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self,
         network: str | NetworkConfig = "amsl",
         *,
+        preset: str = "compact",
         score: str = "nearest_normal",
         contamination: float = 0.02,
-        epochs: int = 100,
+        epochs: int | None = None,
         batch_size: int = 16,
         learning_rate: float = 1e-3,
         axes: int = 1,
@@ -103,6 +105,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         model: Any = _DEPRECATED,
     ) -> None:
         self.network = network
+        self.preset = preset
         self.score = score
         self.contamination = contamination
         self.epochs = epochs
@@ -139,6 +142,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             if self.network != "amsl":
                 raise AMSLError("give network alone: model is its deprecated name. Received: both.")
             settings["network"] = self.model
+        if self.epochs is None:
+            del settings["epochs"]
         return DetectorConfig.from_settings(**settings)
 
     def __sklearn_tags__(self) -> Any:

@@ -22,7 +22,7 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
     "metrics.json",
     "data.json",
 )
-FORMAT = 9
+FORMAT = 10
 OLDEST = 7  # the oldest format that can be read
 ADVICE = "Name the folder of a saved detector, or train one (amsl train)."
 PARTS = ("scaling", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
@@ -170,7 +170,8 @@ def read_summary(folder: Path) -> DetectorSummary:
         raise AMSLError(f"{folder / changed[0]}: has changed since it was saved. {advice}")
     config = about["config"]
     try:
-        settings = DetectorConfig.from_dict(_migrate_config_7(config) if number == 7 else config)
+        config = _migrate_config_7(config) if number == 7 else config
+        settings = DetectorConfig.from_dict(_migrate_config_9(config) if number < 10 else config)
     except (AMSLError, TypeError) as error:
         advice = "Register the parts of your own before loading, or name another detector."
         raise AMSLError(f"{folder / CONFIG}: {error} {advice}") from error
@@ -245,6 +246,13 @@ def _migrate_config_7(config: Any) -> Any:
     others = [name for name in ("nearest_normal", "reconstruction") if name != config["score"]]
     network, percentile = config.pop("model"), config.pop("percentile")
     return {**config, "network": network, "contamination": to_contamination(percentile), "extra_scores": others}
+
+
+def _migrate_config_9(config: Any) -> Any:
+    """Converts settings of format 9 and older, in which all networks had the filters of the paper."""
+    if not isinstance(config, dict) or not isinstance(config.get("network"), dict):
+        return config  # broken, which from_dict reports
+    return {**config, "network": {"filters": 32, **config["network"]}}
 
 
 def _migrate_state_7(parts: State, config: DetectorConfig) -> State:

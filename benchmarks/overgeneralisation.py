@@ -95,7 +95,7 @@ def measure(task: Task, network: str, width: int, epochs: int) -> dict[str, floa
     from amsl_tf.detector import AMSLDetector
 
     keras.backend.clear_session()  # releases the graphs of earlier trainings
-    settings: dict[str, Any] = {**NETWORKS[network].settings, "latent_features": width, "epochs": epochs}
+    settings: dict[str, Any] = {**NETWORKS[network].settings, "preset": "paper", "latent_features": width, "epochs": epochs}
     config = DetectorConfig.from_settings(**settings, mixed_precision="off", score="reconstruction")
     detector = AMSLDetector.from_config(config).fit(task.train)
     normal, abnormal = (detector.decision_function(windows) for windows in (task.normal, task.abnormal))

@@ -112,7 +112,7 @@ def make_detector(run: Run, parts: Parts) -> "AMSLDetector":
     """Creates the detector of a run, which computes both scores."""
     from amsl_tf.detector import AMSLDetector
 
-    settings = {"extra_scores": ("reconstruction",), **run.experiment.settings}
+    settings = {"preset": "paper", "extra_scores": ("reconstruction",), **run.experiment.settings}
     return AMSLDetector.from_config(DetectorConfig.from_settings(**settings, seed=run.seed, axes=parts.axes))
 
 

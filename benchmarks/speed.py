@@ -35,24 +35,24 @@ def forward_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
     """Counts the floating-point operations of a forward pass in convolutions and matrix multiplications, for one window.
 
     A multiplication and an addition count as two operations. For each view, with H x W a quarter of the padded T x C in each
-    direction, K slots, F features, m memories, and I input channels of the decoder (F for the latent with the skip connection,
-    plus F for the reads), the multiplications are
+    direction, K slots, f filters, F features, m memories, and I input channels of the decoder (F for the latent with the skip
+    connection, plus F for the reads), the multiplications are
 
-        encoder     16 (16 HW * 1 * 32 + 4 HW * 32 * F)
+        encoder     16 (16 HW * 1 * f + 4 HW * f * F)
         classifier  16 HW * F + 128 HW + 128 R
         memories    2 m HW K F
-        decoder     16 (HW * I * 128 + HW * 128 * 64 + 4 HW * 64 * 32 + 16 HW * 32)
+        decoder     16 (HW * I * 4f + HW * 4f * 2f + 4 HW * 2f * f + 16 HW * f)
 
     A transposed convolution with stride 2 costs what its input positions cost.
     """
     positions = _positions(window_shape)
-    num_views = len(config.views)
+    num_views, filters = len(config.views), config.filters
     memories = {"none": 0, "global": 1, "local": 1, "both": 2}[config.memory]
     inputs = config.latent_features * (config.skip + config.has_memory)
-    encoder = 16 * positions * (16 * 32 + 4 * 32 * config.latent_features)
+    encoder = 16 * positions * filters * (16 + 4 * config.latent_features)
     classifier = (16 * config.latent_features + 128) * positions + 128 * num_views if config.self_supervision else 0
     reads = 2 * memories * positions * config.num_slots * config.latent_features
-    decoder = 16 * positions * (inputs * 128 + 128 * 64 + 4 * 64 * 32 + 16 * 32)
+    decoder = 16 * positions * filters * (4 * inputs + 16 * filters + 16)
     return 2.0 * num_views * (encoder + classifier + reads + decoder)
 
 
@@ -61,7 +61,8 @@ def training_flops(config: AMSLConfig, window_shape: tuple[int, int]) -> float:
 
     The backward pass costs twice the forward pass, but the gradient of the input of the first layer is not computed.
     """
-    return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * 16 * _positions(window_shape) * 16 * 32
+    first = 16 * _positions(window_shape) * 16 * config.filters
+    return 3 * forward_flops(config, window_shape) - 2.0 * len(config.views) * first
 
 
 def _positions(window_shape: tuple[int, int]) -> int:

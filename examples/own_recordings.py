@@ -5,7 +5,7 @@ python examples/own_recordings.py
 
 import numpy as np
 
-from amsl_tf import AMSLConfig, AMSLDetector
+from amsl_tf import AMSLDetector
 
 STEPS, STRIDE = 40, 20  # windows of 2 s at 20 Hz, half of each overlaps the next
 
@@ -26,8 +26,7 @@ def main() -> None:
     """Fits a detector to six normal recordings and scores a new one with a fault."""
     parts = [cut(record(seed)) for seed in range(6)]
     groups = np.repeat(np.arange(len(parts)), [len(part) for part in parts])  # the recording of each window
-    network = AMSLConfig(views=("raw", "reversed"), num_slots=50)  # small; the default is the network of the paper
-    detector = AMSLDetector(network, epochs=2, seed=0).fit(np.concatenate(parts), groups=groups)
+    detector = AMSLDetector(seed=0).fit(np.concatenate(parts), groups=groups)
 
     new = record(seed=6)
     new[300:400, 1] = new[300, 1]  # the second sensor is stuck for 5 s

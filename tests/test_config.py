@@ -20,6 +20,7 @@ def test_defaults_are_those_of_the_paper():
         "network": {
             "name": "amsl",
             "views": ("raw", "noise", "negated", "reversed", "permuted", "scaled", "smoothed"),
+            "filters": 32,
             "latent_features": 64,
             "memory": "both",
             "self_supervision": True,
@@ -68,9 +69,42 @@ def test_defaults_are_those_of_the_paper():
 )
 def test_defaults_of_the_other_networks(name, settings):
     config = DetectorConfig.from_settings(name)
-    assert config.to_dict()["network"] == {"name": name, "views": ("raw",), "latent_features": 64, **settings}
+    shared = {"name": name, "views": ("raw",), "filters": 32, "latent_features": 64}
+    assert config.to_dict()["network"] == shared | settings
     assert DetectorConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     assert config.flat()["network"] == name
+
+
+def test_preset_paper_is_the_default():
+    assert DetectorConfig.from_settings(preset="paper") == DetectorConfig.from_settings() == DetectorConfig()
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("amsl", {"num_slots": 62}),
+        ("cae", {}),
+        ("memae", {"num_slots": 62}),
+        ("rftm", {"hippocampus_slots": 6, "hippocampus_top_k": 2, "cortex_slots": 125, "cortex_top_k": 2}),
+        ("mnad", {"num_slots": 2}),
+    ],
+)
+def test_preset_compact_divides_sizes_by_eight(name, sizes):
+    config = DetectorConfig.from_settings(name, preset="compact")
+    assert config.network == NETWORKS[name](filters=4, latent_features=8, **sizes)
+    assert config.training == TrainingConfig(epochs=4)
+
+
+def test_settings_override_the_preset():
+    config = DetectorConfig.from_settings(preset="compact", filters=6, epochs=2, memory="global")
+    assert config.network == AMSLConfig(filters=6, latent_features=8, num_slots=62, memory="global")
+    assert config.training.epochs == 2
+
+
+def test_network_configuration_is_taken_as_it_is():
+    config = DetectorConfig.from_settings(AMSLConfig(num_slots=5), preset="compact")
+    assert config.network == AMSLConfig(num_slots=5)
+    assert config.training.epochs == 4
 
 
 def test_json_round_trip():
@@ -99,6 +133,9 @@ def test_leading_views_are_valid(count):
         ({"memory": "none", "skip": False}, "no input"),
         ({"num_slots": 0}, "num_slots must be an integer of at least 1. Received: 0."),
         ({"num_slots": 2**40}, "num_slots must be below 2"),
+        ({"filters": 0}, "filters must be an integer of at least 1. Received: 0."),
+        ({"preset": "small"}, "preset must be one of paper, compact. Received: 'small'."),
+        ({"preset": None}, "preset must be one of paper, compact. Received: None."),
         ({"epochs": 2.5}, "epochs"),
         ({"epochs": True}, "epochs"),
         ({"batch_size": -1}, "batch_size"),

@@ -122,6 +122,7 @@ def test_file_of_another_detector_is_an_error(detector, other, tmp_path, name):
         ("data.json", lambda v: v.update(steps=10**9), "scaling.minimum: expected the shape"),
         ("data.json", lambda v: v.update(channels="3"), "number of channels, found '3'"),
         ("config.json", lambda v: v["config"]["network"].update(num_slots=10**9), "num_slots must be at most"),
+        ("config.json", lambda v: v["config"]["network"].update(filters=10**9), "filters must be at most"),
         ("config.json", lambda v: v["config"]["network"].update(latent_features=10**18), "latent_features must be below"),
         ("config.json", lambda v: v["config"]["network"].update(num_slots=9), "expected .*, found"),
         ("config.json", lambda v: v["config"]["network"].update(views=["raw"]), "expected the shape"),
@@ -333,6 +334,29 @@ def test_format_8_has_fewer_hashes(detector, waves, tmp_path):
     (tmp_path / "saved/config.json").write_text(json.dumps({**about, "format": 8}))
     expected = detector.decision_function(waves[:3])
     np.testing.assert_array_equal(AMSLDetector.load(tmp_path / "saved").decision_function(waves[:3]), expected)
+
+
+def test_format_9_has_the_filters_of_the_paper(detector, waves, tmp_path):
+    detector.save(tmp_path / "saved")
+
+    def to_format_9(about):
+        about["format"] = 9
+        del about["config"]["network"]["filters"]
+
+    edit(tmp_path / "saved", "config.json", to_format_9)
+    loaded = AMSLDetector.load(tmp_path / "saved")
+    assert loaded.network == detector.network
+    np.testing.assert_array_equal(loaded.decision_function(waves[:3]), detector.decision_function(waves[:3]))
+    # whatever the default is
+    assert persistence._migrate_config_9({"network": {"name": "amsl"}}) == {"network": {"name": "amsl", "filters": 32}}
+
+
+@pytest.mark.parametrize("config", [[], {"network": []}])
+def test_invalid_config_of_format_9_is_an_error(detector, tmp_path, config):
+    detector.save(tmp_path / "saved")
+    edit(tmp_path / "saved", "config.json", lambda about: about.update(format=9, config=config))
+    with pytest.raises(AMSLError, match="the settings of a detector need"):
+        AMSLDetector.load(tmp_path / "saved")
 
 
 def test_invalid_config_of_format_7_is_an_error(format_7, tmp_path):

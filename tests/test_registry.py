@@ -239,7 +239,7 @@ def test_user_network_by_name_and_as_a_configuration(register, waves, tmp_path):
     try:
         detector.save(tmp_path / "saved")
         loaded = AMSLDetector.load(tmp_path / "saved")
-        assert AMSLDetector("doubled").config.network == Doubled()
+        assert AMSLDetector("doubled").config.network == Doubled(filters=4, latent_features=8)
     finally:
         NETWORKS.unregister("doubled")
     assert loaded.network == Doubled(latent_features=4, factor=3.0)

@@ -64,6 +64,7 @@ def test_parameters_are_stored_unchanged():
         ({"score": "best"}, "score must be one of nearest_normal, reconstruction. Received: 'best'"),
         ({"extra_scores": ["best"]}, "score must be one of"),
         ({"contamination": 0.7}, "contamination must be a number from 1e-06 to 0.5"),
+        ({"preset": "small"}, "preset must be one of paper, compact. Received: 'small'."),
         ({"epochs": 0}, "epochs must be an integer of at least 1"),
     ],
 )
@@ -79,6 +80,21 @@ def test_clone_and_repr(fitted):
     assert not hasattr(copied, "pipeline_")
     assert repr(AMSLDetector(epochs=3)) == "AMSLDetector(epochs=3)"
     assert "num_slots=5" in repr(AMSLDetector(AMSLConfig(num_slots=5)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "network", "epochs"),
+    [
+        ({}, AMSLConfig(filters=4, latent_features=8, num_slots=62), 4),
+        ({"preset": "paper"}, AMSLConfig(), 100),
+        ({"preset": "paper", "epochs": 3}, AMSLConfig(), 3),
+        ({"network": AMSLConfig(num_slots=5)}, AMSLConfig(num_slots=5), 4),
+    ],
+)
+def test_preset_gives_sizes_and_epochs(settings, network, epochs):
+    config = AMSLDetector(**settings).config
+    assert (config.network, config.training.epochs) == (network, epochs)
+    assert clone(AMSLDetector(**settings)).config == AMSLDetector.from_config(config).config == config
 
 
 def test_not_fitted():

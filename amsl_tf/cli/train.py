@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from amsl_tf.cli.common import Parser, add_settings, add_transformed, local_path, number_between
-from amsl_tf.config import DetectorConfig, TrainingConfig, to_contamination
+from amsl_tf.config import PRESETS, DetectorConfig, TrainingConfig, to_contamination
 from amsl_tf.networks import NETWORKS
 from amsl_tf.scoring import SCORES
 
@@ -25,6 +25,14 @@ def add_arguments(parser: Parser) -> None:
         help="minimum time between two saved states within an epoch",
     )
     parser.add_argument("--weights", type=local_path, help="weights of a network trained elsewhere; nothing is trained then")
+    compact = PRESETS["compact"]
+    parser.add_argument(
+        "--preset",
+        choices=tuple(PRESETS),
+        default="paper",
+        help="epochs and sizes of the network that are not given: those of the paper, the defaults below, or compact: sizes "
+        f"divided by {compact.divisor}, {compact.epochs} epochs",
+    )
     add_settings(parser, TrainingConfig)
     parser.add_argument(
         "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help="decision score (default: nearest_normal)"

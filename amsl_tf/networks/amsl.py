@@ -71,7 +71,7 @@ class AMSLConfig(NetworkConfig):
         import keras
         from keras import ops
 
-        from amsl_tf.networks.decoder import BLOCKS, build_decoder
+        from amsl_tf.networks.decoder import STRIDES, build_decoder
         from amsl_tf.networks.encoder import build_encoder
         from amsl_tf.networks.layers import AdaptiveFusion, SoftmaxMemory
         from amsl_tf.networks.layers.upcast import upcast
@@ -83,7 +83,7 @@ class AMSLConfig(NetworkConfig):
         inputs = {name: keras.Input(window_shape, name=name) for name in self.views}
 
         # the views pass the shared parts one at a time: stacked, their tensors would not fit into any cache
-        encoder = build_encoder(window_shape, self.latent_features, dtype=dtype, seeds=seeds.take(2))
+        encoder = build_encoder(window_shape, self.filters, self.latent_features, dtype=dtype, seeds=seeds.take(2))
         latents = [encoder(ops.expand_dims(view, -1)) for view in inputs.values()]
         outputs = {"latent": ops.stack([ops.mean(upcast(latent), axis=(1, 2)) for latent in latents], axis=1)}
 
@@ -113,7 +113,14 @@ class AMSLConfig(NetworkConfig):
                 features = [ops.concatenate(pair, axis=-1) for pair in zip(latents, features, strict=True)]
 
         decoders = [
-            build_decoder(feature.shape[1:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=seeds.take(len(BLOCKS)))
+            build_decoder(
+                feature.shape[1:],
+                window_shape,
+                self.filters,
+                name=f"decoder_{name}",
+                dtype=dtype,
+                seeds=seeds.take(len(STRIDES)),
+            )
             for name, feature in zip(self.views, features, strict=True)
         ]
         decoded = [decoder(feature) for decoder, feature in zip(decoders, features, strict=True)]

@@ -50,7 +50,7 @@ class CAEConfig(NetworkConfig):
         import keras
         from keras import ops
 
-        from amsl_tf.networks.decoder import BLOCKS, build_decoder
+        from amsl_tf.networks.decoder import STRIDES, build_decoder
         from amsl_tf.networks.encoder import build_encoder
         from amsl_tf.networks.layers.upcast import upcast
         from amsl_tf.networks.seeds import Seeds
@@ -58,11 +58,13 @@ class CAEConfig(NetworkConfig):
         seeds = Seeds(seed)
         (name,) = self.views
         view = keras.Input(window_shape, name=name)
-        encoder = build_encoder(window_shape, self.latent_features, dtype=dtype, seeds=seeds.take(2))
+        encoder = build_encoder(window_shape, self.filters, self.latent_features, dtype=dtype, seeds=seeds.take(2))
         latent = encoder(ops.expand_dims(view, -1))
-        decoder_seeds = seeds.take(len(BLOCKS))
+        decoder_seeds = seeds.take(len(STRIDES))
         features, terms = self.bottleneck(latent, dtype=dtype, seeds=seeds)
-        decoder = build_decoder(features.shape[1:], window_shape, name=f"decoder_{name}", dtype=dtype, seeds=decoder_seeds)
+        decoder = build_decoder(
+            features.shape[1:], window_shape, self.filters, name=f"decoder_{name}", dtype=dtype, seeds=decoder_seeds
+        )
         outputs = {
             "reconstruction": ops.expand_dims(decoder(features), 1),
             "latent": ops.expand_dims(ops.mean(upcast(latent), axis=(1, 2)), 1),

@@ -20,6 +20,7 @@ class NetworkConfig(ABC):
 
     Attributes:
         views: The names of the views, a non-empty subset of `VIEWS` in that order.
+        filters: The number of filters of the first convolution; the layers of a decoder have 4, 2 and 1 times as many.
         latent_features: The number of features F at each position of the latent: the width of the bottleneck.
 
     All settings are values of JSON, so that they can be saved; those of NumPy are converted, and lists become tuples.
@@ -31,6 +32,7 @@ class NetworkConfig(ABC):
     name: ClassVar[str]
 
     views: tuple[str, ...] = setting(PAPER_VIEWS, "views, in this order; exactly one, except for amsl")
+    filters: int = setting(32, "filters of the first convolution; a decoder has 4, 2 and 1 times as many", is_size=True)
     latent_features: int = setting(64, "features at each position of the latent, the width of the bottleneck", is_size=True)
 
     def __post_init__(self) -> None:
@@ -42,6 +44,7 @@ class NetworkConfig(ABC):
             raise AMSLError(f"views must be one or more of {', '.join(VIEWS)}, in this order. Received: {list(self.views)}.")
         for item in fields(self):
             convert_json(self, item.name)
+        convert_count(self, "filters")
         convert_count(self, "latent_features")
 
     @abstractmethod

@@ -7,17 +7,24 @@ from amsl_tf.networks.encoder import DATA_FORMAT, padding
 from amsl_tf.networks.layers import Bias
 from amsl_tf.networks.layers.upcast import upcast_dtype
 
-BLOCKS = ((128, 1), (64, 2), (32, 2), (1, 1))  # filters and stride of each layer
+STRIDES = (1, 2, 2, 1)  # of the layers
 
 
 def build_decoder(
-    input_shape: tuple[int, int, int], window_shape: tuple[int, int], *, name: str, dtype: str, seeds: list[int]
+    input_shape: tuple[int, int, int],
+    window_shape: tuple[int, int],
+    filters: int,
+    *,
+    name: str,
+    dtype: str,
+    seeds: list[int],
 ) -> keras.Model:
     """Builds the decoder of one view.
 
     Args:
         input_shape: (H, W, F) of the latent and the memory reads, concatenated.
         window_shape: (T, C).
+        filters: The number of filters of the last layer but one; those before it have 4 and 2 times as many.
         name: The name of the model.
         dtype: The name of a Keras dtype policy; the reconstruction is float32 at least.
         seeds: The four seeds of the initial weights.
@@ -31,9 +38,11 @@ def build_decoder(
     rows, columns = padding(window_shape)
     latent = keras.Input(input_shape, name="latent")
     x = latent
-    for (filters, stride), seed in zip(BLOCKS, seeds, strict=True):
+    for width, stride, seed in zip((4 * filters, 2 * filters, filters, 1), STRIDES, seeds, strict=True):
+        if x is not latent:
+            x = layers.Activation("relu", dtype=dtype)(x)
         x = layers.Conv2DTranspose(
-            filters,
+            width,
             4,
             stride,
             padding="same",
@@ -43,8 +52,6 @@ def build_decoder(
             data_format=DATA_FORMAT,
         )(x)
         x = Bias(dtype=dtype)(x)
-        if filters > 1:
-            x = layers.Activation("relu", dtype=dtype)(x)
     dtype = upcast_dtype(x.dtype)
     x = layers.Activation("sigmoid", dtype=dtype)(x)
     x = layers.Cropping2D(((rows, 0), (columns, 0)), dtype=dtype, data_format=DATA_FORMAT)(x)

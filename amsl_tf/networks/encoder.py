@@ -6,7 +6,6 @@ from keras import layers
 from amsl_tf.networks.layers import Bias
 
 REDUCTION = 4  # the factor by which the encoder downsamples time steps and channels
-FILTERS = 32  # filters of the first convolution
 DATA_FORMAT = "channels_last"  # of every layer: the default of Keras is a setting of the user
 
 
@@ -22,11 +21,12 @@ def padding(window_shape: tuple[int, int]) -> tuple[int, int]:
     return -window_shape[0] % REDUCTION, -window_shape[1] % REDUCTION
 
 
-def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, seeds: list[int]) -> keras.Model:
+def build_encoder(window_shape: tuple[int, int], filters: int, features: int, *, dtype: str, seeds: list[int]) -> keras.Model:
     """Builds the encoder, which maps a view to its latent.
 
     Args:
         window_shape: (T, C).
+        filters: The number of filters of the first convolution.
         features: F, the number of features at each position of the latent.
         dtype: The name of a Keras dtype policy.
         seeds: The two seeds of the initial weights.
@@ -40,10 +40,10 @@ def build_encoder(window_shape: tuple[int, int], features: int, *, dtype: str, s
     rows, columns = padding(window_shape)
     view = keras.Input((*window_shape, 1), name="view")
     x = layers.ZeroPadding2D(((rows, 0), (columns, 0)), dtype=dtype, data_format=DATA_FORMAT)(view)
-    for filters, seed in zip((FILTERS, features), seeds, strict=True):
+    for width, seed in zip((filters, features), seeds, strict=True):
         kernels = keras.initializers.GlorotUniform(seed)
         x = layers.Conv2D(
-            filters, 4, padding="same", use_bias=False, kernel_initializer=kernels, dtype=dtype, data_format=DATA_FORMAT
+            width, 4, padding="same", use_bias=False, kernel_initializer=kernels, dtype=dtype, data_format=DATA_FORMAT
         )(x)
         x = layers.MaxPooling2D(2, dtype=dtype, data_format=DATA_FORMAT)(x)
         # bias and ReLU are monotonic, so they can follow the pooling, on a quarter of the values

@@ -32,10 +32,10 @@ class RFTMConfig(CAEConfig):
 
     hippocampus_slots: int = setting(50, "slots of the first memory", is_size=True)
     hippocampus_forgetting: float = setting(0.1, "share of them that is forgotten in a training step")
-    hippocampus_top_k: int = setting(15, "slots of it that a query reads")
+    hippocampus_top_k: int = setting(15, "slots of it that a query reads", is_size=True)
     cortex_slots: int = setting(1000, "slots of the second memory", is_size=True)
     cortex_forgetting: float = setting(0.5, "share of them that is forgotten in a training step")
-    cortex_top_k: int = setting(5, "slots of it that a query reads")
+    cortex_top_k: int = setting(5, "slots of it that a query reads", is_size=True)
     reintegration: Reintegration = setting("cortex", "input of the decoder: the read of the cortex, or of both memories")
 
     def __post_init__(self) -> None:

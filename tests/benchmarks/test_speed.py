@@ -29,6 +29,14 @@ def test_operations_of_small_networks():
     assert forward_flops(both, (4, 4)) == 2 * (encoder + decoder + reads + 16 * 64 * 128)
 
 
+def test_operations_with_fewer_filters():
+    alone = AMSLConfig(views=("raw",), filters=4, memory="none", self_supervision=False)
+    encoder = 16 * (16 * 1 * 4 + 4 * 4 * 64)
+    decoder = 16 * (64 * 16 + 16 * 8 + 4 * 8 * 4 + 16 * 4)
+    assert forward_flops(alone, (4, 4)) == 2 * (encoder + decoder)
+    assert training_flops(alone, (4, 4)) == 3 * forward_flops(alone, (4, 4)) - 2 * 16 * 16 * 4
+
+
 def test_network_of_the_paper_has_4_3_gflop():
     assert forward_flops(AMSLConfig(), SHAPE) == pytest.approx(4.3e9, rel=0.02)
 

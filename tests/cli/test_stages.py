@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -210,7 +211,29 @@ def test_invalid_options_are_errors():
 def test_help_has_the_defaults_of_each_network():
     text = " ".join(script("train", "--help").stdout.split())
     assert "passes over the training windows (default: 100)" in text
+    assert "compact: sizes divided by 8, 4 epochs (default: paper)" in text
     assert "slots of each memory (amsl, memae: 500; mnad: 10)" in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings"),
+    [
+        ([], {}),
+        (["--preset", "compact"], {"preset": "compact"}),
+        (
+            ["--preset", "compact", "--network", "memae", "--epochs", "2"],
+            {"preset": "compact", "network": "memae", "epochs": 2},
+        ),
+    ],
+)
+def test_preset_of_train(monkeypatch, arguments, settings):
+    trained = []
+    monkeypatch.setattr(
+        "amsl_tf.stages.training.train_detector",
+        lambda config, **paths: trained.append(config) or SimpleNamespace(thresholds_={}),
+    )
+    main(["train", *arguments])
+    assert trained == [DetectorConfig.from_settings(**settings)]
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import build_network
 from amsl_tf.networks.amsl import AMSLConfig
@@ -20,6 +21,13 @@ PUBLISHED = {7: 3_327_715, 6: 2_868_853, 5: 2_409_991, 4: 1_951_129, 3: 1_492_26
 def test_parameters_are_the_papers(count, parameters):
     network = build_network(AMSLConfig(views=PAPER_VIEWS[:count]), (125, 45))
     assert network.count_params() == parameters - 10 * count
+
+
+def test_preset_compact_has_every_part_and_fewer_parameters():
+    config = DetectorConfig.from_settings(preset="compact").network
+    network, paper = (build_network(settings, (125, 45)) for settings in (config, AMSLConfig()))
+    assert network.count_params() == 102_125
+    assert [(type(layer), layer.name) for layer in network.layers] == [(type(layer), layer.name) for layer in paper.layers]
 
 
 def run(network, config, views):

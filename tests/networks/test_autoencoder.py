@@ -36,12 +36,20 @@ def test_outputs(model):
 def test_parameters_by_hand():
     """For F latent features: encoder, decoder with F or 2 F inputs, memories of K F, two batch normalisations of 4 F each."""
 
-    def autoencoder(features, decoder_inputs):
-        convolutions = ((1, 32), (32, features), (decoder_inputs, 128), (128, 64), (64, 32), (32, 1))
+    def autoencoder(features, decoder_inputs, filters=32):
+        encoder = ((1, filters), (filters, features))
+        convolutions = (
+            *encoder,
+            (decoder_inputs, 4 * filters),
+            (4 * filters, 2 * filters),
+            (2 * filters, filters),
+            (filters, 1),
+        )
         return sum(16 * inputs * outputs + outputs for inputs, outputs in convolutions)
 
     assert build("cae").count_params() == autoencoder(64, 64)
     assert build("cae", latent_features=2).count_params() == autoencoder(2, 2)
+    assert build("cae", filters=1).count_params() == autoencoder(64, 64, filters=1)
     assert build("memae").count_params() == autoencoder(64, 64) + 500 * 64
     assert build("mnad").count_params() == autoencoder(64, 128) + 10 * 64
     assert build("rftm").count_params() == autoencoder(64, 64) + 1050 * 64 + 2 * 4 * 64
@@ -62,6 +70,13 @@ def test_decoder_depends_on_the_memory_only(model):
     found = run(network, views_for())["reconstruction"]
     np.testing.assert_allclose(found[1:], np.broadcast_to(found[:1], found[1:].shape), atol=1e-6)
     assert np.ptp(run(build(model), views_for())["reconstruction"], axis=0).max() > 1e-5
+
+
+def test_all_layers_of_a_decoder_but_the_last_have_a_relu():
+    """Also with one filter, as many as the last layer has."""
+    decoder = build("cae", filters=1).get_layer("decoder_raw")
+    found = [layer.activation.__name__ for layer in decoder.layers if isinstance(layer, keras.layers.Activation)]
+    assert found == ["relu"] * 3 + ["sigmoid"]
 
 
 def test_view_other_than_raw():

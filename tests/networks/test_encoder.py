@@ -12,7 +12,7 @@ from amsl_tf.networks.encoder import build_encoder
 @pytest.fixture
 def pair(rng):
     """The encoder, a reference with the same weights, including biases of both signs, and views."""
-    encoder = build_encoder((18, 5), 6, dtype="float32", seeds=[0, 1])
+    encoder = build_encoder((18, 5), 32, 6, dtype="float32", seeds=[0, 1])
     reference = keras.Sequential([keras.Input((18, 5, 1)), layers.ZeroPadding2D(((2, 0), (3, 0)))])
     for filters in (32, 6):
         reference.add(layers.Conv2D(filters, 4, padding="same", activation="relu"))
