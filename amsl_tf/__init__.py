@@ -18,8 +18,10 @@ _MODULES = {
     "Dataset": "datasets.base",
     "DetectorConfig": "config",
     "FEATURES": "scoring",
+    "MEMBERS": "scoring.ensemble",
     "MNADConfig": "networks.mnad",
     "MemAEConfig": "networks.memae",
+    "Member": "scoring.ensemble.member",
     "NETWORKS": "networks",
     "NetworkConfig": "networks",
     "RFTMConfig": "networks.rftm",
@@ -53,6 +55,8 @@ if TYPE_CHECKING:
     from amsl_tf.networks.mnad import MNADConfig
     from amsl_tf.networks.rftm import RFTMConfig
     from amsl_tf.scoring import FEATURES, SCORES
+    from amsl_tf.scoring.ensemble import MEMBERS
+    from amsl_tf.scoring.ensemble.member import Member
     from amsl_tf.scoring.members.base import Score
     from amsl_tf.views import VIEWS, View
 

@@ -101,13 +101,24 @@ def convert_number(config: Any, name: str, minimum: float, maximum: float = math
 def convert_names(config: Any, name: str) -> None:
     """Converts an attribute to a tuple of different names. Raises AMSLError if it is anything else."""
     values = getattr(config, name)
-    # mappings and sets have no order, and an iterator, kept as a parameter of an estimator, would be empty at the second fit
-    is_list = isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set | Iterator)
-    if not is_list or not all(isinstance(item, str) and item for item in values):
+    if not _is_list(values) or not all(isinstance(item, str) and item for item in values):
         raise AMSLError(f"{name} must be a list of names, as in ['x', 'y']. Received: {values!r}.")
     if len(set(values)) < len(tuple(values)):
         raise AMSLError(f"{name} must differ from each other. Received: {values!r}.")
     object.__setattr__(config, name, tuple(values))
+
+
+def convert_numbers(config: Any, name: str, minimum: float, maximum: float) -> None:
+    """Converts an attribute to a tuple of numbers in a range. Raises AMSLError if it is anything else."""
+    values = getattr(config, name)
+    if not _is_list(values):
+        raise AMSLError(f"{name} must be a list of numbers, as in [1, 2]. Received: {values!r}.")
+    object.__setattr__(config, name, tuple(check_number(name, value, minimum, maximum) for value in values))
+
+
+def _is_list(values: Any) -> bool:
+    # mappings and sets have no order, and an iterator, kept as a parameter of an estimator, would be empty at the second fit
+    return isinstance(values, Iterable) and not isinstance(values, str | Mapping | Set | Iterator)
 
 
 def convert_json(config: Any, name: str) -> None:

@@ -4,13 +4,25 @@ import reprlib
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from amsl_tf.checks import check_choice, check_number, check_seed, convert_count, convert_names, convert_number, setting
+from amsl_tf.checks import (
+    check_choice,
+    check_number,
+    check_seed,
+    convert_count,
+    convert_names,
+    convert_number,
+    convert_numbers,
+    setting,
+)
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NETWORKS, NetworkConfig
 from amsl_tf.networks.amsl import AMSLConfig
 
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
 ScoringPrecision = Literal["float32", "bfloat16"]
+NOISE = (20.0, 10.0)  # of the score `ensemble`, in decibels
+ENSEMBLE = ("levels", "powers", "kernels")  # the members of the score `ensemble`
+MOST_DECIBELS = 100.0  # float32 holds no more
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 0.5  # of false alarms
 SMALLEST_SIZE = 2  # of a network in a preset: MNAD needs two slots
 
@@ -83,10 +95,13 @@ class DetectorConfig:
     """All settings of a detector.
 
     Attributes:
-        network: The network and its objective.
+        network: The network and its objective; None for a detector without one.
         training: The training of the network.
         score: The name of the decision score in `amsl_tf.scoring.SCORES`; `reconstruction` is the score of the paper.
         extra_scores: Further scores that are fitted, reported and saved, but do not affect the decision.
+        members: The names of the members of the score `ensemble`, in `amsl_tf.scoring.ensemble.MEMBERS`.
+        noise: The signal-to-noise ratios, in decibels, of the noisy copies of normal windows in the bank of the score
+            `ensemble`. The signal is the variance of a channel over all windows.
         contamination: The share of normal training windows above the threshold, from 1e-6 to 0.5; with groups, the threshold is
             the median of the thresholds of the groups.
         scoring_precision: The precision of the network when it scores; scores and thresholds are fitted in the same precision.
@@ -97,10 +112,12 @@ class DetectorConfig:
         channel_names: The names of all channels, in order, for reports and to find the columns of tables; may be empty.
     """
 
-    network: NetworkConfig = field(default_factory=AMSLConfig)
+    network: NetworkConfig | None = field(default_factory=AMSLConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     score: str = "nearest_normal"
     extra_scores: tuple[str, ...] = ()
+    members: tuple[str, ...] = ENSEMBLE
+    noise: tuple[float, ...] = NOISE
     contamination: float = 0.02
     scoring_precision: ScoringPrecision = setting("float32", "precision of scoring")
     bank_size: int = setting(10_000, "maximum number of training windows that the nearest-normal score keeps")
@@ -108,13 +125,17 @@ class DetectorConfig:
     channel_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not isinstance(self.network, NetworkConfig):
-            raise AMSLError(f"network must be a configuration such as AMSLConfig(). Received: {self.network!r}.")
+        if not isinstance(self.network, NetworkConfig | None):
+            raise AMSLError(f"network must be a configuration such as AMSLConfig(), or None. Received: {self.network!r}.")
         if not isinstance(self.training, TrainingConfig):
             raise AMSLError(f"training must be a TrainingConfig. Received: {self.training!r}.")
         if not isinstance(self.score, str):
             raise AMSLError(f"score must be the name of a score. Received: {self.score!r}.")
         convert_names(self, "extra_scores")
+        convert_names(self, "members")
+        if not self.members:
+            raise AMSLError("members must name one or more members of the ensemble. Received: none.")
+        convert_numbers(self, "noise", -MOST_DECIBELS, MOST_DECIBELS)
         if self.score in self.extra_scores:
             raise AMSLError(f"extra_scores must differ from score. Received: {self.score!r} in both.")
         check_choice("scoring_precision", self.scoring_precision, get_args(ScoringPrecision))
@@ -129,6 +150,11 @@ class DetectorConfig:
         return (self.score, *self.extra_scores)
 
     @property
+    def views(self) -> tuple[str, ...]:
+        """The names of the views of the network; none without a network."""
+        return () if self.network is None else self.network.views
+
+    @property
     def percentile(self) -> float:
         """The percentile of normal scores that is the threshold, from 50 to 99.9999."""
         return to_percentile(self.contamination)
@@ -138,7 +164,8 @@ class DetectorConfig:
         """Builds a configuration from flat settings.
 
         Args:
-            network: The name of the network, which decides which settings it has, or its configuration.
+            network: The name of the network, which decides which settings it has, or its configuration; None, or "none" where
+                settings are text, for a detector without a network.
             preset: The name of a preset in `PRESETS`, for the epochs, and for the sizes of a network that is given by name.
             settings: Settings of the network, unless it is given as a configuration, of `TrainingConfig` and of this class;
                 they override the preset.
@@ -153,7 +180,8 @@ class DetectorConfig:
         size = PRESETS[preset]
         parts: dict[str, dict[str, Any]] = {"network": {}, "training": {"epochs": size.epochs}, "detector": {}}
         homes = dict(_SETTINGS)
-        if not isinstance(network, NetworkConfig):
+        network = None if network == "none" else network
+        if not isinstance(network, NetworkConfig | None):
             if isinstance(network, type):
                 raise AMSLError(f"network must be a name or a configuration: {network.__name__}(). Received: the class.")
             network = NETWORKS[network]
@@ -161,22 +189,23 @@ class DetectorConfig:
         for name, value in settings.items():
             if name not in homes:
                 known = ", ".join(sorted(homes))
-                raise AMSLError(f"unexpected parameter {name!r} for network {network.name!r}; the parameters are {known}.")
+                title = None if network is None else network.name
+                raise AMSLError(f"unexpected parameter {name!r} for network {title!r}; the parameters are {known}.")
             parts[homes[name]][name] = value
-        built = network if isinstance(network, NetworkConfig) else size.make_network(network, **parts["network"])
+        built = network if isinstance(network, NetworkConfig | None) else size.make_network(network, **parts["network"])
         return cls(network=built, training=TrainingConfig(**parts["training"]), **parts["detector"])
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the settings, ready for JSON; those of network and training are dicts of their own."""
-        return {**asdict(self), "network": self.network.to_dict()}
+        return {**asdict(self), "network": None if self.network is None else self.network.to_dict()}
 
     def flat(self) -> dict[str, Any]:
         """Returns all settings but the names of channels in one level for tables, lists as words separated by spaces."""
         values = self.to_dict()
-        network = values.pop("network")
+        network = values.pop("network") or {"name": "none"}
         flat = {"network": network.pop("name"), **network, **values.pop("training"), **values}
         del flat["channel_names"]
-        return {name: " ".join(value) if isinstance(value, tuple) else value for name, value in flat.items()}
+        return {name: " ".join(map(str, value)) if isinstance(value, tuple) else value for name, value in flat.items()}
 
     @classmethod
     def from_dict(cls, values: Any) -> "DetectorConfig":
@@ -193,9 +222,11 @@ class DetectorConfig:
         """
         try:
             flat = {**values}
-            network = {**flat.pop("network")}
-            training = TrainingConfig(**flat.pop("training"))
-            return cls(network=NETWORKS[network.pop("name")](**network), training=training, **flat)
+            network, training = flat.pop("network"), TrainingConfig(**flat.pop("training"))
+            if network is not None:
+                network = {**network}
+                network = NETWORKS[network.pop("name")](**network)
+            return cls(network=network, training=training, **flat)
         except (KeyError, TypeError, AttributeError) as error:
             raise AMSLError(
                 f"the settings of a detector need the parts network, with a name, and training ({error}). "

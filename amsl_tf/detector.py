@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 
 from amsl_tf import persistence
-from amsl_tf.config import DetectorConfig, MixedPrecision, ScoringPrecision
+from amsl_tf.config import ENSEMBLE, NOISE, DetectorConfig, MixedPrecision, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, check_local
+from amsl_tf.data.pieces import find_pieces
 from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks import NetworkConfig, check_registered
@@ -45,9 +47,11 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
 
     Args:
         network: The name of a network in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`), whose sizes the preset gives, or
-            a configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses, which is taken as it is.
+            a configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses, which is taken as it is;
+            or None: nothing is trained then, and the score must be one of the windows alone, such as `ensemble`.
         preset: `compact`, an eighth of the published sizes and 4 epochs, or `paper`, the published sizes and 100 epochs.
-        score: The decision score: `nearest_normal`, or `reconstruction`, the score of the paper.
+        score: The decision score: `nearest_normal`; `ensemble`, which needs no network; or `reconstruction`, the score of the
+            paper.
         contamination: The share of normal training windows above the threshold: the nominal false-alarm rate.
         epochs: The number of passes over the training windows; None: that of the preset.
         batch_size: The number of windows in a training step.
@@ -61,6 +65,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         scoring_precision: The precision of the network when it scores: `float32` or `bfloat16`.
         bank_size: The maximum number of training windows that the nearest-normal score keeps.
         extra_scores: Further scores that are fitted and reported by `score_components`, but do not affect the decision.
+        members: The members of the score `ensemble`, names in `amsl_tf.scoring.ensemble.MEMBERS`.
+        noise: The signal-to-noise ratios, in decibels, of the noisy copies of normal windows in the bank of the score
+            `ensemble`; an empty list for none. They make scoring slower, and decisions robust to noise.
         model: Deprecated, use `network`.
 
     Attributes:
@@ -71,7 +78,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         training_scores_: The `score_components` of the training windows, scores leave-one-out.
         history_: The values of each loss by epoch; with `log_dir` also the use of the memories and the gates of the fusion.
         usual_error_: float64 (R, C), the geometric mean of the squared errors of the training windows, by view and channel, in
-            scaled units (views scaled to [0, 1]), each averaged over time.
+            scaled units (views scaled to [0, 1]), each averaged over time; None without a network.
         data_: The number, shape and hash of the training windows, the fingerprint and the precision of the training run.
         examples_: float32 (up to 8, T, C), a few training windows, used for the warm-up of servers.
         config_: The validated settings, a `DetectorConfig`.
@@ -86,7 +93,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: str | NetworkConfig = "amsl",
+        network: str | NetworkConfig | None = "amsl",
         *,
         preset: str = "compact",
         score: str = "nearest_normal",
@@ -102,6 +109,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         scoring_precision: ScoringPrecision = "float32",
         bank_size: int = 10_000,
         extra_scores: Sequence[str] = (),
+        members: Sequence[str] = ENSEMBLE,
+        noise: Sequence[float] = NOISE,
         model: Any = _DEPRECATED,
     ) -> None:
         self.network = network
@@ -119,6 +128,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.scoring_precision = scoring_precision
         self.bank_size = bank_size
         self.extra_scores = extra_scores
+        self.members = members
+        self.noise = noise
         self.model = model
 
     @classmethod
@@ -175,9 +186,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
                 memory. If None, the labels of `Windows` are used; without labels all windows are normal.
             groups: The group of each window (N,), such as the subject or the recording. Validation then holds out whole groups,
                 and leave-one-out scores leave out the whole group of a window, so the threshold is valid for unseen groups.
-                Needed for overlapping windows, which would otherwise be compared with their neighbours and get a threshold far
-                too low for new windows. Reconstruction scores are computed on windows the network was trained on, so their
-                threshold is too low for unseen groups in any case.
+                Without them, overlapping windows are calibrated on consecutive pieces of the recording, which `fit` reports;
+                windows that follow each other without overlap are not recognised. Reconstruction scores are computed on windows
+                the network was trained on, so their threshold is too low for unseen groups in any case.
             views: Materialised views to train on, (N, T, C) by name; None makes views on the fly, anew in every epoch.
             weights: A file with the weights of a network trained elsewhere, written by its `save_weights`:
                 nothing is trained then, and everything else is fitted.
@@ -200,6 +211,12 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         scores = make_scores(config)
         data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
         x, groups = data.x, data.groups
+        pieces = find_pieces(x) if groups is None else None
+        if pieces is not None:
+            log.info(
+                f"windows overlap, as they begin every {pieces.stride} rows: {pieces.number[-1] + 1} consecutive pieces are "
+                "left out in turn for the scores of their windows. Give groups if the windows are of several recordings."
+            )
         fitted = fit_network(
             config,
             data,
@@ -209,16 +226,20 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             checkpoint_seconds=checkpoint_seconds,
         )
         shape = (x.shape[1], x.shape[2])
-        network = build_scoring_network(config, shape)
-        network.set_weights(fitted.network.get_weights())
-        draws = draw_for_scoring(config.training.seed, shape, config.network.views)
+        network: keras.Model | None = None
+        draws: Mapping[str, Any] = {}
+        if config.network is not None and fitted.network is not None:
+            network = build_scoring_network(config, shape)
+            network.set_weights(fitted.network.get_weights())
+            draws = draw_for_scoring(config.training.seed, shape, config.network.views)
         pipeline = ScoringPipeline(network, fitted.scaling, draws, config, shape)
 
         features = {FEATURE + name: name for score in scores.values() for name in score.features}
-        outputs = concatenate(pipeline.run(x, ("error", *features, *DIAGNOSTICS)))
+        wanted = (*features, *(("error", *DIAGNOSTICS) if network is not None else ()))
+        outputs = concatenate(pipeline.run(x, wanted)) if wanted else {}
         arrays = {name: outputs.pop(key) for key, name in features.items()}
-        numbers = number_windows(x)
-        evidence = Evidence(outputs.pop("error"), arrays, numbers)
+        numbers, error = number_windows(x), outputs.pop("error", None)
+        evidence = Evidence(error, arrays, x, numbers, pieces)
         training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
         thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
@@ -236,7 +257,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.pipeline_, self._work = pipeline, fitted.work
         self.data_, self.history_ = fitted.data, fitted.history
         self.training_scores_ = {**training_scores, **outputs}
-        self.usual_error_ = np.exp(np.log(evidence.error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
+        self.usual_error_ = None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
         self.examples_ = x[np.linspace(0, len(x) - 1, min(EXAMPLES, len(x))).astype(int)]
         self.thresholds_ = thresholds
         self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
@@ -254,18 +275,21 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             AMSLError: The folder holds anything other than a detector, or the network is not registered in `NETWORKS`.
         """
         pipeline = self.pipeline
-        check_registered(self.config_.network)
+        if self.config_.network is not None:
+            check_registered(self.config_.network)
+        training = {"usual_error": self.usual_error_, "groups": self.groups_}
         parts: dict[str, Mapping[str, Any]] = {
-            "scaling": pipeline.scaling.state(),
+            "scaling": {} if pipeline.scaling is None else pipeline.scaling.state(),
             "draws": pipeline.draws,
-            "training": {"usual_error": self.usual_error_, **({} if self.groups_ is None else {"groups": self.groups_})},
+            "training": {name: values for name, values in training.items() if values is not None},
             "training_scores": self.training_scores_,
             "examples": {"windows": self.examples_},
             **{persistence.SCORE_PART + name: score.state() for name, score in pipeline.scores.items()},
         }
-        with atomic_folder(check_local(folder), persistence.ENTRIES) as target:
+        with atomic_folder(check_local(folder), persistence.expected_entries(Path(folder))) as target:
             persistence.write_state(target, parts)
-            write_weights(pipeline.network, target / persistence.WEIGHTS)
+            if pipeline.network is not None:
+                write_weights(pipeline.network, target / persistence.WEIGHTS)
             metrics = {"thresholds": self.thresholds_, "history": self.history_}
             persistence.write_summary(target, self.config_, metrics, self.data_)
 
@@ -308,17 +332,20 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             raise AMSLError(f"{folder}: {error} Register a score of your own before loading.") from error
         try:
             state = persistence.read_state(folder, summary)
-            config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))
-            network = build_scoring_network(config, shape)
-            read_weights(network, folder / persistence.WEIGHTS)
-            scaling = MinMaxScaling()
-            scaling.restore(**state["scaling"])
+            network = scaling = None
+            if config.network is not None:
+                config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))
+                network = build_scoring_network(config, shape)
+                read_weights(network, folder / persistence.WEIGHTS)
+                scaling = MinMaxScaling()
+                scaling.restore(**state["scaling"])
             for name, score in scores.items():
                 score.restore(state.get(persistence.SCORE_PART + name, {}))
             detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores)
             detector.training_scores_ = state["training_scores"]
-            detector.usual_error_ = state["training"]["usual_error"]
-            detector.groups_ = state["training"].get("groups")
+            training = state.get("training", {})
+            detector.usual_error_ = None if config.network is None else training["usual_error"]
+            detector.groups_ = training.get("groups")
             detector.examples_ = state["examples"]["windows"]
         except StorageError:
             raise

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -64,6 +65,11 @@ class DetectorSummary(NamedTuple):
         return float(threshold)
 
 
+def expected_entries(folder: Path) -> list[str]:
+    """Returns the files that a folder of a detector holds, for `check_replaceable`: without weights if it has none."""
+    return [name for name in ENTRIES if name != WEIGHTS or os.path.lexists(folder / name)]
+
+
 def write_summary(folder: Path, config: DetectorConfig, metrics: Mapping[str, Any], data: Mapping[str, Any]) -> None:
     """Writes the JSON files of a detector, with the hashes of all files; those with arrays must exist.
 
@@ -76,7 +82,7 @@ def write_summary(folder: Path, config: DetectorConfig, metrics: Mapping[str, An
     about = {
         "format": FORMAT,
         "amsl_tf": __version__,
-        "files": {name: _hash_file(folder / name) for name in ENTRIES if name != CONFIG},
+        "files": {name: _hash_file(folder / name) for name in ENTRIES if name != CONFIG and (folder / name).exists()},
         "config": config.to_dict(),
     }
     write_json(folder / CONFIG, {**about, "sha256": _hash_values(about)})
@@ -116,7 +122,8 @@ def read_state(folder: Path, summary: DetectorSummary) -> State:
         ValueError: A file has changed since it was saved, or its arrays are not those of this detector. The errors of NumPy for
             a broken file pass through.
     """
-    for name in (WEIGHTS, STATE):
+    has_network = summary.config.network is not None
+    for name in (WEIGHTS, STATE) if has_network else (STATE,):
         check_regular(folder / name, "Save the detector again.")
         if _hash_file(folder / name) != summary.files.get(name):
             raise ValueError(f"{name} has changed since it was saved")
@@ -131,8 +138,11 @@ def read_state(folder: Path, summary: DetectorSummary) -> State:
         if part not in PARTS and not part.startswith(SCORE_PART):
             raise ValueError(f"{STATE} holds the unknown part {part}")
         _check_finite(arrays)
-    shape, views = summary.window_shape, len(summary.config.network.views)
-    for part, name, expected in (("scaling", "minimum", (views, *shape)), ("examples", "windows", (-1, *shape))):
+    shape = summary.window_shape
+    shapes = [("examples", "windows", (-1, *shape))]
+    if has_network:
+        shapes.insert(0, ("scaling", "minimum", (len(summary.config.views), *shape)))
+    for part, name, expected in shapes:
         found = parts[part][name].shape
         if len(found) != 3 or any(size not in (-1, own) for size, own in zip(expected, found, strict=True)):
             raise ValueError(f"{part}.{name}: expected the shape {expected}, found {found}")
@@ -259,7 +269,7 @@ def _migrate_state_7(parts: State, config: DetectorConfig) -> State:
     """Converts a state of format 7, which named random draws by their contents and the state of a score by the score alone."""
     draws = {"noise": "noise", "order": "permuted", "factor": "scaled"}
     bank, drawn = parts.pop("nearest_normal"), parts.pop("draw")
-    shape = (len(config.network.views), -1)
+    shape = (len(config.views), -1)
     return {
         **parts,
         "draws": {draws[name]: values for name, values in drawn.items()},

@@ -128,7 +128,10 @@ def _run_detector(job: Run, parts: Parts, work: Path) -> RunScores:
     detector = make_detector(job, parts)
     folder, train = job.detector(work), parts.train
     seconds, start = None, perf_counter()
-    if not job.experiment.trained:
+    if detector.config.network is None:
+        detector.fit(train, groups=parts.groups)
+        seconds = perf_counter() - start
+    elif not job.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "initial.weights.h5"
             build_network(detector.config.network, train.shape[1:], seed=job.seed).save_weights(weights)
@@ -143,8 +146,9 @@ def _run_detector(job: Run, parts: Parts, work: Path) -> RunScores:
         detector.save(folder)
         detector.discard_work()
     tested, rate = _time_scoring(detector.score_components, parts.test)
-    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": detector.pipeline.network.count_params()}
-    precision = read_summary(folder).data.get("precision") if job.experiment.trained else None
+    network = detector.pipeline.network
+    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": None if network is None else network.count_params()}
+    precision = read_summary(folder).data.get("precision") if network is not None and job.experiment.trained else None
     scores = {name: (detector.training_scores_[name], tested[name]) for name in detector.config.scores}
     return RunScores(scores, parts.groups, cost, precision, detector.config.percentile)
 

@@ -20,7 +20,6 @@ from benchmarks.rows import OWN
 
 MAX_PIECES = 5  # of a training recording, for the threshold
 PIECE = 2  # windows, the least length of a piece
-TARGET_WINDOWS = 500  # training windows of AMSLDetector; more, which overlap more, take longer and hardly differ
 SEED = DetectorConfig().training.seed
 PEERS = Path(__file__).with_name("peers")
 
@@ -34,6 +33,9 @@ class Detector:
         title: The title in tables.
         kind: AMSLDetector or a peer.
         settings: Settings of AMSLDetector; those of peers are constants of their modules.
+        windows: The desired number of training windows of AMSLDetector: more, which overlap more, take longer and hardly
+            differ.
+        split: Whether AMSLDetector gets pieces of the recording, as groups; else it makes pieces of overlapping windows itself.
         held_out: Whether it is fitted once, without the last piece of the training recording, which determines the threshold.
     """
 
@@ -41,12 +43,15 @@ class Detector:
     title: str
     kind: Literal["amsl", "peer"] = "peer"
     settings: dict[str, Any] = field(default_factory=dict)
+    windows: int = 500
+    split: bool = False
     held_out: bool = False
 
     @property
     def configuration(self) -> dict[str, Any]:
         """The settings that are stored with a result, as they are after a round trip through JSON."""
         amsl = DetectorConfig.from_settings(**self.settings).to_dict() if self.kind == "amsl" else {}
+        amsl |= {"windows": self.windows, "split": self.split} if self.kind == "amsl" else {}
         values: dict[str, Any] = json.loads(json.dumps({"held_out": self.held_out, "seed": SEED, **amsl}))
         return values
 
@@ -89,8 +94,7 @@ def fit(detector: Detector, x: np.ndarray, steps: int) -> Fitted:
     """
     if len(x) < steps:
         raise DataError(f"expected at least {steps} normal time steps, the length of a window, found {len(x)}.")
-    pieces = split(x, steps)
-    return _fit_amsl(detector, pieces, steps) if detector.kind == "amsl" else _fit_peer(detector, pieces, steps)
+    return _fit_amsl(detector, x, steps) if detector.kind == "amsl" else _fit_peer(detector, split(x, steps), steps)
 
 
 def split(x: np.ndarray, steps: int) -> list[np.ndarray]:
@@ -98,12 +102,13 @@ def split(x: np.ndarray, steps: int) -> list[np.ndarray]:
     return np.array_split(x, min(MAX_PIECES, max(1, len(x) // (PIECE * steps))))
 
 
-def _fit_amsl(detector: Detector, pieces: list[np.ndarray], steps: int) -> Fitted:
+def _fit_amsl(detector: Detector, x: np.ndarray, steps: int) -> Fitted:
     from amsl_tf.detector import AMSLDetector
 
     config = DetectorConfig.from_settings(**detector.settings)
+    pieces = split(x, steps) if detector.split else [x]
     possible = sum(len(piece) - steps + 1 for piece in pieces)
-    windows = SlidingWindows(pieces, steps, stride=-(-possible // TARGET_WINDOWS))
+    windows = SlidingWindows(pieces, steps, stride=-(-possible // detector.windows))
     start = process_time()
     fitted = AMSLDetector.from_config(config).fit(windows[:], groups=windows.recording if len(pieces) > 1 else None)
     seconds = process_time() - start

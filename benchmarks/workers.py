@@ -119,7 +119,7 @@ def make_score(precision: ScoringPrecision) -> Callable[[Any], Any]:
     scaling.adapt([views])
     network = build_network(AMSLConfig(), SHAPE, dtype=scoring_policy(precision))
     config = DetectorConfig(axes=AXES)
-    draws = draw_for_scoring(SEED, SHAPE, config.network.views)
+    draws = draw_for_scoring(SEED, SHAPE, config.views)
     pipeline = ScoringPipeline(network, scaling, draws, config, SHAPE)
     names = tuple(FEATURE + name for name in NearestNormal.features)
     (example,) = pipeline.run(views[:1, 0], names)

@@ -39,6 +39,8 @@ def test_defaults_are_those_of_the_paper():
         },
         "score": "nearest_normal",
         "extra_scores": (),
+        "members": ("levels", "powers", "kernels"),
+        "noise": (20.0, 10.0),
         "contamination": 0.02,
         "scoring_precision": "float32",
         "bank_size": 10_000,
@@ -282,3 +284,13 @@ def test_training_must_be_a_configuration():
 def test_configurations_are_immutable():
     with pytest.raises(AttributeError):
         TrainingConfig().epochs = 3
+
+
+@pytest.mark.parametrize("noise", ["20", 20, {20: 1}, [20, "x"], [101], [float("nan")], iter([20])])
+def test_invalid_noise(noise):
+    with pytest.raises(AMSLError, match="noise"):
+        DetectorConfig(noise=noise)
+
+
+def test_noise_is_converted():
+    assert DetectorConfig(noise=np.array([20, 10])).noise == (20.0, 10.0)

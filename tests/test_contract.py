@@ -28,8 +28,11 @@ MEMORIES = {
 }
 
 
+SCORES = ("nearest_normal", "reconstruction", "ensemble")
+
+
 def small_detector(network, **settings):
-    return make_detector(**{"network": network, **SETTINGS, **SMALL[network], **settings})
+    return make_detector(**{"network": network, "extra_scores": SCORES[1:], **SETTINGS, **SMALL[network], **settings})
 
 
 def test_every_network_is_tested():
@@ -46,7 +49,7 @@ def test_fit_and_score(fitted, waves):
     network, detector = fitted
     assert detector.config.network.name == network
     for scores in (detector.training_scores_, detector.score_components(3 * waves)):
-        assert {"nearest_normal", "reconstruction"} <= scores.keys()
+        assert set(SCORES) <= scores.keys()
         assert all(np.isfinite(values).all() for values in scores.values())
     assert detector.predict(3 * waves).mean() > 0.9
     assert detector.predict(waves).mean() < 0.1
@@ -59,7 +62,7 @@ def test_scores_do_not_depend_on_the_batch(fitted, waves):
     _, detector = fitted
     together = detector.score_components(2 * waves)
     alone = [detector.score_components(2 * waves[row : row + 1]) for row in range(10)]
-    for name in ("nearest_normal", "reconstruction"):
+    for name in SCORES:
         close(np.array([values[name][0] for values in alone]), together[name][:10])
 
 

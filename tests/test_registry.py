@@ -27,9 +27,12 @@ from amsl_tf import (
 from amsl_tf.checks import setting
 from amsl_tf.cli import COMMANDS, Command, main
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.export.writer import export_detector
 from amsl_tf.networks import build_network
 from amsl_tf.registry import Registry
 from amsl_tf.scoring.detection import DIAGNOSTICS
+from amsl_tf.scoring.ensemble import BANK, CHANNELS, MEMBERS
+from amsl_tf.scoring.ensemble.member import Member
 from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.members.nearest_normal import NearestNormal
 from amsl_tf.scoring.pipeline import ScoringPipeline
@@ -81,7 +84,9 @@ def test_errors_list_the_registered_names():
         registry.register("red", 2)
 
 
-@pytest.mark.parametrize("registry", [VIEWS, NETWORKS, FEATURES, SCORES, DATASETS, COMMANDS], ids=lambda item: item._kind)
+@pytest.mark.parametrize(
+    "registry", [VIEWS, NETWORKS, FEATURES, SCORES, MEMBERS, DATASETS, COMMANDS], ids=lambda item: item._kind
+)
 @pytest.mark.parametrize("part", [5, None, object()])
 def test_parts_of_another_kind_are_errors(registry, part):
     with pytest.raises(AMSLError, match=rf"a {registry._kind} must have the attributes .*Received: "):
@@ -143,6 +148,13 @@ def test_suffixes_of_views_are_unique(register):
     register(VIEWS, "own", "user_views:OWN")
     with pytest.raises(AMSLError, match="Received: 'no' for 'own', as for 'noise'"):
         VIEWS["own"]
+
+
+@pytest.mark.parametrize("name", [CHANNELS, BANK])
+def test_members_cannot_have_the_names_of_other_parts_of_the_state(name):
+    with pytest.raises(AMSLError, match=f"the name of a member must differ from channels, bank, .* Received: '{name}'"):
+        MEMBERS.register(name, Range)
+    assert name not in MEMBERS
 
 
 @pytest.mark.parametrize("name", DIAGNOSTICS)
@@ -369,7 +381,41 @@ def test_user_score_with_user_feature(register, detector, waves, tmp_path):
     assert loaded.detect(waves[:2]).keys() == {"score", "is_anomaly", "valid"}
 
 
-EVIDENCE = Evidence(np.ones((4, 1, 3), np.float32), {"level": np.arange(8.0).reshape(4, 2)})
+class Range(Member):
+    """A user's member: the ranges of the sensors, relative to the median of normal windows."""
+
+    def describe(self, windows):
+        return (tf.reduce_max(windows, axis=1) - tf.reduce_min(windows, axis=1)) / self._median
+
+    def prepare(self, windows, seed):
+        self._median = np.median(np.ptp(windows, axis=1), axis=0)
+
+    def constants(self):
+        return {"median": self._median}
+
+    def restore(self, constants):
+        self._median = constants["median"]
+
+
+def test_user_member_of_the_ensemble(waves, tmp_path):
+    MEMBERS.register("range", Range)
+    try:
+        detector = AMSLDetector(None, score="ensemble", members=["levels", "range"]).fit(waves)
+        assert list(detector.pipeline.scores["ensemble"].weights) == ["levels", "range"]
+        detector.save(tmp_path / "saved")
+        loaded = AMSLDetector.load(tmp_path / "saved")
+        np.testing.assert_array_equal(loaded.decision_function(2 * waves), detector.decision_function(2 * waves))
+        served = tf.saved_model.load(str(export_detector(detector, tmp_path / "model"))).signatures["serving_default"]
+        np.testing.assert_allclose(
+            served(windows=tf.constant(2 * waves))["score"], detector.decision_function(2 * waves), atol=1e-5
+        )
+    finally:
+        MEMBERS.unregister("range")
+    with pytest.raises(AMSLError, match=r"member must be one of levels, powers, kernels\. Received: 'range'\. Register .* own"):
+        AMSLDetector.load(tmp_path / "saved")
+
+
+EVIDENCE = Evidence(np.ones((4, 1, 3), np.float32), {"level": np.arange(8.0).reshape(4, 2)}, np.ones((4, 16, 3), np.float32))
 
 
 class Levels(Score):

@@ -173,8 +173,8 @@ def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
         return np.concatenate(numbers)
 
     scores, view_error = {name: read(name) for name in detector.config.scores}, read("view_error", 2)
-    if view_error.shape[1] != len(detector.config.network.views):
-        raise AMSLError(f"{folder}: expected the errors of {len(detector.config.network.views)} views. {ADVICE}")
+    if view_error.shape[1] != len(detector.config.views):
+        raise AMSLError(f"{folder}: expected the errors of {len(detector.config.views)} views. {ADVICE}")
     columns = {name: column[np.concatenate(list(rows.values()))] for name, column in index.items()}
     row = np.concatenate([np.arange(len(places)) for places in rows.values()])
     return TestResults(

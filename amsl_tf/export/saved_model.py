@@ -26,8 +26,8 @@ class ExportedModel(tf.Module):
         pipeline, name = detector.pipeline, detector.config_.score
         self._threshold = tf.constant(detector.threshold_, tf.float32)
         # attributes of the module are saved as variables; as constants they would swell the graph
-        self.network = [variable.value for variable in pipeline.network.variables]
-        self.scaling = [variable.value for variable in pipeline.scaling.variables]
+        layers = [layer for layer in (pipeline.network, pipeline.scaling) if layer is not None]
+        self.network = [variable.value for layer in layers for variable in layer.variables]
         self.state = {key: tf.Variable(value, trainable=False) for key, value in pipeline.scores[name].state().items()}
         score = SCORES[name](pipeline.config)
         score.restore(self.state)
@@ -35,9 +35,12 @@ class ExportedModel(tf.Module):
             pipeline.network, pipeline.scaling, pipeline.draws, pipeline.config, pipeline.shape, {name: score}
         )
         self._score = SCORE + name
+        functions = {DEFAULT: self._decide}
+        if pipeline.network is not None:
+            functions[EXPLAIN] = self._explain
         self.functions = {
             name: tf.function(function, input_signature=[pipeline.signature], autograph=False)
-            for name, function in {DEFAULT: self._decide, EXPLAIN: self._explain}.items()
+            for name, function in functions.items()
         }
 
     def _decide(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:

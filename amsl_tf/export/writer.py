@@ -14,7 +14,7 @@ from amsl_tf._version import __version__
 from amsl_tf.data.files import check_local, reserve_space, resolve, temporary_folder, write_json
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError
-from amsl_tf.export.layout import ABOUT, DEFAULT, EXPLAIN, WARMUP, number_of
+from amsl_tf.export.layout import ABOUT, WARMUP, number_of
 from amsl_tf.export.saved_model import ExportedModel
 from amsl_tf.runtime import tensorflow_runtime
 
@@ -33,7 +33,8 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
 
     Returns:
         The folder of the version. It holds the SavedModel with the signatures `serving_default` (`windows`, float32 (B, T, C),
-        to `score` float32, `is_anomaly` bool and `valid` bool, (B,) each) and `explain` (to the fields of `Explanation`),
+        to `score` float32, `is_anomaly` bool and `valid` bool, (B,) each) and, with a network, `explain` (to the fields of
+        `Explanation`),
         warm-up requests made of normal training windows, and model.json with the settings and thresholds of the detector.
 
     Raises:
@@ -61,7 +62,7 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
             # gradients of the export would be registered by every process that loads it, for good
             options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
             tf.saved_model.save(model, str(new), signatures=model.functions, options=options)
-            write_warmup(new / WARMUP, resolve(folder).name, detector.examples_)
+            write_warmup(new / WARMUP, resolve(folder).name, tuple(model.functions), detector.examples_)
             write_json(new / ABOUT, _about(detector))
             while True:
                 taken = (number_of(item.name) for item in folder.iterdir())  # by a folder or anything else
@@ -80,17 +81,18 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
             folder.rmdir()
 
 
-def write_warmup(file: Path, model: str, windows: np.ndarray) -> None:
+def write_warmup(file: Path, model: str, signatures: tuple[str, ...], windows: np.ndarray) -> None:
     """Writes the requests that TF Serving runs before it serves a version: every signature with several batch sizes.
 
     Args:
         file: The TFRecord of PredictionLog to write.
         model: The name of the model in the requests; TF Serving replaces it.
+        signatures: The names of the signatures.
         windows: (N, T, C), repeated as needed.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with tf.io.TFRecordWriter(str(file)) as writer:
-        for signature in (DEFAULT, EXPLAIN):
+        for signature in signatures:
             for count in WARMUP_BATCHES:
                 entry = PredictionLog()
                 request = entry.predict_log.request

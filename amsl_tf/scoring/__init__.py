@@ -18,6 +18,7 @@ DIAGNOSTICS = ("right_view", "entropy", "view_error")  # reported for a window b
 SCORES: Registry[type["Score"]] = Registry(
     "score",
     {
+        "ensemble": "amsl_tf.scoring.ensemble.ensemble:Ensemble",
         "nearest_normal": "amsl_tf.scoring.members.nearest_normal:NearestNormal",
         "reconstruction": "amsl_tf.scoring.members.reconstruction:Reconstruction",
     },

@@ -192,8 +192,11 @@ class DetectionMixin:
 
         Raises:
             NotFittedError: The detector is not fitted.
+            AMSLError: The detector has no network.
             DataError: The windows have another shape than the training windows, or are not finite.
         """
+        if self.pipeline.network is None:
+            raise AMSLError("explain needs a network, whose errors it shows. Fit a detector with one.")
         return Explanation(**concatenate(self.pipeline.run(self._check_windows(X), Explanation._fields)))
 
     def nearest(self, X: Any) -> np.ndarray:

@@ -24,7 +24,6 @@ from amsl_tf.views.operations import Draws, make_views
 BATCH = 64
 SCORE, FEATURE = "score.", "feature."  # prefixes of the outputs named after scores and features
 NEAREST, VALID = "nearest", "valid"
-LIMIT = 1e15  # scaled values are clipped to it, so that squares and network outputs are finite in float32
 
 
 class Explanation(NamedTuple):
@@ -51,9 +50,9 @@ class ScoringPipeline:
     Each window is computed alone: its results do not depend on its batch, beyond rounding errors.
 
     Args:
-        network: A network of `build_network`.
-        scaling: The fitted scaling.
-        draws: The fixed random part of the views, with a leading axis of length 1.
+        network: A network of `build_network`; None for scores of the windows alone.
+        scaling: The fitted scaling of its views; None without a network.
+        draws: The fixed random part of the views, with a leading axis of length 1; empty without a network.
         config: The settings of the detector.
         window_shape: (T, C).
         scores: The fitted scores by name; may be empty before they are fitted.
@@ -61,8 +60,8 @@ class ScoringPipeline:
 
     def __init__(
         self,
-        network: keras.Model,
-        scaling: MinMaxScaling,
+        network: keras.Model | None,
+        scaling: MinMaxScaling | None,
         draws: Draws,
         config: DetectorConfig,
         window_shape: tuple[int, int],
@@ -76,8 +75,8 @@ class ScoringPipeline:
     def __getstate__(self) -> dict[str, Any]:
         """Returns arrays and settings, for copies and pickles: models of Keras and graphs are built again."""
         return {
-            "weights": self.network.get_weights(),
-            "scaling": self.scaling.state(),
+            "weights": None if self.network is None else self.network.get_weights(),
+            "scaling": None if self.scaling is None else self.scaling.state(),
             "draws": {name: np.asarray(values) for name, values in self.draws.items()},
             "config": self.config,
             "window_shape": self.shape,
@@ -87,11 +86,14 @@ class ScoringPipeline:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Inverts `__getstate__`. Raises AMSLError as `tensorflow_runtime` does."""
         state = dict(state)
-        weights, scaling = state.pop("weights"), MinMaxScaling()
+        weights, scaling_state = state.pop("weights"), state.pop("scaling")
+        network = scaling = None
         with tensorflow_runtime():
-            scaling.restore(**state.pop("scaling"))
-            network = build_scoring_network(state["config"], state["window_shape"])
-            network.set_weights(weights)
+            if weights is not None:
+                scaling = MinMaxScaling()
+                scaling.restore(**scaling_state)
+                network = build_scoring_network(state["config"], state["window_shape"])
+                network.set_weights(weights)
         ScoringPipeline.__init__(self, network, scaling, **state)
 
     def run(self, x: np.ndarray, outputs: tuple[str, ...]) -> Iterator[dict[str, np.ndarray]]:
@@ -152,8 +154,33 @@ class ScoringPipeline:
         return {**masked, VALID: valid} if VALID in outputs else masked
 
     def _compute_valid(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
-        views = self.config.network.views
-        scaled = tf.clip_by_value(self.scaling(make_views(windows, self.draws, views)), -LIMIT, LIMIT)
+        values = {} if self.network is None else self._reconstruct(windows)
+        latent = values.pop("latent", None)
+        wanted = {name: score for name, score in self.scores.items() if SCORE + name in outputs}
+        features = {name.removeprefix(FEATURE) for name in outputs if name.startswith(FEATURE)}
+        nearest = self._nearest_score() if NEAREST in outputs else None
+        for score in (*wanted.values(), *filter(None, [nearest])):
+            features.update(score.features)
+        inputs = FeatureInputs(windows, values.get("error"), latent, self.config.axes)
+        count = windows.shape[0]  # None in a graph
+        evidence = Evidence(
+            values.get("error"),
+            {name: _check_result(f"the feature {name!r}", FEATURES[name](inputs), (count, None)) for name in sorted(features)},
+            windows,
+        )
+        values |= {FEATURE + name: value for name, value in evidence.features.items()}
+        for name, score in wanted.items():
+            values[SCORE + name] = tf.cast(_check_result(f"the score {name!r}", score.score(evidence), (count,)), tf.float32)
+        if nearest is not None:
+            values[NEAREST] = tf.cast(_check_result("the nearest window", nearest.nearest(evidence), (count,)), tf.int64)
+        return {name: value for name, value in values.items() if name in outputs}
+
+    def _reconstruct(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Computes the outputs that come from the network, and `latent`."""
+        assert self.network is not None
+        assert self.scaling is not None
+        views = self.config.views
+        scaled = self.scaling(make_views(windows, self.draws, views))
         made = self.network(split_views(scaled, views), training=False)
         squared = tf.square(made["reconstruction"] - scaled)
         error = tf.reduce_mean(squared, axis=2)
@@ -163,29 +190,13 @@ class ScoringPipeline:
             "view_error": tf.reduce_mean(error, axis=2),
             "time_error": tf.reduce_sum(tf.reduce_mean(squared, axis=3), axis=1),
             "reconstruction": self.scaling.inverse(made["reconstruction"]),
+            "latent": made["latent"],
         }
         if "view_probabilities" in made:
             values["right_view"] = tf.linalg.trace(made["view_probabilities"])
         if "memory_entropy" in made:
             values["entropy"] = made["memory_entropy"]
-
-        wanted = {name: score for name, score in self.scores.items() if SCORE + name in outputs}
-        features = {name.removeprefix(FEATURE) for name in outputs if name.startswith(FEATURE)}
-        nearest = self._nearest_score() if NEAREST in outputs else None
-        for score in (*wanted.values(), *filter(None, [nearest])):
-            features.update(score.features)
-        inputs = FeatureInputs(windows, error, made["latent"], self.config.axes)
-        count = windows.shape[0]  # None in a graph
-        evidence = Evidence(
-            error,
-            {name: _check_result(f"the feature {name!r}", FEATURES[name](inputs), (count, None)) for name in sorted(features)},
-        )
-        values |= {FEATURE + name: value for name, value in evidence.features.items()}
-        for name, score in wanted.items():
-            values[SCORE + name] = tf.cast(_check_result(f"the score {name!r}", score.score(evidence), (count,)), tf.float32)
-        if nearest is not None:
-            values[NEAREST] = tf.cast(_check_result("the nearest window", nearest.nearest(evidence), (count,)), tf.int64)
-        return {name: value for name, value in values.items() if name in outputs}
+        return values
 
     def _nearest_score(self) -> Any:
         for score in self.scores.values():
@@ -229,6 +240,7 @@ def _check_result(what: str, value: Any, shape: tuple[int | None, ...]) -> tf.Te
 
 def build_scoring_network(config: DetectorConfig, window_shape: tuple[int, int]) -> keras.Model:
     """Builds the network of a detector in the precision of scoring, with initial weights."""
+    assert config.network is not None
     return build_network(config.network, window_shape, dtype=scoring_policy(config.scoring_precision))
 
 

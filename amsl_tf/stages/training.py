@@ -13,7 +13,7 @@ from amsl_tf.data.store import GENERATED_ENTRIES, PARTS, SPLIT, TEST_ABNORMAL, T
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.results import write_results
-from amsl_tf.persistence import CONFIG, ENTRIES
+from amsl_tf.persistence import CONFIG, expected_entries
 from amsl_tf.scoring import SCORES
 from amsl_tf.training.monitoring import PICTURED
 from amsl_tf.views.files import open_views
@@ -56,7 +56,7 @@ def train_detector(
     """
     detector = resolve(detector)
     # everything is checked before hours of training
-    check_replaceable(detector, ENTRIES)
+    check_replaceable(detector, expected_entries(detector))
     for folder in (results, log_dir):
         _check_place(resolve(folder), detector)
     split = read_json(source / SPLIT, _ADVICE, ("protocol", "seed", "axes"))
@@ -75,7 +75,7 @@ def train_detector(
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:
         raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
-    views = open_views(source, TRAIN, config.network.views, _ADVICE)
+    views = open_views(source, TRAIN, config.views, _ADVICE)
     work_dir = detector.with_name(f".{detector.name}.training")
     with locked(work_dir), locked(results):  # a run with other settings would replace one of the outputs of this one
         fitted = AMSLDetector.from_config(config).fit(

@@ -42,8 +42,8 @@ class FitResult(NamedTuple):
     """The result of `fit_network`.
 
     Attributes:
-        network: The network with the weights of the best epoch, in the precision of training.
-        scaling: The fitted scaling of the views.
+        network: The network with the weights of the best epoch, in the precision of training; None without a network.
+        scaling: The fitted scaling of the views; None without a network.
         data: The number, shape and hash of the windows, the fingerprint of the training run and `precision`, its Keras dtype
             policy, which is None if nothing was trained.
         history: The values of each loss and of each monitored quantity by epoch; empty if nothing was trained.
@@ -52,8 +52,8 @@ class FitResult(NamedTuple):
         monitor: The monitor of the training run, to be finished with the scores, if any.
     """
 
-    network: keras.Model
-    scaling: MinMaxScaling
+    network: keras.Model | None
+    scaling: MinMaxScaling | None
     data: dict[str, Any]
     history: dict[str, list[float]]
     validation: np.ndarray
@@ -96,6 +96,13 @@ def fit_network(
     model, training = config.network, config.training
     x, groups, views = data.x, data.groups, data.views
     shape = (x.shape[1], x.shape[2])
+    about: dict[str, Any] = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
+    if model is None:
+        given = {"weights": weights, "work_dir": work_dir, "log_dir": log_dir, "views": views, "abnormal": data.abnormal}
+        if unused := [name for name, value in given.items() if value is not None]:
+            raise AMSLError(f"nothing is trained without a network. Received: network=None and {unused[0]}. Leave it out.")
+        about |= {"fingerprint": fingerprint(config, "none", about, groups, None, None), "precision": None}
+        return FitResult(None, None, about, {}, np.arange(0), None, None)
     check_transforms(x[:2], training.seed, model.views)
     trained_on, validation = validation_split(len(x), training.validation_share, training.seed, groups)
     policy = training_policy(training.mixed_precision)
@@ -105,7 +112,6 @@ def fit_network(
     network = build_network(model, shape, dtype=policy, seed=training.seed)
     if weights is not None:
         _load_weights(network, weights)
-    about = {"windows": len(x), "steps": shape[0], "channels": shape[1], "sha256": hash_windows(x)}
     about["fingerprint"] = fingerprint(config, policy, about, groups, views, weights)
     about["precision"] = policy if weights is None else None
 

@@ -59,7 +59,7 @@ def check_fit_input(
     x, y = windows.x, windows.label if y is None else y
     shape = (x.shape[1], x.shape[2])
     groups = None if groups is None else check_labels("groups", groups, len(x))
-    views = None if views is None else check_views(views, config.network.views, x.shape)
+    views = None if views is None else check_views(views, config.views, x.shape)
     if y is not None:
         normal = np.flatnonzero(check_binary("y", y, len(x)) == 0)
         if len(normal) < 2:

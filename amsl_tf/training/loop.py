@@ -133,6 +133,7 @@ def compile_network(network: keras.Model, config: DetectorConfig, policy: str) -
     Returns:
         A model that shares the layers of the network, whose outputs are those with a loss; all its variables exist.
     """
+    assert config.network is not None
     losses, weights = losses_for(config.network)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
     optimizer = _Adam(config.training.learning_rate, name="adam")

@@ -125,11 +125,11 @@ def test_summary_page_has_the_summary_of_the_results(generated):
     assert ["nearest neighbour, log spectra", "distance"] in [row[:2] for row in table_rows(summary)]
 
 
-def test_readme_has_six_rows_with_both_protocols(generated):
+def test_readme_has_seven_rows_with_both_protocols(generated):
     run(generated, only=["nearest_norm_spectra"])
     head, *rows = table_rows(section(generated / accuracy_table.README))
     assert head == ["method", "score", "F1, window", "AUROC, window", "F1, subject", "AUROC, subject"]
-    assert len(rows) == 6
+    assert len(rows) == 7
     assert rows[0] == ["AMSL", "nearest normal", "", "", "", ""]
     (control,) = [row for row in rows if row[0] == "nearest neighbour, log spectra of sensor norms"]
     assert control[1] == "distance"

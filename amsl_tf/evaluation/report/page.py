@@ -183,7 +183,7 @@ def _error_rate(classes: Mapping[str, Mapping[str, float]]) -> float:
 
 
 def _view_figure(tested: TestResults, summary: DetectorSummary) -> ReportFigure:
-    views = summary.config.network.views
+    views = summary.config.views
     caption = "All test windows are normal."
     if tested.abnormal.any():
         caption = "The further the two classes are apart, the better a view separates them."

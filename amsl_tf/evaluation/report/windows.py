@@ -67,10 +67,11 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
         DataError: The windows have another shape or are not finite.
     """
     explanation, usual = detector.explain(windows), detector.usual_error_
+    assert usual is not None  # else there is no explanation
     has_nearest = any(score.has_nearest for score in detector.pipeline.scores.values())
     nearest = detector.nearest(windows).tolist() if has_nearest else [None] * len(windows)
     channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(usual.shape[1])]
-    scores, views = detector.decision_function(windows), detector.config_.network.views
+    scores, views = detector.decision_function(windows), detector.config_.views
     explained = []
     for row, x in enumerate(windows):
         ratios = explanation.channel_error[row] / usual.sum(axis=0)

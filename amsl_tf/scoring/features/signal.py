@@ -41,10 +41,7 @@ def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
         x = tf.norm(tf.reshape(x, (-1, steps, sensors, axes)), axis=3)
     moving = x - tf.reduce_mean(x, axis=1, keepdims=True)
     rounding = ROUNDING**2 * tf.reduce_mean(tf.square(x), axis=1) + TINY
-    levels = tf.einsum("qt,bts->bqs", _quantile_weights(steps), tf.sort(x, axis=1))
-    spectrum = tf.signal.rfft(tf.transpose(moving, (0, 2, 1)))[..., 1:]
-    powers = tf.einsum("kf,bsf->bks", _band_weights(steps), tf.square(tf.abs(spectrum)) / steps**2)
-    parts = [levels, tf.math.log(powers + rounding[:, None])]
+    parts = [quantiles(x), tf.math.log(band_powers(x) + rounding[:, None])]
     flat = [tf.reshape(part, (-1, part.shape[1] * sensors)) for part in parts]
     if 1 < sensors <= MAX_PAIRED:
         products = tf.einsum("bti,btj->bij", moving, moving) / steps
@@ -55,6 +52,21 @@ def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
         pairs = tf.gather(tf.reshape(correlations, (-1, sensors**2)), first * sensors + second, axis=1)
         flat.append(tf.atanh(tf.clip_by_value(pairs, -CORRELATION_LIMIT, CORRELATION_LIMIT)))
     return tf.cast(tf.concat(flat, axis=1), tf.float32)
+
+
+def quantiles(x: tf.Tensor) -> tf.Tensor:
+    """Computes the `QUANTILES` of each sensor over time, linearly interpolated: (B, T, S) to (B, 5, S)."""
+    weights = tf.constant(_quantile_weights(x.shape[1]), x.dtype)
+    return tf.einsum("qt,bts->bqs", weights, tf.sort(x, axis=1))
+
+
+def band_powers(x: tf.Tensor) -> tf.Tensor:
+    """Computes the mean power of each sensor in K frequency bands, without the constant part: (B, T, S) to (B, K, S)."""
+    steps = x.shape[1]
+    moving = x - tf.reduce_mean(x, axis=1, keepdims=True)
+    spectrum = tf.signal.rfft(tf.transpose(moving, (0, 2, 1)))[..., 1:]
+    weights = tf.constant(_band_weights(steps), x.dtype)
+    return tf.einsum("kf,bsf->bks", weights, tf.square(tf.abs(spectrum)) / steps**2)
 
 
 def _quantile_weights(steps: int) -> np.ndarray:

@@ -174,19 +174,19 @@ def _leave_one_out(features: np.ndarray, chosen: np.ndarray, left_out: np.ndarra
     windows = features[chosen]
     for start, part in chunks(features):
         squares = _squared_distances(part, windows).numpy()
-        squares[_excluded([key[start : start + len(part), None] == key[chosen] for key in keys])] = np.inf
+        squares[excluded([key[start : start + len(part), None] == key[chosen] for key in keys])] = np.inf
         yield squares
 
 
-def _excluded(candidates: list[np.ndarray]) -> np.ndarray:
+def excluded(candidates: list[np.ndarray]) -> np.ndarray:
     """Combines exclusions (n, M): all but the last, or fewer of them in rows where these would exclude everything."""
     *others, itself = candidates
-    excluded = itself.copy()
+    result = itself.copy()
     for count in range(1, len(others) + 1):
         combined = np.logical_or.reduce([*others[:count], itself])
         usable = ~combined.all(axis=1)
-        excluded[usable] = combined[usable]
-    return excluded
+        result[usable] = combined[usable]
+    return result
 
 
 def _neighbours(features: np.ndarray, chosen: np.ndarray, duplicate_ids: np.ndarray) -> np.ndarray:

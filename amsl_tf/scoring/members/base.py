@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.pieces import Pieces
 from amsl_tf.errors import AMSLError
 from amsl_tf.scoring import FEATURES, SCORES
 
@@ -16,15 +17,21 @@ class Evidence(NamedTuple):
     """The inputs of scores for N windows with R views, as tensors or arrays.
 
     Attributes:
-        error: float32 (N, R, C), the squared error of the reconstruction in scaled units, averaged over time.
+        error: float32 (N, R, C), the squared error of the reconstruction in scaled units, averaged over time; None without a
+            network.
         features: (N, D) each, by name in `FEATURES`: those in `Score.features`.
+        windows: float32 (N, T, C), raw windows in their own units; training windows may be memory-mapped.
         duplicate_ids: int (N,), equal for duplicates, of training windows alone; else None. Windows that are constant over time
             count as different, since a sensor at rest repeats itself in new data, too.
+        pieces: The pieces of training windows that overlap, if there are no groups; else None. A window is left out together
+            with its piece, and with windows near the same border of two pieces.
     """
 
     error: Any
     features: Mapping[str, Any]
+    windows: Any = None
     duplicate_ids: np.ndarray | None = None
+    pieces: Pieces | None = None
 
 
 class Score(ABC):
@@ -37,10 +44,12 @@ class Score(ABC):
 
     Class attributes:
         features: The names of the features that the score uses.
+        needs_network: Whether the score uses the reconstruction error, or features of a network.
         has_nearest: Whether `nearest` is implemented.
     """
 
     features: ClassVar[tuple[str, ...]] = ()
+    needs_network: ClassVar[bool] = True
     has_nearest: ClassVar[bool] = False
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -110,9 +119,12 @@ def make_scores(config: DetectorConfig) -> dict[str, Score]:
         The scores by name, the decision score first; they are not fitted.
 
     Raises:
-        AMSLError: A score or a feature of it is not registered, or cannot be imported.
+        AMSLError: A score or a feature of it is not registered, or cannot be imported, or needs a network that there is not.
     """
     scores: dict[str, Score] = {name: SCORES[name](config) for name in config.scores}
+    for name, score in scores.items():
+        if score.needs_network and config.network is None:
+            raise AMSLError(f"the score {name!r} needs a network. Received: network=None. Use score='ensemble', or a network.")
     for score in scores.values():
         for feature in score.features:
             _ = FEATURES[feature]
@@ -133,7 +145,8 @@ def fit_scores(scores: Mapping[str, Score], evidence: Evidence, groups: np.ndarr
     Raises:
         AMSLError: The evidence is not finite, or a score does not return a finite number for each window.
     """
-    for what, values in {"the reconstruction error": evidence.error, **evidence.features}.items():
+    errors = {} if evidence.error is None else {"the reconstruction error": evidence.error}
+    for what, values in {**errors, **evidence.features}.items():
         broken = np.count_nonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
         if broken:
             title = f"the feature {what!r}" if what in evidence.features else what
@@ -141,7 +154,7 @@ def fit_scores(scores: Mapping[str, Score], evidence: Evidence, groups: np.ndarr
             raise AMSLError(
                 f"{title} must be finite. Received: NaN or infinity for {broken} of {len(values)} windows. {advice}"
             )
-    return {name: check_scores(name, score.fit(evidence, groups), len(evidence.error)) for name, score in scores.items()}
+    return {name: check_scores(name, score.fit(evidence, groups), len(evidence.windows)) for name, score in scores.items()}
 
 
 def check_scores(name: str, values: Any, count: int) -> np.ndarray:

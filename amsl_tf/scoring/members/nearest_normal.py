@@ -54,6 +54,8 @@ class NearestNormal(Score):
         """
         values = {name: np.asarray(evidence.features[name], np.float64) for name in self.features}
         count = len(next(iter(values.values())))
+        if groups is None and evidence.pieces is not None:
+            groups = evidence.pieces.number
         _, numbers = np.unique(np.zeros(count) if groups is None else groups, return_inverse=True)
         if groups is not None and not numbers.any():
             raise DataError(f"groups must have at least two values for the nearest-normal score. Received: only {groups[0]}.")

@@ -73,6 +73,7 @@ class Monitor(keras.callbacks.Callback):
         self._memories = Memories(network)
         signature = tf.TensorSpec((None, *batch.normal.shape[1:]), tf.float32)
         self._evaluate = tf.function(self._evaluate_views, autograph=False, input_signature=[signature])
+        assert config.network is not None
         _, weights = losses_for(config.network)
         self._weights = {f"{name}_loss": weight for name, weight in weights.items()}
         self._picture_interval = math.ceil(config.training.epochs / PICTURES)
@@ -154,7 +155,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _evaluate_views(self, views: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, dict[str, list[MemoryReads]]]:
         """Evaluates views (B, R, T, C): reconstruction scores (B,), reconstructions (B, R, T, C), reads of each memory."""
-        inputs = split_views(views, self._config.network.views)
+        inputs = split_views(views, self._config.views)
         reconstruction = self._network(inputs, training=False)["reconstruction"]
         scores = ops.sum(ops.mean(ops.square(reconstruction - views), axis=(2, 3)), axis=1)
         reads: dict[str, list[MemoryReads]] = {name: [] for name in self._memories.by_name}
@@ -186,7 +187,7 @@ class Monitor(keras.callbacks.Callback):
         for layer in (layer for layer in self._network.layers if isinstance(layer, AdaptiveFusion)):
             kinds = [kind for kind in ("local", "global") if any(name.startswith(kind) for name in reads)]
             for kind, gates in zip(kinds, ops.convert_to_numpy(ops.sigmoid(layer.gates)), strict=True):
-                views = self._config.network.views
+                views = self._config.views
                 values |= {f"fusion_gate/{kind}_{view}": float(gate) for view, gate in zip(views, gates, strict=True)}
         return values
 
@@ -236,7 +237,7 @@ class Monitor(keras.callbacks.Callback):
         threshold = percentile_threshold(scores, self._config.percentile, None)
         picture = plotting.score_histogram({"normal, validation": scores}, threshold, "reconstruction")
         tf.summary.image("score/reconstruction", plotting.pixels(picture)[None])
-        views = ", ".join(self._config.network.views)
+        views = ", ".join(self._config.views)
         description = f"Rows: input, reconstruction, error. Columns: {views}. Time runs down, channels across."
         for kind, windows in self._monitored._asdict().items():
             for number, window in enumerate(windows[:PICTURED], 1):
