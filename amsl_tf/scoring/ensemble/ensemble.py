@@ -77,7 +77,7 @@ class Ensemble(Score):
                 )
                 self._neighbours[name] = neighbours = Neighbours.fit(described)
                 if groups is None and evidence.pieces is None:
-                    neighbours.set_density(keys[0][rows])
+                    neighbours.set_density(keys[0][kept])
                 distances = []
                 for start, features in chunks(described[: len(x)]) if len(kept) == len(x) else self._describe(member, x):
                     places = slice(start, start + len(features))

@@ -47,11 +47,13 @@ class Neighbours:
         """Makes distances relative to the square root of the local density: they count for more where normal windows are dense.
 
         Args:
-            ids: int (M,), equal for windows that are not neighbours, such as duplicates.
+            ids: int (L,), of the first L windows of the bank, equal for those that are not neighbours, such as duplicates. The
+                others are copies of these, in the same order, and have the same density.
         """
-        count, local = min(DENSITY_NEIGHBOURS, len(self.bank)), []
-        for start, part in chunks(self.bank):
-            squares = self._squares(part).numpy()
+        originals, copies = self.bank[: len(ids)], len(self.bank) // len(ids)
+        count, local = min(DENSITY_NEIGHBOURS, len(ids)), []
+        for start, part in chunks(originals):
+            squares = _squares(part, originals).numpy()
             squares[ids[start : start + len(part), None] == ids] = np.inf
             closest = np.sqrt(np.partition(squares, count - 1, axis=1)[:, :count])
             is_used = np.isfinite(closest)
@@ -59,7 +61,7 @@ class Neighbours:
         distances = np.concatenate(local)
         if np.median(distances) > 0:
             relative = np.maximum(distances / np.median(distances), MIN_DENSITY)
-            self.density = (relative**DENSITY_SHARE).astype(np.float32)
+            self.density = np.tile(relative**DENSITY_SHARE, copies).astype(np.float32)
 
     def set_floor(self, distances: np.ndarray) -> None:
         """Sets the smallest distance, from those of normal windows (N,)."""
@@ -91,10 +93,11 @@ class Neighbours:
         return tf.math.log(tf.maximum(squares, tf.square(self.floor))) / 2
 
     def _relative_squares(self, ours: tf.Tensor) -> tf.Tensor:
-        return self._squares(ours) / tf.square(self.density)
+        return _squares(ours, self.bank) / tf.square(self.density)
 
-    def _squares(self, ours: tf.Tensor) -> tf.Tensor:
-        """Computes the squared distances (n, M) of standardised features (n, D)."""
-        bank = tf.convert_to_tensor(self.bank)
-        squares = tf.reduce_sum(tf.square(ours), axis=1)[:, None] + tf.reduce_sum(tf.square(bank), axis=1)
-        return tf.maximum(squares - 2 * tf.matmul(ours, bank, transpose_b=True), 0.0)
+
+def _squares(ours: tf.Tensor, bank: np.ndarray) -> tf.Tensor:
+    """Computes the squared distances (n, M) between standardised features (n, D) and (M, D)."""
+    bank = tf.convert_to_tensor(bank)
+    squares = tf.reduce_sum(tf.square(ours), axis=1)[:, None] + tf.reduce_sum(tf.square(bank), axis=1)
+    return tf.maximum(squares - 2 * tf.matmul(ours, bank, transpose_b=True), 0.0)
