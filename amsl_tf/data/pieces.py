@@ -6,6 +6,7 @@ import numpy as np
 
 PIECES = 5  # of a recording, at most
 LENGTH = 4  # windows without overlap, the least length of a piece: no window is near two borders
+ROUNDING = 1e-4  # of the standard deviation of a window: rows that differ by less are equal, as after a conversion
 PAIRS = 64  # pairs of consecutive windows that are examined
 
 
@@ -26,7 +27,8 @@ class Pieces(NamedTuple):
 def find_pieces(x: np.ndarray) -> Pieces | None:
     """Splits windows into consecutive pieces if consecutive ones overlap.
 
-    Windows of different pieces whose starts are less than two windows apart are near a border: they share rows, or nearly.
+    Windows may be in reverse order. Those of different pieces whose starts are less than two windows apart are near a
+    border: they share rows, or nearly.
 
     Args:
         x: float32 (N, T, C), possibly memory-mapped.
@@ -34,7 +36,7 @@ def find_pieces(x: np.ndarray) -> Pieces | None:
     Returns:
         The pieces, 2 to 5; None if most consecutive windows have no row in common, or there are fewer than 2 windows.
     """
-    stride, steps = find_stride(x), x.shape[1]
+    stride, steps = find_stride(x) or find_stride(x[::-1]), x.shape[1]
     if stride is None:
         return None
     count = min(PIECES, max(2, (len(x) - 1) * stride // (LENGTH * steps)))
@@ -59,10 +61,13 @@ def find_stride(x: np.ndarray) -> int | None:
     steps, found = x.shape[1], []
     for place in np.unique(np.linspace(0, len(x) - 2, min(PAIRS, len(x) - 1)).astype(int)):
         first, second = x[place], x[place + 1]
-        if any((part == other).all() for part, other in ((first, first[0]), (second, second[0]), (first[0], second[0]))):
+        rounding = ROUNDING * first.std(axis=0)
+        unclear = ((first, first[0]), (second, second[0]), (first[0], second[0]))
+        if any((np.abs(part - other) <= rounding).all() for part, other in unclear):
             continue
-        candidates = np.flatnonzero((first[1:] == second[0]).all(axis=1)) + 1
-        found.append(next((int(row) for row in candidates if (first[row:] == second[: steps - row]).all()), 0))
+        candidates = np.flatnonzero((np.abs(first[1:] - second[0]) <= rounding).all(axis=1)) + 1
+        is_shift = (int(row) for row in candidates if (np.abs(first[row:] - second[: steps - row]) <= rounding).all())
+        found.append(next(is_shift, 0))
     strides, counts = np.unique(np.array(found, int), return_counts=True)
     if not len(strides) or not strides[counts.argmax()] or 2 * counts.max() <= len(found):
         return None

@@ -202,8 +202,8 @@ class DetectionMixin:
     def nearest(self, X: Any) -> np.ndarray:
         """Finds the normal training window nearest to each window.
 
-        The nearest window is one of the bank (`bank_size`), by the feature group with the largest weight, relative to the local
-        density.
+        The nearest window is one of the bank (`bank_size`): of the nearest-normal score by the feature group with the largest
+        weight, of the ensemble by the weighted mean of all members; relative to the local density.
 
         Args:
             X: An array (N, T, C) of finite numbers or `Windows`.

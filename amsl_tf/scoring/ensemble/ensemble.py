@@ -15,7 +15,7 @@ from amsl_tf.scoring.ensemble import BANK, CHANNELS, MEMBERS
 from amsl_tf.scoring.ensemble.channels import ChannelScaling
 from amsl_tf.scoring.ensemble.member import Member
 from amsl_tf.scoring.ensemble.neighbours import Neighbours
-from amsl_tf.scoring.members.bank import excluded
+from amsl_tf.scoring.members.bank import excluded, warn_of_copies
 from amsl_tf.scoring.members.base import Evidence, Score
 
 QUANTILE = 0.9  # of the left-out values of a member, whose difference to the median is their spread
@@ -66,9 +66,10 @@ class Ensemble(Score):
         kept = np.sort(random.permutation(len(x))[: self.config.bank_size])
         sample = x[kept]
         self._channels = ChannelScaling.fit(sample, self.config.axes)
-        noisy = [_add_noise(sample, decibels, random) for decibels in self.config.noise]
+        deviation = ChannelScaling.fit(sample, axes=1).deviation
+        noisy = [_add_noise(sample, deviation, decibels, random) for decibels in self.config.noise]
         self._rows = rows = np.tile(kept, 1 + len(noisy))
-        total, weights = np.zeros(len(x)), 0.0
+        total, weights, copies = np.zeros(len(x)), 0.0, []
         with progress.bar(len(self._members), "fitting the ensemble", "members") as bar:
             for name, member in self._members.items():
                 member.prepare(np.concatenate([self._channels(part).numpy() for _, part in chunks(sample)]), seed)
@@ -77,7 +78,7 @@ class Ensemble(Score):
                 )
                 self._neighbours[name] = neighbours = Neighbours.fit(described)
                 if groups is None and evidence.pieces is None:
-                    neighbours.set_density(keys[0][kept])
+                    copies.append(neighbours.set_density(keys[0][kept]))
                 distances = []
                 for start, features in chunks(described[: len(x)]) if len(kept) == len(x) else self._describe(member, x):
                     places = slice(start, start + len(features))
@@ -90,7 +91,9 @@ class Ensemble(Score):
                 weight = 1.0 if groups is None else spread**-2
                 self._offsets[name], self._weights[name] = np.float32(offset), np.float32(weight)
                 total, weights = total + weight * (values - offset), weights + weight
+                neighbours.to_tensors()
                 bar.update(1)
+        warn_of_copies(min(copies, default=0.0))  # a copy is close by the features of every member
         return (total / weights).astype(np.float32)
 
     def score(self, evidence: Evidence) -> tf.Tensor:
@@ -150,6 +153,7 @@ class Ensemble(Score):
             member.restore({key.removeprefix(CONSTANT): value for key, value in constants.items()})
             self._offsets[name], self._weights[name] = values.pop("offset"), values.pop("weight")
             self._neighbours[name] = Neighbours(**values)
+            self._neighbours[name].to_tensors()
 
     def _describe(self, member: Member, x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
         """Yields the features of windows (N, T, C) in parts, each with the position of its first window."""
@@ -171,10 +175,10 @@ def _left_out_keys(evidence: Evidence, groups: np.ndarray | None) -> list[np.nda
     return keys
 
 
-def _add_noise(windows: np.ndarray, decibels: float, random: np.random.Generator) -> np.ndarray:
-    """Adds Gaussian noise, with a ratio of each channel's variance over all windows to that of the noise in decibels."""
-    deviation = windows.std(axis=(0, 1), dtype=np.float64) / 10 ** (decibels / 20)
-    return (windows + deviation * random.normal(size=windows.shape)).astype(np.float32)
+def _add_noise(windows: np.ndarray, deviation: np.ndarray, decibels: float, random: np.random.Generator) -> np.ndarray:
+    """Adds Gaussian noise to windows (N, T, C), so many decibels below the standard deviation of each channel (C,)."""
+    noise = deviation / 10 ** (decibels / 20) * random.normal(size=windows.shape)
+    return (windows + noise).astype(np.float32)
 
 
 def _attributes(part: Any) -> dict[str, Any]:

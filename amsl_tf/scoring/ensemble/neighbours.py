@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from amsl_tf.data.windows import chunks
+from amsl_tf.scoring.members.bank import CLOSE
 
 NEIGHBOURS = 3  # whose distances are averaged
 CONSTANT_BELOW = 1e-5  # deviations of a column below it, or below this share of its mean, are rounding errors of float32
@@ -43,25 +44,34 @@ class Neighbours:
             mean.astype(np.float32), scale.astype(np.float32), bank, np.ones(len(bank), np.float32), np.zeros((), np.float32)
         )
 
-    def set_density(self, ids: np.ndarray) -> None:
+    def set_density(self, ids: np.ndarray) -> float:
         """Makes distances relative to the square root of the local density: they count for more where normal windows are dense.
 
         Args:
             ids: int (L,), of the first L windows of the bank, equal for those that are not neighbours, such as duplicates. The
                 others are copies of these, in the same order, and have the same density.
+
+        Returns:
+            The share of the windows that look like copies of others, from 0 to 1; see `CLOSE`.
         """
         originals, copies = self.bank[: len(ids)], len(self.bank) // len(ids)
-        count, local = min(DENSITY_NEIGHBOURS, len(ids)), []
+        count, local, is_copy = min(DENSITY_NEIGHBOURS, len(ids)), [], []
         for start, part in chunks(originals):
             squares = _squares(part, originals).numpy()
             squares[ids[start : start + len(part), None] == ids] = np.inf
             closest = np.sqrt(np.partition(squares, count - 1, axis=1)[:, :count])
             is_used = np.isfinite(closest)
             local.append(np.where(is_used, closest, 0).sum(axis=1) / np.maximum(is_used.sum(axis=1), 1))
+            is_copy.append(is_used.all(axis=1) & (closest.min(axis=1) < CLOSE * closest.max(axis=1)))
         distances = np.concatenate(local)
         if np.median(distances) > 0:
             relative = np.maximum(distances / np.median(distances), MIN_DENSITY)
             self.density = np.tile(relative**DENSITY_SHARE, copies).astype(np.float32)
+        return float(np.mean(np.concatenate(is_copy)))
+
+    def to_tensors(self) -> None:
+        """Makes tensors of the arrays: graphs refer to tensors, and would hold copies of arrays, each compiled anew."""
+        self.bank, self.density = tf.convert_to_tensor(self.bank), tf.convert_to_tensor(self.density)
 
     def set_floor(self, distances: np.ndarray) -> None:
         """Sets the smallest distance, from those of normal windows (N,)."""

@@ -1,5 +1,6 @@
 """A bank of normal windows, and distances to it relative to the distances within it."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -10,6 +11,8 @@ import tensorflow as tf
 from amsl_tf.data.windows import chunks
 from amsl_tf.scoring.members.coreset import k_centres
 
+log = logging.getLogger(__name__)
+
 NEAREST_GROUPS = 2  # the groups that a distance is averaged over: normal behaviour occurs in more than one of them
 NEIGHBOURS = 5  # k of the k-NN distance, the local density of the training windows at a bank window
 DENSITY_SHARE = 0.5  # the share of the scale of a distance that the bank window accounts for; that of a new window is unknown
@@ -17,6 +20,7 @@ MIN_WEIGHT = 1e-3  # of a feature group; if no group follows the density, all ha
 FLOOR_SHARE = 0.01  # of the median distance: the floor of distances, as exact duplicates have distance 0
 FLOOR_PER_COLUMN = 1e-4  # in standard deviations: the distance below which float32 cannot separate windows
 CLOSE = 0.05  # of the distance to the fifth neighbour: a nearest neighbour that is closer looks like a copy
+MAX_COPIES = 0.25  # share of the training windows that may look like copies without a warning
 CONSTANT_BELOW = 1e-6  # of the mean: standard deviations below this share are rounding errors of float32
 
 
@@ -124,6 +128,16 @@ def fit_bank(
     bank = Bank(mean, scale, windows, groups[chosen], floor, offsets, log_mean, log_scale, weight, chosen)
     copies = float(np.mean(neighbours.min(axis=0) < CLOSE**2 * neighbours.max(axis=0)))
     return FittedBank(bank, (own - log_mean) / log_scale, copies)
+
+
+def warn_of_copies(share: float) -> None:
+    """Logs a warning if a large share of the training windows, which have no groups, look like copies of others."""
+    if share > MAX_COPIES:
+        log.warning(
+            f"{share:.0%} of the training windows look like copies: their nearest neighbour is closer than {CLOSE:g} "
+            "times the distance to the fifth. The threshold is too low for new windows. Remove the copies, or give a "
+            "window and its copies the same group."
+        )
 
 
 def _relative(squares: tf.Tensor, groups: np.ndarray, floor: np.ndarray, offsets: np.ndarray) -> tf.Tensor:

@@ -1,6 +1,5 @@
 """The nearest-normal score, the default of this project."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -11,12 +10,8 @@ import tensorflow as tf
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import DataError
-from amsl_tf.scoring.members.bank import CLOSE, Bank, fit_bank
+from amsl_tf.scoring.members.bank import Bank, fit_bank, warn_of_copies
 from amsl_tf.scoring.members.base import Evidence, Score
-
-log = logging.getLogger(__name__)
-
-MAX_COPIES = 0.25  # share of the training windows that may look like copies without a warning
 
 
 class NearestNormal(Score):
@@ -66,12 +61,8 @@ class NearestNormal(Score):
                 fitted[name] = fit_bank(columns, numbers, size, seed, evidence.duplicate_ids)
                 bar.update(1)
         copies = min(result.copies for result in fitted.values())  # a copy is close in every feature group
-        if groups is None and copies > MAX_COPIES:
-            log.warning(
-                f"{copies:.0%} of the training windows look like copies: their nearest neighbour is closer than {CLOSE:g} "
-                "times the distance to the fifth. The threshold is too low for new windows. Remove the copies, or give a "
-                "window and its copies the same group."
-            )
+        if groups is None:
+            warn_of_copies(copies)
         self._banks = {name: result.bank for name, result in fitted.items()}
         return self._mean({name: result.scores for name, result in fitted.items()}).numpy()
 

@@ -57,13 +57,55 @@ def test_a_constant_sensor_is_shifted_and_limited(level, rng):
     scaling = ChannelScaling.fit(windows, 1)
     new = np.zeros((1, 20, 2), np.float32)
     new[0, :4, 1] = level + np.array([0, 3, 50, -50])
-    np.testing.assert_allclose(scale(scaling, new)[0, :4, 1], [0, 3, CONSTANT_LIMIT, -CONSTANT_LIMIT])
+    moving, own = scaling.scale
+    assert own == moving  # that of the other sensor, which is smaller than the levels 7 and 1e6
+    np.testing.assert_allclose(scale(scaling, new)[0, :4, 1], [0, 3 / own, CONSTANT_LIMIT, -CONSTANT_LIMIT], rtol=1e-6)
+    np.testing.assert_array_equal(scaling.deviation, [moving, 0])
+
+
+def test_the_scale_of_a_constant_sensor_is_at_most_its_value(rng):
+    windows = rng.normal(size=(50, 20, 2)).astype(np.float32)
+    windows[:, :, 1] = -0.25
+    assert ChannelScaling.fit(windows, 1).scale[1] == 0.25
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.0, 1.0), (-3.0, 3.0)])
+def test_only_constant_sensors(level, expected):
+    assert ChannelScaling.fit(np.full((5, 20, 1), level, np.float32), 1).scale == expected
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1e-3, 1e6])
+@pytest.mark.parametrize("outlier", [None, 1e6])
+def test_scaled_values_do_not_depend_on_the_unit(unit, outlier, rng):
+    windows = rng.normal(size=(50, 20, 3)).astype(np.float32)
+    windows[:, :, 0], windows[:, :, 1] = 0.5, 0
+    if outlier is not None:
+        windows[3, 10] = outlier
+    new = rng.normal(size=(5, 20, 3)).astype(np.float32)
+    scaled, expected = (scale(ChannelScaling.fit(windows * by, 1), new * by) for by in (np.float32(unit), np.float32(1)))
+    np.testing.assert_allclose(scaled, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_an_outlier_does_not_hide_that_a_constant_sensor_moves(rng):
+    windows = rng.normal(size=(50, 20, 2)).astype(np.float32)
+    windows[:, :, 0] = 0.5
+    windows[3, 10, 0] = 1e6
+    scaling = ChannelScaling.fit(windows, 1)
+    assert (scaling.mean[0], scaling.scale[0], scaling.limit[0]) == (0.5, 0.5, CONSTANT_LIMIT)
+
+
+def test_an_outlier_among_few_values(rng):
+    """Of 200 values: a thousandth of them is none."""
+    windows = rng.normal(size=(10, 20, 1)).astype(np.float32)
+    before = ChannelScaling.fit(windows, 1).scale
+    windows[3, 10] = 1e5
+    assert ChannelScaling.fit(windows, 1).scale == pytest.approx(before, rel=0.1)
 
 
 def test_rounding_errors_are_no_deviation(rng):
     windows = (1e6 + rng.uniform(-0.2, 0.2, (50, 20, 1))).astype(np.float32)
     assert 0 < windows.std() < 0.5
-    assert ChannelScaling.fit(windows, 1).scale == 1
+    assert ChannelScaling.fit(windows, 1).limit == CONSTANT_LIMIT
 
 
 def test_outliers_hardly_change_the_scale(rng):
@@ -75,14 +117,12 @@ def test_outliers_hardly_change_the_scale(rng):
     assert after.mean == pytest.approx(before.mean, abs=0.01)
 
 
-def test_a_sensor_that_hardly_ever_moves_keeps_a_scale():
-    """Five values of 2 among 9995 of 0, fewer than one in a thousand: mean 0.001, variance 4 * 0.0005 - 0.001**2."""
+def test_a_sensor_that_hardly_ever_moves_is_constant():
+    """Five values of 2 among 9995 of 0, fewer than one in a thousand, cannot be told from outliers."""
     values = np.zeros((10_000, 1))
     values[::2000] = 2.0
     scaling = ChannelScaling.fit(windows_of(values), 1)
-    np.testing.assert_allclose(scaling.mean, 0.001, rtol=1e-6)
-    np.testing.assert_allclose(scaling.scale**2, 0.002 - 1e-6, rtol=1e-6)
-    assert scaling.limit == LIMIT
+    assert (scaling.mean, scaling.scale, scaling.limit) == (0, 1, CONSTANT_LIMIT)
 
 
 def test_scaled_values_are_limited(rng):
