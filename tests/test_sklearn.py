@@ -61,7 +61,7 @@ def test_parameters_are_stored_unchanged():
     [
         ({"network": "vae"}, "network must be one of amsl, memae, rftm, mnad, cae. Received: 'vae'"),
         ({"network": 3}, "network must be one of"),
-        ({"score": "best"}, "score must be one of nearest_normal, reconstruction. Received: 'best'"),
+        ({"score": "best"}, "score must be one of ensemble, nearest_normal, reconstruction. Received: 'best'"),
         ({"extra_scores": ["best"]}, "score must be one of"),
         ({"contamination": 0.7}, "contamination must be a number from 1e-06 to 0.5"),
         ({"preset": "small"}, "preset must be one of paper, compact. Received: 'small'."),
