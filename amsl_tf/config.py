@@ -105,8 +105,8 @@ class DetectorConfig:
         contamination: The share of normal training windows above the threshold, from 1e-6 to 0.5; with groups, the threshold is
             the median of the thresholds of the groups.
         scoring_precision: The precision of the network when it scores; scores and thresholds are fitted in the same precision.
-        bank_size: The maximum number of training windows in the bank of the nearest-normal score, but at least one of each
-            group; memory and time of scoring grow with it.
+        bank_size: The maximum number of training windows in the bank of the scores `nearest_normal`, but at least one of each
+            group, and `ensemble`, which also keeps noisy copies; memory and time of scoring grow with it.
         axes: The number of consecutive channels that are the axes of one sensor, such as 3 for accelerometers: scores then use
             their norms, which do not depend on the orientation of a sensor.
         channel_names: The names of all channels, in order, for reports and to find the columns of tables; may be empty.

@@ -63,7 +63,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         validation_share: The share of the windows, or of the groups where groups are given, held out to choose the best epoch.
         mixed_precision: The precision of training: `auto`, `off`, `bfloat16` or `float16`.
         scoring_precision: The precision of the network when it scores: `float32` or `bfloat16`.
-        bank_size: The maximum number of training windows that the nearest-normal score keeps.
+        bank_size: The maximum number of training windows that the scores `nearest_normal` and `ensemble` keep.
         extra_scores: Further scores that are fitted and reported by `score_components`, but do not affect the decision.
         members: The members of the score `ensemble`, names in `amsl_tf.scoring.ensemble.MEMBERS`.
         noise: The signal-to-noise ratios, in decibels, of the noisy copies of normal windows in the bank of the score

@@ -66,13 +66,14 @@ class Ensemble(Score):
         kept = np.sort(random.permutation(len(x))[: self.config.bank_size])
         sample = x[kept]
         self._channels = ChannelScaling.fit(sample, self.config.axes)
+        scaled = np.concatenate([self._channels(part).numpy() for _, part in chunks(sample)])
         deviation = ChannelScaling.fit(sample, axes=1).deviation
         noisy = [_add_noise(sample, deviation, decibels, random) for decibels in self.config.noise]
         self._rows = rows = np.tile(kept, 1 + len(noisy))
         total, weights, copies = np.zeros(len(x)), 0.0, []
         with progress.bar(len(self._members), "fitting the ensemble", "members") as bar:
             for name, member in self._members.items():
-                member.prepare(np.concatenate([self._channels(part).numpy() for _, part in chunks(sample)]), seed)
+                member.prepare(scaled, seed)
                 described = np.concatenate(
                     [features for part in (sample, *noisy) for _, features in self._describe(member, part)]
                 )
