@@ -20,6 +20,8 @@ from amsl_tf.networks.amsl import AMSLConfig
 
 MixedPrecision = Literal["auto", "off", "bfloat16", "float16"]
 ScoringPrecision = Literal["float32", "bfloat16"]
+OnDeadChannel = Literal["flag", "ignore"]
+DEFAULT_SCORE = "ensemble"
 NOISE = (20.0, 10.0)  # of the score `ensemble`, in decibels
 ENSEMBLE = ("levels", "powers", "kernels")  # the members of the score `ensemble`
 MOST_DECIBELS = 100.0  # float32 holds no more
@@ -107,6 +109,8 @@ class DetectorConfig:
         scoring_precision: The precision of the network when it scores; scores and thresholds are fitted in the same precision.
         bank_size: The maximum number of training windows in the bank of the scores `nearest_normal`, but at least one of each
             group, and `ensemble`, which also keeps noisy copies; memory and time of scoring grow with it.
+        on_dead_channel: Whether a window counts as abnormal because a channel is dead, stuck or saturated (`flag`), or by its
+            score alone (`ignore`).
         axes: The number of consecutive channels that are the axes of one sensor, such as 3 for accelerometers: scores then use
             their norms, which do not depend on the orientation of a sensor.
         channel_names: The names of all channels, in order, for reports and to find the columns of tables; may be empty.
@@ -114,13 +118,14 @@ class DetectorConfig:
 
     network: NetworkConfig | None = field(default_factory=AMSLConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
-    score: str = "nearest_normal"
+    score: str = DEFAULT_SCORE
     extra_scores: tuple[str, ...] = ()
     members: tuple[str, ...] = ENSEMBLE
     noise: tuple[float, ...] = NOISE
     contamination: float = 0.02
     scoring_precision: ScoringPrecision = setting("float32", "precision of scoring")
-    bank_size: int = setting(10_000, "maximum number of training windows that the nearest-normal score keeps")
+    bank_size: int = setting(10_000, "maximum number of training windows in the bank of a score")
+    on_dead_channel: OnDeadChannel = setting("flag", "whether a dead, stuck or saturated channel makes a window abnormal")
     axes: int = 1
     channel_names: tuple[str, ...] = ()
 
@@ -139,6 +144,7 @@ class DetectorConfig:
         if self.score in self.extra_scores:
             raise AMSLError(f"extra_scores must differ from score. Received: {self.score!r} in both.")
         check_choice("scoring_precision", self.scoring_precision, get_args(ScoringPrecision))
+        check_choice("on_dead_channel", self.on_dead_channel, get_args(OnDeadChannel))
         object.__setattr__(self, "contamination", check_rate("contamination", self.contamination))
         convert_count(self, "bank_size", minimum=2)
         convert_count(self, "axes")

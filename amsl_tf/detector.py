@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from amsl_tf import persistence
-from amsl_tf.config import ENSEMBLE, NOISE, DetectorConfig, MixedPrecision, ScoringPrecision
+from amsl_tf.config import DEFAULT_SCORE, ENSEMBLE, NOISE, DetectorConfig, MixedPrecision, OnDeadChannel, ScoringPrecision
 from amsl_tf.data.files import atomic_folder, check_local
 from amsl_tf.data.pieces import find_pieces
 from amsl_tf.data.windows import number_windows
@@ -26,6 +26,7 @@ from amsl_tf.runtime import release_kernels, tensorflow_runtime
 from amsl_tf.scoring import DIAGNOSTICS
 from amsl_tf.scoring.detection import DetectionMixin, concatenate
 from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
+from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.threshold import percentile_threshold
@@ -46,12 +47,13 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
     windows, and a higher score is more abnormal. Parameters are validated by `fit`.
 
     Args:
-        network: The name of a network in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`), whose sizes the preset gives, or
-            a configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses, which is taken as it is;
-            or None: nothing is trained then, and the score must be one of the windows alone, such as `ensemble`.
-        preset: `compact`, an eighth of the published sizes and 4 epochs, or `paper`, the published sizes and 100 epochs.
-        score: The decision score: `nearest_normal`; `ensemble`, which needs no network; or `reconstruction`, the score of the
-            paper.
+        network: The network that is trained: a name in `NETWORKS` (`amsl`, `memae`, `rftm`, `mnad`, `cae`), whose sizes the
+            preset gives, or a configuration such as `AMSLConfig(num_slots=100)`, including one of your own subclasses, which is
+            taken as it is. None trains nothing, and leaves the scores of the windows alone, such as `ensemble`.
+        preset: The size of the network: `compact`, an eighth of the published sizes and 4 epochs, or `paper`, the published
+            sizes and 100 epochs.
+        score: The decision score: `ensemble`, which uses no network; `reconstruction`, the score of the paper; or
+            `nearest_normal`, which adds errors and latents of the network to features of the signal.
         contamination: The share of normal training windows above the threshold: the nominal false-alarm rate.
         epochs: The number of passes over the training windows; None: that of the preset.
         batch_size: The number of windows in a training step.
@@ -68,6 +70,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         members: The members of the score `ensemble`, names in `amsl_tf.scoring.ensemble.MEMBERS`.
         noise: The signal-to-noise ratios, in decibels, of the noisy copies of normal windows in the bank of the score
             `ensemble`; an empty list for none. They make scoring slower, and decisions robust to noise.
+        on_dead_channel: What follows from a dead, stuck or saturated channel (`amsl_tf.scoring.health`), one that moved in
+            training: `flag` makes the window abnormal, `ignore` leaves the decision to the score. The score `ensemble` leaves
+            out dead sensors in either case.
         model: Deprecated, use `network`.
 
     Attributes:
@@ -84,7 +89,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         config_: The validated settings, a `DetectorConfig`.
 
     Example:
-        >>> detector = AMSLDetector(epochs=2).fit(normal_windows)
+        >>> detector = AMSLDetector().fit(normal_windows)
         >>> detector.predict(new_windows)  # 1 for abnormal windows
 
     Reference:
@@ -93,10 +98,10 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
 
     def __init__(
         self,
-        network: str | NetworkConfig | None = "amsl",
+        network: str | NetworkConfig | None = None,
         *,
         preset: str = "compact",
-        score: str = "nearest_normal",
+        score: str = DEFAULT_SCORE,
         contamination: float = 0.02,
         epochs: int | None = None,
         batch_size: int = 16,
@@ -111,6 +116,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         extra_scores: Sequence[str] = (),
         members: Sequence[str] = ENSEMBLE,
         noise: Sequence[float] = NOISE,
+        on_dead_channel: OnDeadChannel = "flag",
         model: Any = _DEPRECATED,
     ) -> None:
         self.network = network
@@ -130,6 +136,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.extra_scores = extra_scores
         self.members = members
         self.noise = noise
+        self.on_dead_channel = on_dead_channel
         self.model = model
 
     @classmethod
@@ -150,7 +157,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         """The parameters as a validated `DetectorConfig`. Raises AMSLError if one is invalid."""
         settings = {name: value for name, value in self.get_params(deep=False).items() if name != "model"}
         if self.model != _DEPRECATED:
-            if self.network != "amsl":
+            if self.network is not None:
                 raise AMSLError("give network alone: model is its deprecated name. Received: both.")
             settings["network"] = self.model
         if self.epochs is None:
@@ -209,6 +216,11 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         release_kernels()  # of the networks of earlier calls
         config = self.config
         scores = make_scores(config)
+        if config.network is not None and not any(score.needs_network for score in scores.values()):
+            log.warning(
+                f"the network {config.network.name} is trained, but the score {config.score} does not use it: choose "
+                "score='reconstruction' or 'nearest_normal', or add one to extra_scores."
+            )
         data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
         x, groups = data.x, data.groups
         pieces = find_pieces(x) if groups is None else None
@@ -242,11 +254,13 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         evidence = Evidence(error, arrays, x, numbers, pieces)
         training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
+        pipeline.health = ChannelHealth.fit(x[_spread(len(x), config.bank_size)])
         thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
-        different = len(np.unique(numbers))
+        different = len(np.unique(numbers)) if pieces is None else len(x) * pieces.stride // shape[0]
         if different * config.contamination < 1:
+            kind = "different" if pieces is None else "separate"  # those that overlap say little more
             log.warning(
-                f"{different} different training windows are too few for a false-alarm rate of {config.contamination:g}, which "
+                f"{different} {kind} training windows are too few for a false-alarm rate of {config.contamination:g}, which "
                 f"needs {math.ceil(1 / config.contamination)} or more: new normal windows will be flagged more often."
             )
         if fitted.monitor is not None:
@@ -258,7 +272,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.data_, self.history_ = fitted.data, fitted.history
         self.training_scores_ = {**training_scores, **outputs}
         self.usual_error_ = None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
-        self.examples_ = x[np.linspace(0, len(x) - 1, min(EXAMPLES, len(x))).astype(int)]
+        self.examples_ = x[_spread(len(x), EXAMPLES)]
         self.thresholds_ = thresholds
         self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
         return self
@@ -280,6 +294,7 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         training = {"usual_error": self.usual_error_, "groups": self.groups_}
         parts: dict[str, Mapping[str, Any]] = {
             "scaling": {} if pipeline.scaling is None else pipeline.scaling.state(),
+            "health": {} if pipeline.health is None else vars(pipeline.health),
             "draws": pipeline.draws,
             "training": {name: values for name, values in training.items() if values is not None},
             "training_scores": self.training_scores_,
@@ -341,7 +356,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
                 scaling.restore(**state["scaling"])
             for name, score in scores.items():
                 score.restore(state.get(persistence.SCORE_PART + name, {}))
-            detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores)
+            health = ChannelHealth(**state["health"]) if "health" in state else None
+            detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores, health)
             detector.training_scores_ = state["training_scores"]
             training = state.get("training", {})
             detector.usual_error_ = None if config.network is None else training["usual_error"]
@@ -365,3 +381,8 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             shutil.rmtree(work)
             if not any(work.parent.iterdir()):
                 work.parent.rmdir()
+
+
+def _spread(count: int, most: int) -> np.ndarray:
+    """Returns up to `most` evenly spaced positions among `count`, int."""
+    return np.linspace(0, count - 1, min(most, count)).astype(int)

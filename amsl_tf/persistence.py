@@ -23,10 +23,10 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
     "metrics.json",
     "data.json",
 )
-FORMAT = 10
+FORMAT = 11
 OLDEST = 7  # the oldest format that can be read
 ADVICE = "Name the folder of a saved detector, or train one (amsl train)."
-PARTS = ("scaling", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
+PARTS = ("scaling", "health", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
 SCORE_PART = "score:"  # with the name of a score
 
 UNKNOWN_GROUPS = np.array([-1])  # in place of the groups of the training windows, where the format did not keep them
@@ -134,6 +134,7 @@ def read_state(folder: Path, summary: DetectorSummary) -> State:
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = stored[key]
     parts = _migrate_state_7(parts, summary.config) if summary.format == 7 else parts
+    parts = _migrate_state_10(parts, summary.config) if summary.format == 10 else parts
     for part, arrays in parts.items():
         if part not in PARTS and not part.startswith(SCORE_PART):
             raise ValueError(f"{STATE} holds the unknown part {part}")
@@ -279,3 +280,14 @@ def _migrate_state_7(parts: State, config: DetectorConfig) -> State:
         },
         f"{SCORE_PART}nearest_normal": bank,
     }
+
+
+def _migrate_state_10(parts: State, config: DetectorConfig) -> State:
+    """Converts a state of format 10, whose ensemble did not know which sensor a feature describes: all count alike."""
+    ensemble = parts.get(f"{SCORE_PART}ensemble")
+    if ensemble is not None:
+        count = len(ensemble["channels.mean"])
+        for name in config.members:
+            ensemble[f"{name}.sensors"] = np.full(len(ensemble[f"{name}.mean"]), -1, np.int32)
+            ensemble[f"{name}.usual"] = np.full(count, np.exp(2 * ensemble[f"{name}.offset"]) / count, np.float32)
+    return parts

@@ -44,7 +44,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     time = np.arange(40) / 5
     windows = np.sin(time[:, None] + rng.uniform(0, 6, (80, 1, 3))) + rng.normal(0, 0.05, (80, 40, 3))
-    detector = AMSLDetector(BottleneckConfig(width=2), epochs=2, seed=0).fit(windows[:60])
+    detector = AMSLDetector(BottleneckConfig(width=2), score="nearest_normal", epochs=2, seed=0).fit(windows[:60])
     with tempfile.TemporaryDirectory() as folder:
         detector.save(Path(folder) / "mine")
         loaded = AMSLDetector.load(Path(folder) / "mine")

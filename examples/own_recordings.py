@@ -32,10 +32,10 @@ def main() -> None:
     new[300:400, 1] = new[300, 1]  # the second sensor is stuck for 5 s
     windows = cut(new)
     scores, flags = detector.decision_function(windows), detector.predict(windows)
-    worst = detector.explain(windows).channel_error.argmax(axis=1)
+    worst = detector.explain(windows).channels.argmax(axis=1)
 
     print(f"threshold: {detector.threshold_:.2f}")
-    print("  row   score  decision  channel with the largest error")
+    print("  row   score  decision  channel with the largest contribution")
     for number, (score, flag) in enumerate(zip(scores, flags, strict=True)):
         print(f"{number * STRIDE:5d} {score:7.2f}  {'abnormal' if flag else 'normal  '}  {worst[number]}")
 

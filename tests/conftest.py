@@ -36,11 +36,12 @@ def waves() -> np.ndarray:
 
 
 def make_detector(network: str = "amsl", **settings):
-    """Makes an unfitted detector from flat settings of network, training and detector, with both scores by default."""
+    """Makes an unfitted detector from flat settings of network, training and detector, with both of its scores by default."""
     from amsl_tf import AMSLDetector, DetectorConfig
 
     other_scores = {"nearest_normal": "reconstruction", "reconstruction": "nearest_normal"}
-    settings.setdefault("extra_scores", [other_scores[settings.get("score", "nearest_normal")]])
+    score = settings.setdefault("score", "nearest_normal")
+    settings.setdefault("extra_scores", [other_scores[score]] if score in other_scores else [])
     return AMSLDetector.from_config(DetectorConfig.from_settings(network, **settings))
 
 
@@ -50,8 +51,9 @@ def detector(waves):
     from amsl_tf import AMSLConfig, AMSLDetector
 
     network = AMSLConfig(views=["raw", "noise"], num_slots=8)
-    settings = {"epochs": 1, "axes": 3, "channel_names": ["x", "y", "z"], "extra_scores": ["reconstruction"]}
-    return AMSLDetector(network, **settings).fit(waves, groups=np.tile(["a", "b", "c", "d"], 10))
+    settings = {"epochs": 1, "axes": 3, "channel_names": ["x", "y", "z"]}
+    scores = {"score": "nearest_normal", "extra_scores": ["reconstruction"]}
+    return AMSLDetector(network, **settings, **scores).fit(waves, groups=np.tile(["a", "b", "c", "d"], 10))
 
 
 @pytest.fixture(scope="session")

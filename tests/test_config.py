@@ -15,7 +15,7 @@ from amsl_tf.networks.autoencoder import CAEConfig
 from amsl_tf.views import PAPER_VIEWS
 
 
-def test_defaults_are_those_of_the_paper():
+def test_defaults_are_those_of_the_paper_but_for_the_score():
     assert DetectorConfig().to_dict() == {
         "network": {
             "name": "amsl",
@@ -37,7 +37,8 @@ def test_defaults_are_those_of_the_paper():
             "mixed_precision": "auto",
             "seed": 0,
         },
-        "score": "nearest_normal",
+        "score": "ensemble",
+        "on_dead_channel": "flag",
         "extra_scores": (),
         "members": ("levels", "powers", "kernels"),
         "noise": (20.0, 10.0),
@@ -149,7 +150,7 @@ def test_leading_views_are_valid(count):
         ({"seed": 2**31}, "seed"),
         ({"skip": 1}, "True or False"),
         ({"entropy_weight": -0.1}, "at least 0"),
-        ({"extra_scores": ["nearest_normal"]}, "extra_scores must differ from score"),
+        ({"extra_scores": ["ensemble"]}, "extra_scores must differ from score"),
         ({"extra_scores": "reconstruction"}, "extra_scores must be a list of names"),
         ({"contamination": 0.0}, "from 1e-06 to 0.5"),
         ({"contamination": 1e-12}, "contamination must be a number from 1e-06 to 0.5. Received: 1e-12."),

@@ -1,5 +1,8 @@
 """The contract of every network: fit, score, save, load, export, validate and resume."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,6 +12,7 @@ from amsl_tf.data.splits import validation_split
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.export.writer import export_detector
 from amsl_tf.networks import NETWORKS
+from amsl_tf.scoring.pipeline import EXPLAINED, Explanation
 from tests.conftest import close, make_detector, stop_after
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "mixed_precision": "off", "seed": 1}
@@ -53,9 +57,23 @@ def test_fit_and_score(fitted, waves):
         assert all(np.isfinite(values).all() for values in scores.values())
     assert detector.predict(3 * waves).mean() > 0.9
     assert detector.predict(waves).mean() < 0.1
-    shapes = [values.shape for values in detector.explain(waves[:4])]
+    shapes = [values.shape for values in detector.reconstruct(waves[:4])]
     count = len(detector.config.network.views)
     assert shapes == [(4, 3), (4, count), (4, 24), (4, count, 24, 3)]
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_contributions_sum_to_the_score(fitted, waves, score):
+    _, detector = fitted
+    pipeline = copy.copy(detector.pipeline)
+    pipeline.config, pipeline._compiled = replace(detector.config, score=score, extra_scores=()), {}
+    names = ("score." + score, *(EXPLAINED + name for name in Explanation._fields))
+    (found,) = pipeline.run(2 * waves[:8], names)
+    members = len(pipeline.scores[score].members)
+    shapes = [found[EXPLAINED + name].shape for name in Explanation._fields]
+    assert shapes == [(8, members), (8, 3), (8, 24), (8,), (8, 3)]
+    for name in ("members", "channels", "time"):
+        np.testing.assert_allclose(found[EXPLAINED + name].sum(axis=1), found["score." + score], rtol=1e-4, atol=1e-5)
 
 
 def test_scores_do_not_depend_on_the_batch(fitted, waves):

@@ -109,8 +109,8 @@ def test_threshold_is_the_98th_percentile_of_training_scores(detector):
     assert detector.threshold_ == detector.thresholds_["nearest_normal"]
 
 
-def test_explanations_sum_to_the_reconstruction_score(detector, unseen):
-    explanation = detector.explain(unseen[:5])
+def test_errors_of_the_network_sum_to_the_reconstruction_score(detector, unseen):
+    explanation = detector.reconstruct(unseen[:5])
     assert explanation.channel_error.shape == (5, 3)
     assert explanation.view_error.shape == (5, 7)
     assert explanation.time_error.shape == (5, 24)
@@ -124,7 +124,8 @@ def test_explanations_sum_to_the_reconstruction_score(detector, unseen):
 def test_explanation_identifies_the_abnormal_channel(detector, waves):
     shifted = waves[:8].copy()
     shifted[:, :, 1] += 3.0
-    assert (detector.explain(shifted).channel_error.argmax(axis=1) == 1).all()
+    assert (detector.explain(shifted).channels.argmax(axis=1) == 1).all()
+    assert (detector.reconstruct(shifted).channel_error.argmax(axis=1) == 1).all()
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,11 +15,12 @@ from amsl_tf.export.writer import export_detector
 from tests.conftest import close
 
 GROUPS = np.tile(["a", "b", "c", "d"], 10)
+OPERATIONS = Path(__file__).parent / "fixtures/operations.txt"  # of the TensorFlow graph of an export
 
 
 @pytest.fixture(scope="module")
 def fitted(waves):
-    return AMSLDetector(None, score="ensemble", seed=1).fit(waves, groups=GROUPS)
+    return AMSLDetector(seed=1).fit(waves, groups=GROUPS)
 
 
 def test_fit_and_score(fitted, waves):
@@ -32,7 +34,7 @@ def test_fit_and_score(fitted, waves):
     assert fitted.predict(3 * waves).all()
     assert fitted.labels_.mean() < 0.1
     abnormal = fitted.detect(3 * waves)
-    assert abnormal.keys() == {"score", "is_anomaly", "valid"}
+    assert abnormal.keys() == {"score", "is_anomaly", "valid", "health"}
     np.testing.assert_array_equal(abnormal["score"], fitted.decision_function(3 * waves))
     assert fitted.score_components(waves).keys() == {"ensemble"}
 
@@ -114,7 +116,7 @@ def test_clone_and_pickle(fitted, waves):
 def test_export(fitted, waves, tmp_path):
     version = export_detector(fitted, tmp_path / "model")
     served = tf.saved_model.load(str(version)).signatures
-    assert set(served) == {"serving_default"}
+    assert set(served) == {"serving_default", "explain"}
     x = 2 * waves
     x[1, 0, 0] = np.nan
     found = {name: value.numpy() for name, value in served["serving_default"](windows=tf.constant(x)).items()}
@@ -125,7 +127,7 @@ def test_export(fitted, waves, tmp_path):
     close(found["score"][2:], expected["score"][2:])
     requests = list(tf.data.TFRecordDataset(str(version / "assets.extra" / "tf_serving_warmup_requests")))
     assert len(requests) > 1
-    assert not any(b"explain" in request.numpy() for request in requests)
+    assert sum(b"explain" in request.numpy() for request in requests) == len(requests) / 2
 
 
 def test_false_alarm_rate(fitted):
@@ -163,10 +165,11 @@ def test_unknown_settings_are_errors():
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"score": "reconstruction"}, {"score": "ensemble", "extra_scores": ["reconstruction"]}]
+    "settings",
+    [{"score": "nearest_normal"}, {"score": "reconstruction"}, {"score": "ensemble", "extra_scores": ["reconstruction"]}],
 )
 def test_scores_that_need_a_network_are_errors(settings, waves):
-    detector = AMSLDetector(None, **settings)
+    detector = AMSLDetector(**settings)
     with pytest.raises(AMSLError, match=r"^the score '(nearest_normal|reconstruction)' needs a network\. .* score='ensemble'"):
         detector.fit(waves)
     assert not hasattr(detector, "pipeline_")
@@ -175,16 +178,18 @@ def test_scores_that_need_a_network_are_errors(settings, waves):
 @pytest.mark.parametrize("name", ["weights", "log_dir", "work_dir", "views", "abnormal"])
 def test_arguments_of_the_training_are_errors(name, waves, tmp_path):
     given = {"views": {"raw": waves}, "abnormal": waves}.get(name, tmp_path / name)
-    detector = AMSLDetector(None, score="ensemble")
+    detector = AMSLDetector()
     with pytest.raises(AMSLError, match=rf"^nothing is trained without a network\. Received: network=None and {name}\. "):
         detector.fit(waves, **{name: given})
     assert not hasattr(detector, "pipeline_")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_explain_is_an_error(fitted, waves):
-    with pytest.raises(AMSLError, match=r"^explain needs a network, whose errors it shows\. Fit a detector with one\.$"):
-        fitted.explain(waves)
+def test_reconstruct_is_an_error(fitted, waves):
+    with pytest.raises(
+        AMSLError, match=r"^reconstruct needs a network\. Fit a detector with one, such as AMSLDetector\('amsl'\)\.$"
+    ):
+        fitted.reconstruct(waves)
 
 
 @pytest.mark.parametrize("network", [None, "cae"])
@@ -195,15 +200,35 @@ def test_unknown_members_are_errors_before_anything_is_fitted(network, waves, mo
         detector.fit(waves)
 
 
+def test_network_that_no_score_uses_is_a_warning(waves, caplog):
+    AMSLDetector("cae", epochs=1, mixed_precision="off").fit(waves)
+    assert caplog.messages[0].startswith("the network cae is trained, but the score ensemble does not use it: choose score=")
+    caplog.clear()
+    AMSLDetector("cae", epochs=1, mixed_precision="off", extra_scores=["reconstruction"]).fit(waves)
+    assert not any("does not use it" in message for message in caplog.messages)
+
+
+def test_operations_of_the_export(fitted, tmp_path):
+    """TensorFlow Serving has all of these; parsers of text, Python functions and custom operations are not among them."""
+    version = export_detector(fitted, tmp_path / "model")
+    graph = tf.saved_model.load(str(version))
+    used = set()
+    for signature in graph.signatures.values():
+        definition = signature.graph.as_graph_def()
+        used |= {node.op for node in definition.node}
+        used |= {node.op for function in definition.library.function for node in function.node_def}
+    assert used <= set(OPERATIONS.read_text().split())
+
+
 def test_single_group_is_an_error(waves):
     with pytest.raises(DataError, match="groups must have at least two values for the ensemble score"):
-        AMSLDetector(None, score="ensemble").fit(waves, groups=["a"] * 40)
+        AMSLDetector().fit(waves, groups=["a"] * 40)
 
 
 def test_labels_leave_out_abnormal_windows(waves):
     x = np.concatenate([waves, 5 * waves[:10]])
-    detector = AMSLDetector(None, score="ensemble").fit(x, np.repeat([0, 1], [40, 10]))
-    np.testing.assert_array_equal(detector.decision_scores_, AMSLDetector(None, score="ensemble").fit(waves).decision_scores_)
+    detector = AMSLDetector().fit(x, np.repeat([0, 1], [40, 10]))
+    np.testing.assert_array_equal(detector.decision_scores_, AMSLDetector().fit(waves).decision_scores_)
 
 
 def overlapping(count):
@@ -219,10 +244,10 @@ def test_threshold_of_overlapping_windows_is_valid_for_later_ones(caplog):
     """The second half of a recording is scored with the first; shuffled windows are compared with those of the same rows."""
     x = overlapping(600)
     with caplog.at_level("INFO", "amsl_tf"):
-        detector = AMSLDetector(None, score="ensemble").fit(x[:300])
+        detector = AMSLDetector().fit(x[:300])
     (message,) = [record.getMessage() for record in caplog.records if "overlap" in record.getMessage()]
     assert "as they begin every 4 rows: 5 consecutive pieces" in message
-    shuffled = AMSLDetector(None, score="ensemble").fit(np.random.default_rng(0).permutation(x[:300]))
+    shuffled = AMSLDetector().fit(np.random.default_rng(0).permutation(x[:300]))
     rates = [own.predict(x[306:]).mean() for own in (detector, shuffled)]
     assert rates[0] < 0.15
     assert rates[1] > 2 * rates[0]
@@ -230,6 +255,8 @@ def test_threshold_of_overlapping_windows_is_valid_for_later_ones(caplog):
 
 def test_ensemble_beside_a_network(detector, waves, fitted):
     """The score is the same with any network."""
-    both = AMSLDetector("cae", epochs=1, mixed_precision="off", extra_scores=["ensemble"], seed=1).fit(waves, groups=GROUPS)
+    both = AMSLDetector("cae", score="reconstruction", epochs=1, mixed_precision="off", extra_scores=["ensemble"], seed=1).fit(
+        waves, groups=GROUPS
+    )
     np.testing.assert_array_equal(both.training_scores_["ensemble"], fitted.decision_scores_)
     close(both.score_components(2 * waves)["ensemble"], fitted.decision_function(2 * waves))

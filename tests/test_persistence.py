@@ -15,7 +15,7 @@ import pytest
 from amsl_tf import AMSLDetector, persistence
 from amsl_tf.errors import AMSLError
 from amsl_tf.persistence import FORMAT, OLDEST
-from tests.conftest import ROOT, make_detector
+from tests.conftest import ROOT, close, make_detector
 
 
 def test_save_replaces_a_saved_detector_only(detector, tmp_path):
@@ -303,7 +303,7 @@ def test_format_7_has_the_same_results(format_7, tmp_path, name):
     for loaded in (detector, AMSLDetector.load(tmp_path / "saved")):
         found = {
             **loaded.score_components(windows["new"]),
-            **{f"explain_{key}": values for key, values in loaded.explain(windows["new"])._asdict().items()},
+            **{f"explain_{key}": values for key, values in loaded.reconstruct(windows["new"])._asdict().items()},
         }
         assert found.keys() == set(expected.files) - {"predict", "nearest"}
         for key, values in found.items():
@@ -366,3 +366,25 @@ def test_invalid_config_of_format_7_is_an_error(format_7, tmp_path):
     (tmp_path / "damaged/config.json").write_text(json.dumps(values))
     with pytest.raises(AMSLError, match="the settings of a detector need"):
         AMSLDetector.load(tmp_path / "damaged")
+
+
+def test_format_10_has_the_same_scores(waves, tmp_path):
+    """It holds neither the sensors of features nor the health of channels: all channels contribute equally."""
+    detector = AMSLDetector(seed=1).fit(waves)
+    detector.save(tmp_path / "saved")
+    with np.load(tmp_path / "saved/state.npz") as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    older = {
+        name: values
+        for name, values in arrays.items()
+        if not name.startswith("health.") and name.rpartition(".")[2] not in ("sensors", "usual")
+    }
+    assert len(arrays) - len(older) == 3 + 2 * 3
+    np.savez(tmp_path / "saved/state.npz", **older)
+    edit(tmp_path / "saved", "config.json", lambda values: (values.update(format=10), values["config"].pop("on_dead_channel")))
+    loaded = AMSLDetector.load(tmp_path / "saved")
+    close(loaded.decision_function(2 * waves), detector.decision_function(2 * waves))
+    assert not loaded.detect(0 * waves)["health"].any()
+    explained = loaded.explain(2 * waves)
+    np.testing.assert_allclose(explained.channels, explained.channels[:, [0]].repeat(3, axis=1))
+    np.testing.assert_allclose(explained.channels.sum(axis=1), loaded.decision_function(2 * waves), atol=1e-5)

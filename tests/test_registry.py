@@ -40,7 +40,7 @@ from amsl_tf.stages.preprocessing import preprocess
 from amsl_tf.views import PAPER_VIEWS
 from amsl_tf.views.operations import check_transforms, draw_for_windows
 
-SMALL = {"epochs": 1, "mixed_precision": "off"}
+SMALL = {"epochs": 1, "mixed_precision": "off", "score": "nearest_normal"}
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_user_view(register, waves):
     for name, values in before.items():
         np.testing.assert_array_equal(values, after[name])
     detector = AMSLDetector(AMSLConfig(views=["raw", "shifted"], num_slots=3), **SMALL).fit(waves)
-    assert detector.explain(waves[:2]).view_error.shape == (2, 2)
+    assert detector.reconstruct(waves[:2]).view_error.shape == (2, 2)
     assert AMSLConfig().views == PAPER_VIEWS
 
 
@@ -372,13 +372,13 @@ def test_user_score_with_user_feature(register, detector, waves, tmp_path):
     register(FEATURES, "range", lambda inputs: tf.reduce_max(inputs.windows, axis=1) - tf.reduce_min(inputs.windows, axis=1))
     register(SCORES, "largest_range", LargestRange)
     assert AMSLDetector.load(tmp_path / "before").config_ == detector.config_  # saved before the score was registered
-    detector = AMSLDetector("cae", score="largest_range", **SMALL).fit(waves)
+    detector = AMSLDetector("cae", **{**SMALL, "score": "largest_range"}).fit(waves)
     ranges = np.ptp(waves, axis=1)
     np.testing.assert_allclose(detector.decision_function(waves), ranges.max(axis=1) / ranges.mean(), rtol=1e-5)
     detector.save(tmp_path / "saved")
     loaded = AMSLDetector.load(tmp_path / "saved")
     np.testing.assert_allclose(loaded.decision_function(3 * waves), 3 * detector.decision_function(waves), rtol=1e-5)
-    assert loaded.detect(waves[:2]).keys() == {"score", "is_anomaly", "valid"}
+    assert loaded.detect(waves[:2]).keys() == {"score", "is_anomaly", "valid", "health"}
 
 
 class Range(Member):
@@ -532,7 +532,7 @@ def test_user_feature_in_the_nearest_normal_score(register, waves):
 
     register(FEATURES, "level", lambda inputs: tf.reduce_mean(inputs.windows, axis=1))
     register(SCORES, "with_levels", WithLevels)
-    detector = AMSLDetector("cae", score="with_levels", **SMALL).fit(waves)
+    detector = AMSLDetector("cae", **{**SMALL, "score": "with_levels"}).fit(waves)
     assert detector.pipeline.scores["with_levels"].weights.keys() == {"error", "latent", "signal", "level"}
     assert np.isfinite(detector.decision_function(waves)).all()
 

@@ -50,7 +50,7 @@ import numpy as np, psutil
 from amsl_tf import AMSLConfig, AMSLDetector
 folder, x = sys.argv[1], np.random.default_rng(0).normal(size=(24, 32, 3)).astype(np.float32)
 def make():
-    return AMSLDetector(AMSLConfig(num_slots=20, latent_features=8, views=("raw", "noise")), epochs=1)
+    return AMSLDetector(AMSLConfig(num_slots=20, latent_features=8, views=("raw", "noise")), epochs=1, score="nearest_normal")
 make().fit(x).save(folder)
 sizes = []
 for _ in range(20):

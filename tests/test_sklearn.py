@@ -21,7 +21,7 @@ from amsl_tf import AMSLConfig, AMSLDetector, CAEConfig, Windows
 from amsl_tf.errors import AMSLError, DataError
 
 NETWORK = CAEConfig(latent_features=2)
-SMALL = {"epochs": 1, "mixed_precision": "off"}
+SMALL = {"epochs": 1, "mixed_precision": "off", "score": "nearest_normal"}
 
 
 def small_detector(**settings):
@@ -85,9 +85,10 @@ def test_clone_and_repr(fitted):
 @pytest.mark.parametrize(
     ("settings", "network", "epochs"),
     [
-        ({}, AMSLConfig(filters=4, latent_features=8, num_slots=62), 4),
-        ({"preset": "paper"}, AMSLConfig(), 100),
-        ({"preset": "paper", "epochs": 3}, AMSLConfig(), 3),
+        ({}, None, 4),
+        ({"network": "amsl"}, AMSLConfig(filters=4, latent_features=8, num_slots=62), 4),
+        ({"network": "amsl", "preset": "paper"}, AMSLConfig(), 100),
+        ({"network": "amsl", "preset": "paper", "epochs": 3}, AMSLConfig(), 3),
         ({"network": AMSLConfig(num_slots=5)}, AMSLConfig(num_slots=5), 4),
     ],
 )

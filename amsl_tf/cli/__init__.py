@@ -41,7 +41,7 @@ COMMANDS: Registry[Command] = Registry(
         ),
         "evaluate": Command("stage 4: print metrics, write a report", "amsl_tf.cli.evaluate"),
         "score": Command("score a recording with a detector or a server", "amsl_tf.cli.score"),
-        "explain": Command("draw the reconstruction error of one window", "amsl_tf.cli.explain"),
+        "explain": Command("draw what makes up the score of one window", "amsl_tf.cli.explain"),
         "export": Command("export a detector as a SavedModel for TF Serving", "amsl_tf.cli.export"),
         "serve": Command("serve an exported model over REST and gRPC", "amsl_tf.cli.serve"),
     },

@@ -1,4 +1,4 @@
-"""Draws the reconstruction error of one window: worst channels, error over time, views, nearest normal window."""
+"""Draws what makes up the score of one window: channels beside the nearest normal window, time steps, parts of the score."""
 
 import argparse
 import logging
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
         fault = str(error)
     (explained,) = explain_windows(detector, window[None], training)
     if explained.nearest is None:
-        fault = "the detector has no nearest-normal score"
+        fault = "the score compares with no normal windows"
     if fault:
         log.info(f"the nearest normal window is not shown: {fault}")
     with atomic_file(arguments.output) as file:
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     parser.print_result(
         f"{arguments.output}: window {arguments.window}, from row {row}, is {'abnormal' if flagged else 'normal'}: "
         f"score {explained.score:.4g}, threshold {detector.threshold_:.4g}\n"
-        f"worst channels: {', '.join(explained.worst)}",
+        f"largest contributions: {', '.join(explained.worst)}",
         {
             "output": arguments.output,
             "window": arguments.window,

@@ -22,6 +22,7 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
     from amsl_tf import progress
+    from amsl_tf.data.channel_states import name_states
     from amsl_tf.data.formats import check_input
     from amsl_tf.data.outputs import check_output, write_table
     from amsl_tf.data.window_reader import read_windows
@@ -40,7 +41,11 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
                     totals[name] += int(found[name].sum())
                 totals["windows"] += len(batch)
                 bar.update(len(batch))
-                yield {"first_row": rows, **{name: found[name] for name in ("score", "is_anomaly", "valid")}}
+                yield {
+                    "first_row": rows,
+                    **{name: found[name] for name in ("score", "is_anomaly", "valid")},
+                    "health": name_states(found["health"], names or arguments.columns),
+                }
 
     write_table(arguments.output, parts())
     parser.print_result(

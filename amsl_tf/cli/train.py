@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from amsl_tf.cli.common import Parser, add_settings, add_transformed, local_path, number_between
-from amsl_tf.config import PRESETS, DetectorConfig, TrainingConfig, to_contamination
+from amsl_tf.config import DEFAULT_SCORE, PRESETS, DetectorConfig, TrainingConfig, to_contamination
 from amsl_tf.networks import NETWORKS
 from amsl_tf.scoring import SCORES
 
@@ -35,7 +35,7 @@ def add_arguments(parser: Parser) -> None:
     )
     add_settings(parser, TrainingConfig)
     parser.add_argument(
-        "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help="decision score (default: nearest_normal)"
+        "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help=f"decision score (default: {DEFAULT_SCORE})"
     )
     parser.add_argument(
         "--percentile",
@@ -48,9 +48,9 @@ def add_arguments(parser: Parser) -> None:
         "--network",
         "--model",
         dest="network",
-        choices=tuple(NETWORKS),
+        choices=(*NETWORKS, "none"),
         default="amsl",
-        help="network, with settings of its own",
+        help="network, with settings of its own; none trains nothing",
     )
     add_settings(parser, *NETWORKS.values())
 
@@ -69,7 +69,12 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     from amsl_tf.stages.training import train_detector  # starts TensorFlow: an invalid setting is reported before
 
     fitted = train_detector(config, **paths)
+    curves = "" if config.network is None else f"\ncurves:   tensorboard --logdir {paths['log_dir']}"
     parser.print_result(
-        f"detector: {paths['detector']}\nscores:   {paths['results']}\ncurves:   tensorboard --logdir {paths['log_dir']}",
-        {**{name: paths[name] for name in ("detector", "results", "log_dir")}, "thresholds": fitted.thresholds_},
+        f"detector: {paths['detector']}\nscores:   {paths['results']}{curves}",
+        {
+            **{name: paths[name] for name in ("detector", "results")},
+            **({} if config.network is None else {"log_dir": paths["log_dir"]}),
+            "thresholds": fitted.thresholds_,
+        },
     )

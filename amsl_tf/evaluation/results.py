@@ -3,7 +3,7 @@
 run.json  index.csv  metrics.json  report.html  figures/
 {train_normal,normal,abnormal}_loss_{sum_mse,sparse,class}.csv    the files of the original code
 {train_normal,normal,abnormal}_score_NAME.csv                     every other score
-{train_normal,normal,abnormal}_view_error.csv                     the terms of the reconstruction score, a column for each view
+{train_normal,normal,abnormal}_view_error.csv                     the error of each view, a column each; only with a network
 """
 
 import logging
@@ -105,7 +105,8 @@ class TestResults(NamedTuple):
         row: int (N,), its row in the part.
         activity, subject, segment: (N,), its metadata, empty where unknown.
         scores: float32 (N,) by name, dimensionless.
-        view_error: float32 (N, R), the terms of the reconstruction score, squared errors in scaled units.
+        view_error: float32 (N, R), the terms of the reconstruction score, squared errors in scaled units; None if there is no
+            network.
     """
 
     run: dict[str, Any]
@@ -115,7 +116,7 @@ class TestResults(NamedTuple):
     subject: np.ndarray
     segment: np.ndarray
     scores: dict[str, np.ndarray]
-    view_error: np.ndarray
+    view_error: np.ndarray | None
 
     @property
     def abnormal(self) -> np.ndarray:
@@ -172,8 +173,9 @@ def read_results(folder: Path, detector: DetectorSummary) -> TestResults:
                 numbers.append(_read_numbers(file, len(places), axes))
         return np.concatenate(numbers)
 
-    scores, view_error = {name: read(name) for name in detector.config.scores}, read("view_error", 2)
-    if view_error.shape[1] != len(detector.config.views):
+    scores = {name: read(name) for name in detector.config.scores}
+    view_error = None if detector.config.network is None else read("view_error", 2)
+    if view_error is not None and view_error.shape[1] != len(detector.config.views):
         raise AMSLError(f"{folder}: expected the errors of {len(detector.config.views)} views. {ADVICE}")
     columns = {name: column[np.concatenate(list(rows.values()))] for name, column in index.items()}
     row = np.concatenate([np.arange(len(places)) for places in rows.values()])

@@ -2,10 +2,11 @@
 
 import tensorflow as tf
 
+from amsl_tf.data.channel_states import HEALTHY
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.export.layout import DEFAULT, EXPLAIN
 from amsl_tf.scoring import SCORES
-from amsl_tf.scoring.pipeline import SCORE, VALID, Explanation, ScoringPipeline
+from amsl_tf.scoring.pipeline import EXPLAINED, HEALTH, SCORE, VALID, Explanation, ScoringPipeline
 
 
 class ExportedModel(tf.Module):
@@ -32,11 +33,17 @@ class ExportedModel(tf.Module):
         score = SCORES[name](pipeline.config)
         score.restore(self.state)
         self._pipeline = ScoringPipeline(
-            pipeline.network, pipeline.scaling, pipeline.draws, pipeline.config, pipeline.shape, {name: score}
+            pipeline.network,
+            pipeline.scaling,
+            pipeline.draws,
+            pipeline.config,
+            pipeline.shape,
+            {name: score},
+            pipeline.health,
         )
         self._score = SCORE + name
         functions = {DEFAULT: self._decide}
-        if pipeline.network is not None:
+        if score.has_contributions:
             functions[EXPLAIN] = self._explain
         self.functions = {
             name: tf.function(function, input_signature=[pipeline.signature], autograph=False)
@@ -45,14 +52,17 @@ class ExportedModel(tf.Module):
 
     def _decide(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
         _check_batch(windows)
-        values = self._pipeline.compute(windows, (self._score, VALID))
-        score, valid = values[self._score], values[VALID]
+        values = self._pipeline.compute(windows, (self._score, VALID, HEALTH))
+        score, valid, health = values[self._score], values[VALID], values[HEALTH]
         is_normal = valid & (score < self._threshold)  # false for NaN
-        return {"score": score, "is_anomaly": tf.logical_not(is_normal), "valid": valid}
+        if self._pipeline.config.on_dead_channel == "flag":
+            is_normal &= tf.reduce_all(health == HEALTHY, axis=1)
+        return {"score": score, "is_anomaly": tf.logical_not(is_normal), "valid": valid, "health": health}
 
     def _explain(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
         _check_batch(windows)
-        return self._pipeline.compute(windows, Explanation._fields)
+        values = self._pipeline.compute(windows, [EXPLAINED + name for name in Explanation._fields])
+        return {name.removeprefix(EXPLAINED): value for name, value in values.items()}
 
 
 def _check_batch(windows: tf.Tensor) -> None:

@@ -33,9 +33,9 @@ def export_detector(detector: AMSLDetector, folder: Path) -> Path:
 
     Returns:
         The folder of the version. It holds the SavedModel with the signatures `serving_default` (`windows`, float32 (B, T, C),
-        to `score` float32, `is_anomaly` bool and `valid` bool, (B,) each) and, with a network, `explain` (to the fields of
-        `Explanation`),
-        warm-up requests made of normal training windows, and model.json with the settings and thresholds of the detector.
+        to `score` float32, `is_anomaly` bool and `valid` bool, (B,) each, and `health` int32 (B, C)) and `explain` (to the
+        fields of `Explanation`; not for a score of your own without `contributions`), warm-up requests made of normal training
+        windows, and model.json with the settings and thresholds of the detector.
 
     Raises:
         AMSLError: `folder` is not a folder, holds files but no version of a model, or cannot be written.
@@ -109,6 +109,7 @@ def _about(detector: AMSLDetector) -> dict[str, Any]:
         "channels": channels,
         "channel_names": detector.config_.channel_names or None,
         "score": detector.config_.score,
+        "members": detector.members_,
         "threshold": detector.threshold_,
         "thresholds": detector.thresholds_,
         "history": detector.history_,

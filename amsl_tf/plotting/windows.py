@@ -1,4 +1,4 @@
-"""Figures of windows: errors by view, mosaics of views, explanations."""
+"""Figures of windows: errors by view, mosaics of views, explanations of scores."""
 
 from collections.abc import Mapping, Sequence
 
@@ -60,49 +60,48 @@ def mosaic(views: np.ndarray, reconstruction: np.ndarray) -> np.ndarray:
 @styled
 def explanation(
     x: np.ndarray,
-    reconstruction: np.ndarray,
     nearest: np.ndarray | None,
     *,
     channels: Mapping[int, tuple[str, float]],
-    time_error: np.ndarray,
-    view_error: Mapping[str, float],
-    view: str = "raw",
+    time: np.ndarray,
+    members: Mapping[str, float],
+    reconstruction: np.ndarray | None = None,
 ) -> Figure:
-    """Draws the reconstruction error of one window, by channel, time step and view.
+    """Draws what makes up the score of one window: channels, time steps and parts of the score.
 
     Args:
-        x, reconstruction: The window and its reconstruction, (T, C), in the units of the window.
+        x: The window (T, C), in its own units.
         nearest: The nearest normal window (T, C), if known.
-        channels: The channels to show by index: the name, and the error relative to the usual error of training windows.
-        time_error: The squared error of each time step (T,), in scaled units.
-        view_error: The error of each view by name, relative to the usual error.
-        view: The view that the reconstruction belongs to.
+        channels: The channels to show by index: the name, and the contribution to the score.
+        time: The contribution of each time step (T,).
+        members: The contribution of each part of the score, by name.
+        reconstruction: The reconstruction of the window (T, C), if the score is its error.
 
     Returns:
         The figure.
     """
-    count = len(channels)
-    label = "reconstruction" if view == "raw" else f"reconstruction, {view}"
-    heights = [1.0] * count + [0.7, 0.35 + 0.16 * len(view_error)]
+    count, score = len(channels), sum(members.values())
+    heights = [1.0] * count + [0.7, 0.35 + 0.16 * len(members)]
     figure, axes = panels(count + 2, height=1.15 * sum(heights) + 0.9, gridspec_kw={"height_ratios": heights})
-    for axis, (channel, (name, ratio)) in zip(axes, channels.items(), strict=False):
+    for axis, (channel, (name, contribution)) in zip(axes, channels.items(), strict=False):
         if nearest is not None:
             axis.plot(nearest[:, channel], color=NORMAL, linewidth=1, linestyle=":", label="nearest normal window")
         axis.plot(x[:, channel], color=INK, linewidth=1, label="this window")
-        axis.plot(reconstruction[:, channel], color=ABNORMAL, linewidth=1, linestyle="--", label=label)
-        axis.set_title(f"{shorten(name)}: {ratio:.3g} times the usual error", fontsize=9)
+        if reconstruction is not None:
+            axis.plot(reconstruction[:, channel], color=ABNORMAL, linewidth=1, linestyle="--", label="reconstruction")
+        axis.set_title(f"{shorten(name)}: {contribution:.3g} of {score:.3g}", fontsize=9)
         axis.sharex(axes[0])
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=7.5)
-    over_time, by_view = axes[count:]
-    over_time.fill_between(range(len(time_error)), time_error, color=ABNORMAL, alpha=0.6, linewidth=0)
-    over_time.set_title("error over time, all channels and views", fontsize=9)
-    over_time.set(xlabel="time step", ylim=(0, None))
+    over_time, by_member = axes[count:]
+    over_time.fill_between(range(len(time)), time, color=ABNORMAL, alpha=0.6, linewidth=0)
+    over_time.set_title("contribution of each time step to the score", fontsize=9)
+    over_time.set(xlabel="time step", ylim=(min(0, time.min()), max(0, time.max()) or 1))
     over_time.sharex(axes[0])
-    by_view.barh(list(view_error), list(view_error.values()), color=ABNORMAL, alpha=0.75)
-    by_view.axvline(1, color=INK, linewidth=0.8, linestyle=":")
-    for place, value in enumerate(view_error.values()):
-        by_view.text(value, place, f" {value:.3g}", va="center", fontsize=8)
-    by_view.set_title("error of the views, times the usual", fontsize=9)
-    by_view.set(xlim=(0, 1.18 * max(1, *view_error.values())))
-    by_view.invert_yaxis()
+    by_member.barh(list(members), list(members.values()), color=ABNORMAL, alpha=0.75)
+    by_member.axvline(0, color=INK, linewidth=0.8)
+    for place, value in enumerate(members.values()):
+        by_member.text(max(value, 0), place, f" {value:.3g}", va="center", fontsize=8)
+    by_member.set_title("contribution of the parts of the score", fontsize=9)
+    by_member.margins(x=0.18)
+    by_member.invert_yaxis()
     return figure

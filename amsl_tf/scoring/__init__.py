@@ -2,7 +2,7 @@
 
 `SCORES` is the registry of the scores, `FEATURES` that of the features which scores are computed from. From a window to its
 score: `AMSLDetector.decision_function` (`detection.py`) runs `ScoringPipeline` (`pipeline.py`: views, network, features);
-its last step is a `Score` in `members/`, by default `NearestNormal`, whose distances are those of `members/bank.py`.
+its last step is a `Score`, by default `Ensemble` in `ensemble/`; those that use a network are in `members/`.
 """
 
 from typing import TYPE_CHECKING

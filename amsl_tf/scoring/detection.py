@@ -8,10 +8,11 @@ from sklearn.exceptions import NotFittedError
 
 from amsl_tf.checks import check_number
 from amsl_tf.config import DetectorConfig, check_rate, to_percentile
+from amsl_tf.data.channel_states import HEALTHY
 from amsl_tf.data.windows import Windows, check_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.scoring import DIAGNOSTICS
-from amsl_tf.scoring.pipeline import NEAREST, SCORE, VALID, Explanation, ScoringPipeline
+from amsl_tf.scoring.pipeline import EXPLAINED, HEALTH, NEAREST, SCORE, VALID, Explanation, Reconstruction, ScoringPipeline
 from amsl_tf.scoring.threshold import is_abnormal, percentile_threshold
 
 T = TypeVar("T", bound="DetectionMixin")
@@ -132,13 +133,14 @@ class DetectionMixin:
             X: An array (N, T, C) of finite numbers or `Windows`.
 
         Returns:
-            int (N,), 1 for abnormal windows, whose score reaches the threshold, and 0 for normal ones.
+            int (N,), 1 for abnormal windows, whose score reaches the threshold or, with `on_dead_channel="flag"`, which have a
+            dead, stuck or saturated channel; 0 for normal ones.
 
         Raises:
             NotFittedError: The detector is not fitted.
             DataError: The windows have another shape than the training windows, or are not finite.
         """
-        return is_abnormal(self.decision_function(X), self.threshold_).astype(int)
+        return self._detect(self._check_windows(X))["is_anomaly"].astype(int)
 
     def detect(self, X: Any) -> dict[str, np.ndarray]:
         """Scores windows that may hold invalid values, like an exported model and `Client.detect`.
@@ -147,18 +149,24 @@ class DetectionMixin:
             X: An array (N, T, C) of real numbers, NaN and infinity included, or `Windows`.
 
         Returns:
-            `score` float32, `is_anomaly` bool and `valid` bool, (N,) each. A window with a value that is NaN, infinite or
-            beyond 1e30 is invalid: its score is NaN, and it counts as abnormal.
+            `score` float32, `is_anomaly` bool and `valid` bool, (N,) each, and `health` int32 (N, C), positions in
+            `amsl_tf.data.channel_states.STATES`. A window with a value that is NaN, infinite or beyond 1e30 is invalid: its
+            score is NaN, and it counts as abnormal.
 
         Raises:
             NotFittedError: The detector is not fitted.
             DataError: The windows have another shape than the training windows, or are not real numbers.
         """
+        return self._detect(check_windows(X.x if isinstance(X, Windows) else X, self.window_shape, finite=False))
+
+    def _detect(self, x: np.ndarray) -> dict[str, np.ndarray]:
         name = SCORE + self.pipeline.config.score
-        x = check_windows(X.x if isinstance(X, Windows) else X, self.window_shape, finite=False)
-        values = concatenate(self.pipeline.run(x, (name, VALID)))
-        score, valid = values[name], values[VALID]
-        return {"score": score, "is_anomaly": ~valid | is_abnormal(score, self.threshold_), "valid": valid}
+        values = concatenate(self.pipeline.run(x, (name, VALID, HEALTH)))
+        score, valid, health = values[name], values[VALID], values[HEALTH]
+        is_anomaly = ~valid | is_abnormal(score, self.threshold_)
+        if self.config_.on_dead_channel == "flag":
+            is_anomaly |= (health != HEALTHY).any(axis=1)
+        return {"score": score, "is_anomaly": is_anomaly, "valid": valid, "health": health}
 
     def score_components(self, X: Any) -> dict[str, np.ndarray]:
         """Computes every fitted score of windows, and diagnostics.
@@ -181,8 +189,33 @@ class DetectionMixin:
         values = concatenate(pipeline.run(self._check_windows(X), names))
         return {name.removeprefix(SCORE): value for name, value in values.items()}
 
+    @property
+    def members_(self) -> tuple[str, ...]:
+        """The names of the parts of the decision score, which `explain` tells apart. Raises NotFittedError before `fit`."""
+        return self.pipeline.scores[self.config_.score].members
+
     def explain(self, X: Any) -> Explanation:
-        """Computes the reconstruction error of windows by channel, view and time step.
+        """Divides the decision scores of windows among their causes: parts of the score, channels and time steps.
+
+        A contribution is positive where a window is more abnormal than a typical normal one.
+
+        Args:
+            X: An array (N, T, C) of finite numbers or `Windows`.
+
+        Returns:
+            The contributions, each kind with the score as its sum, the nearest normal windows, and the health of the channels.
+
+        Raises:
+            NotFittedError: The detector is not fitted.
+            AMSLError: The decision score is one of your own without `contributions`.
+            DataError: The windows have another shape than the training windows, or are not finite.
+        """
+        names = tuple(EXPLAINED + name for name in Explanation._fields)
+        values = concatenate(self.pipeline.run(self._check_windows(X), names))
+        return Explanation(*(values[name] for name in names))
+
+    def reconstruct(self, X: Any) -> Reconstruction:
+        """Computes the reconstruction of windows by the network, and its error by channel, view and time step.
 
         Args:
             X: An array (N, T, C) of finite numbers or `Windows`.
@@ -196,8 +229,8 @@ class DetectionMixin:
             DataError: The windows have another shape than the training windows, or are not finite.
         """
         if self.pipeline.network is None:
-            raise AMSLError("explain needs a network, whose errors it shows. Fit a detector with one.")
-        return Explanation(**concatenate(self.pipeline.run(self._check_windows(X), Explanation._fields)))
+            raise AMSLError("reconstruct needs a network. Fit a detector with one, such as AMSLDetector('amsl').")
+        return Reconstruction(**concatenate(self.pipeline.run(self._check_windows(X), Reconstruction._fields)))
 
     def nearest(self, X: Any) -> np.ndarray:
         """Finds the normal training window nearest to each window.

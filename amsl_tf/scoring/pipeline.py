@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig, ScoringPrecision
+from amsl_tf.data.channel_states import DEAD
 from amsl_tf.data.windows import LARGEST, chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import build_network
@@ -17,17 +18,41 @@ from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.runtime import check_eager, check_process, tensorflow_runtime
 from amsl_tf.scoring import FEATURES
 from amsl_tf.scoring.features import FeatureInputs
+from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.members.base import Evidence, Score
 from amsl_tf.views import split_views
 from amsl_tf.views.operations import Draws, make_views
 
 BATCH = 64
-SCORE, FEATURE = "score.", "feature."  # prefixes of the outputs named after scores and features
-NEAREST, VALID = "nearest", "valid"
+SCORE, FEATURE, EXPLAINED = (
+    "score.",
+    "feature.",
+    "explained.",
+)  # prefixes of outputs: a score, a feature, a field of Explanation
+NEAREST, VALID, HEALTH = "nearest", "valid", "health"
 
 
 class Explanation(NamedTuple):
-    """The reconstruction error of N windows, by channel, view and time step.
+    """What makes up the decision scores of N windows.
+
+    Attributes:
+        members: float32 (N, M), the contribution of each part of the score, named by `Score.members`; their sum is the score.
+        channels: float32 (N, C), the contribution of each channel, equal for the axes of a sensor; their sum is the score.
+        time: float32 (N, T), the contribution of each time step; their sum is the score.
+        nearest: int64 (N,), the position of the nearest training window, see `AMSLDetector.nearest`; -1 for a score that
+            compares with none.
+        health: int32 (N, C), the state of each channel, a position in `amsl_tf.data.channel_states.STATES`; 0 is healthy.
+    """
+
+    members: np.ndarray
+    channels: np.ndarray
+    time: np.ndarray
+    nearest: np.ndarray
+    health: np.ndarray
+
+
+class Reconstruction(NamedTuple):
+    """The reconstruction of N windows by the network, and its error by channel, view and time step.
 
     Errors are squared errors in scaled units: views are scaled to [0, 1] over the training windows.
 
@@ -56,6 +81,7 @@ class ScoringPipeline:
         config: The settings of the detector.
         window_shape: (T, C).
         scores: The fitted scores by name; may be empty before they are fitted.
+        health: The fitted states of channels; None if they are not known, as in detectors of older versions.
     """
 
     def __init__(
@@ -66,8 +92,10 @@ class ScoringPipeline:
         config: DetectorConfig,
         window_shape: tuple[int, int],
         scores: Mapping[str, Score] | None = None,
+        health: ChannelHealth | None = None,
     ) -> None:
         self.network, self.scaling, self.draws, self.scores = network, scaling, dict(draws), dict(scores or {})
+        self.health = health
         self.config, self.shape = config, window_shape
         self.signature = tf.TensorSpec((None, *window_shape), tf.float32, name="windows")
         self._compiled: dict[tuple[str, ...], Callable[[tf.Tensor], dict[str, tf.Tensor]]] = {}
@@ -81,6 +109,7 @@ class ScoringPipeline:
             "config": self.config,
             "window_shape": self.shape,
             "scores": self.scores,
+            "health": self.health,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -130,10 +159,11 @@ class ScoringPipeline:
         Args:
             windows: float32 (B, T, C).
             outputs: Names among `score.NAME` (B,) of each score; `feature.NAME` (B, D) of each feature; `error` (B, R, C), the
-                squared error in scaled units, averaged over time; the fields of `Explanation`; `right_view` (B,), the summed
+                squared error in scaled units, averaged over time; the fields of `Reconstruction`; those of `Explanation`, with
+                `explained.` before them; `right_view` (B,), the summed
                 probability of the right view, and `entropy` (B,), the summed entropy of the reads in nats, which are omitted
                 for networks without self-supervision or without memory; `nearest` (B,), the position of the nearest training
-                window, int64; `valid` (B,), bool.
+                window, int64; `valid` (B,), bool; `health` (B, C), the states of the channels, positions in `STATES`, int32.
 
         Returns:
             The outputs by name, float32 unless stated otherwise; features have the dtype of their function.
@@ -142,7 +172,8 @@ class ScoringPipeline:
             AMSLError: `nearest` is requested, and no score has it; or a score or feature is not what its base class describes.
         """
         valid = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=(1, 2))  # False for NaN
-        values = self._compute_valid(tf.where(valid[:, None, None], windows, 0.0), outputs)
+        health = None if self.health is None else self.health(windows)
+        values = self._compute_valid(tf.where(valid[:, None, None], windows, 0.0), outputs, self._find_alive(health))
         masked = {
             name: tf.where(
                 tf.reshape(valid, (-1,) + (1,) * (len(value.shape) - 1)),
@@ -151,15 +182,28 @@ class ScoringPipeline:
             )
             for name, value in values.items()
         }
-        return {**masked, VALID: valid} if VALID in outputs else masked
+        states = tf.zeros_like(windows[:, 0], tf.int32) if health is None else health
+        whole = {VALID: valid, HEALTH: states, EXPLAINED + HEALTH: states}
+        return masked | {name: value for name, value in whole.items() if name in outputs}
 
-    def _compute_valid(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
+    def _find_alive(self, health: tf.Tensor | None) -> tf.Tensor | None:
+        """Returns which sensors have no dead axis, bool (B, S); None if that is not known.
+
+        Sensors that are stuck at another value, or saturated, are scored: they may show what happens to the machine.
+        """
+        if health is None:
+            return None
+        axes = tf.reshape(health != DEAD, (-1, health.shape[1] // self.config.axes, self.config.axes))
+        return tf.reduce_all(axes, axis=2)
+
+    def _compute_valid(self, windows: tf.Tensor, outputs: Collection[str], alive: tf.Tensor | None) -> dict[str, tf.Tensor]:
         values = {} if self.network is None else self._reconstruct(windows)
         latent = values.pop("latent", None)
         wanted = {name: score for name, score in self.scores.items() if SCORE + name in outputs}
         features = {name.removeprefix(FEATURE) for name in outputs if name.startswith(FEATURE)}
         nearest = self._nearest_score() if NEAREST in outputs else None
-        for score in (*wanted.values(), *filter(None, [nearest])):
+        explained = self.scores[self.config.score] if any(name.startswith(EXPLAINED) for name in outputs) else None
+        for score in (*wanted.values(), *filter(None, [nearest, explained])):
             features.update(score.features)
         inputs = FeatureInputs(windows, values.get("error"), latent, self.config.axes)
         count = windows.shape[0]  # None in a graph
@@ -167,13 +211,28 @@ class ScoringPipeline:
             values.get("error"),
             {name: _check_result(f"the feature {name!r}", FEATURES[name](inputs), (count, None)) for name in sorted(features)},
             windows,
+            time_error=values.get("time_error"),
+            alive=alive,
         )
         values |= {FEATURE + name: value for name, value in evidence.features.items()}
         for name, score in wanted.items():
             values[SCORE + name] = tf.cast(_check_result(f"the score {name!r}", score.score(evidence), (count,)), tf.float32)
         if nearest is not None:
             values[NEAREST] = tf.cast(_check_result("the nearest window", nearest.nearest(evidence), (count,)), tf.int64)
+        if explained is not None:
+            values |= {EXPLAINED + name: value for name, value in self._explain(explained, evidence).items()}
         return {name: value for name, value in values.items() if name in outputs}
+
+    def _explain(self, score: Score, evidence: Evidence) -> dict[str, tf.Tensor]:
+        """Computes the fields of `Explanation`, without the health of channels."""
+        windows, found = evidence.windows, score.contributions(evidence)
+        axes = windows.shape[2] // found.channels.shape[1]
+        return {
+            "members": found.members,
+            "channels": tf.repeat(found.channels / axes, axes, axis=1),
+            "time": found.time,
+            "nearest": score.nearest(evidence) if score.has_nearest else -tf.ones(tf.shape(windows)[:1], tf.int64),
+        }
 
     def _reconstruct(self, windows: tf.Tensor) -> dict[str, tf.Tensor]:
         """Computes the outputs that come from the network, and `latent`."""

@@ -23,6 +23,7 @@ MAX_VERSION = 2**63 - 1  # a version is a 64-bit integer in TF Serving
 
 _URL = re.compile(r"[^?#\s\ud800-\udfff]+")  # a path is appended to it, and lone surrogates cannot be sent
 _NAME = re.compile(r"[^/:\ud800-\udfff]+")
+INTEGERS = {"health": np.int32, "nearest": np.int64}  # outputs of other types than float32 and bool, which JSON does not tell
 
 
 class _ServerUnavailableError(AMSLError):
@@ -105,8 +106,8 @@ class Client:
             windows: An array (N, T, C), N at least 1, NaN and infinity included; sent in batches.
 
         Returns:
-            `score` float32, `is_anomaly` bool and `valid` bool, (N,) each. An invalid window has a score of NaN and counts as
-            abnormal.
+            `score` float32, `is_anomaly` bool and `valid` bool, (N,) each, and `health` int32 (N, C), the states of the
+            channels. An invalid window has a score of NaN and counts as abnormal.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.
@@ -142,13 +143,13 @@ class Client:
         return self.detect(windows)["is_anomaly"].astype(int)
 
     def explain(self, windows: Any) -> dict[str, np.ndarray]:
-        """Computes the reconstruction error of windows by channel, view and time step.
+        """Divides the scores of windows among their causes; see `AMSLDetector.explain`.
 
         Args:
             windows: An array (N, T, C), N at least 1.
 
         Returns:
-            The fields of an `Explanation` by name, float32, errors in scaled units; NaN for invalid windows.
+            The fields of an `Explanation` by name; NaN for invalid windows.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.
@@ -209,7 +210,10 @@ class _RestTransport:
         body = json.dumps({"signature_name": signature, "inputs": windows.tolist()})  # NaN included, which TF Serving accepts
         outputs = self._send("POST", self._url + ":predict", body)["outputs"]
         arrays = {name: np.asarray(values) for name, values in outputs.items()}
-        return {name: array if array.dtype == bool else array.astype(np.float32) for name, array in arrays.items()}
+        return {
+            name: array if array.dtype == bool else array.astype(INTEGERS.get(name, np.float32))
+            for name, array in arrays.items()
+        }
 
     def input_shape(self) -> list[int]:
         signatures = self._send("GET", self._url + "/metadata")["metadata"]["signature_def"]["signature_def"]

@@ -4,6 +4,7 @@ import logging
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,7 +41,7 @@ def train_detector(
 
     Args:
         config: The settings of the detector. Axes and names of channels are replaced by those of the data, and all other scores
-            are fitted as extra scores, so that the evaluation shows them.
+            that it can have are fitted as extra scores, so that the evaluation shows them.
         source: The folder that transformation wrote.
         detector: The folder to save the detector in.
         results: The folder to write the scores to.
@@ -64,7 +65,9 @@ def train_detector(
         config,
         axes=split.pop("axes"),
         channel_names=split.pop("channel_names", ()),
-        extra_scores=tuple(name for name in SCORES if name != config.score),
+        extra_scores=tuple(
+            name for name in SCORES if name != config.score and not (config.network is None and SCORES[name].needs_network)
+        ),
     )
     parts = {
         part: open_windows(part.file(source, "raw"), part.index(source), _ADVICE)
@@ -75,19 +78,18 @@ def train_detector(
     by_subject = split["protocol"] == "subject"
     if by_subject and windows.subject is None:
         raise DataError(f"{TRAIN.index(source)}: the protocol subject needs the column subject. {_ADVICE}")
-    views = open_views(source, TRAIN, config.views, _ADVICE)
+    training: dict[str, Any] = {"weights": weights}
     work_dir = detector.with_name(f".{detector.name}.training")
+    if config.network is not None:
+        training |= {
+            "views": open_views(source, TRAIN, config.views, _ADVICE),
+            "work_dir": work_dir,
+            "log_dir": log_dir,
+            "abnormal": _sample(parts[TEST_ABNORMAL].x) if TEST_ABNORMAL in parts else None,
+            "checkpoint_seconds": checkpoint_seconds,
+        }
     with locked(work_dir), locked(results):  # a run with other settings would replace one of the outputs of this one
-        fitted = AMSLDetector.from_config(config).fit(
-            windows,
-            groups=windows.subject if by_subject else None,
-            views=views,
-            weights=weights,
-            work_dir=work_dir,
-            log_dir=log_dir,
-            abnormal=_sample(parts[TEST_ABNORMAL].x) if TEST_ABNORMAL in parts else None,
-            checkpoint_seconds=checkpoint_seconds,
-        )
+        fitted = AMSLDetector.from_config(config).fit(windows, groups=windows.subject if by_subject else None, **training)
         scored = {
             part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
             for part, of_part in parts.items()

@@ -176,7 +176,8 @@ def test_thresholds_keep_the_rate_on_pieces_that_were_not_fitted_to(rng):
 
 @pytest.mark.parametrize("kind", ["amsl", "peer"])
 def test_evaluation_of_a_series(rng, kind):
-    settings = {"network": "cae", "epochs": 1, "extra_scores": ["reconstruction"]} if kind == "amsl" else {}
+    scores = {"score": "nearest_normal", "extra_scores": ["reconstruction"]}
+    settings = {"network": "cae", "epochs": 1, **scores} if kind == "amsl" else {}
     waves = make_series(rng)
     result = evaluate_series(fit(Detector("z_score", "", kind, settings), waves.train.x, 16), waves, 0.5)
     assert result["seconds"] > 0

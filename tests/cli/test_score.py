@@ -32,6 +32,7 @@ def assert_scores(table, detector, waves):
     assert table["first_row"].tolist() == [0, 24, 48, 72, 96]
     assert table["valid"].tolist() == [True, True, True, False, True]
     assert table["is_anomaly"][3]
+    assert table["health"].fillna("").tolist() == ["", "", "", "y missing", ""]
     valid = [0, 1, 2, 4]
     close(table["score"].to_numpy()[valid], detector.decision_function(waves[valid]))
 

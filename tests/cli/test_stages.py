@@ -49,7 +49,7 @@ def run_stages(source, folder, *protocol, dataset="dsads"):
     ):
         finished = script(name, *arguments)
         assert finished.returncode == 0, finished.stderr
-    assert "nearest_normal (decides)" in finished.stdout
+    assert "ensemble (decides)" in finished.stdout
     assert (folder / "results/report.html").read_text().count("<svg") >= 15
     return json.loads((folder / "results/metrics.json").read_text())
 
@@ -118,12 +118,12 @@ def test_normal_windows_alone(waves, tmp_path, capsys, caplog):
         assert json.loads((results / "run.json").read_text())["seed"] == seed
     main(["evaluate", "--detector", str(tmp_path / "models/amsl"), "--results", str(results)])
     assert "no abnormal test windows" in caplog.text
-    metrics = json.loads((results / "metrics.json").read_text())["scores"]["nearest_normal"]
+    metrics = json.loads((results / "metrics.json").read_text())["scores"]["ensemble"]
     threshold = metrics["threshold"]
-    rate = np.mean(np.loadtxt(results / "normal_score_nearest_normal.csv", np.float32) >= np.float32(threshold))
+    rate = np.mean(np.loadtxt(results / "normal_score_ensemble.csv", np.float32) >= np.float32(threshold))
     assert metrics["false_positive_rate"] == rate
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["nearest_normal", "(decides)", f"{rate:.4f}", f"{threshold:.4f}"] in rows
+    assert ["ensemble", "(decides)", f"{rate:.4f}", f"{threshold:.4f}"] in rows
     assert "All test windows are normal" in (results / "report.html").read_text()
     for folder in (tmp_path / "transform", results):
         assert not list(folder.rglob("*abnormal*"))
@@ -198,7 +198,7 @@ def test_invalid_arguments_of_commands_are_errors(arguments, message):
 def test_command_and_script_have_equal_output(stages):
     arguments = ("--detector", stages / "models/amsl", "--results", stages / "results")
     finished = command("evaluate", *arguments)
-    assert "nearest_normal (decides)" in finished.stdout
+    assert "ensemble (decides)" in finished.stdout
     assert finished.stdout == script("evaluate", *arguments).stdout
 
 
@@ -250,6 +250,26 @@ def test_stages_with_another_network(stages, tmp_path):
     arguments = ("--detector", tmp_path / "models/amsl", "--input", windows, "--window", 0, "--output", tmp_path / "one.png")
     finished = script("explain", *arguments)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.slow
+def test_stages_without_a_network(stages, tmp_path):
+    shutil.copytree(stages / "transform", tmp_path / "transform")
+    finished = script("train", *train_arguments(tmp_path), "--network", "none")
+    assert finished.returncode == 0, finished.stderr
+    assert "tensorboard" not in finished.stdout
+    arguments = ("--detector", tmp_path / "models/amsl", "--results", tmp_path / "results")
+    finished = script("evaluate", *arguments)
+    assert finished.returncode == 0, finished.stderr
+    assert "ensemble (decides)" in finished.stdout
+    assert "nearest_normal" not in finished.stdout
+    page = (tmp_path / "results/report.html").read_text()
+    assert "Errors by view" not in page
+    assert "Training</h2>" not in page
+    assert_error(script("train", *train_arguments(tmp_path), "--network", "none", "--weights", "w.h5"), "nothing is trained")
+    assert_error(
+        script("train", *train_arguments(tmp_path), "--network", "none", "--score", "reconstruction"), "needs a network"
+    )
 
 
 def test_damaged_recording_is_an_error_and_leaves_no_output(stages, tmp_path):

@@ -14,7 +14,7 @@ from amsl_tf.persistence import FORMAT, DetectorSummary
 
 RUN = {"protocol": "window", "seed": 0, "input": "data", "fingerprint": "abc", "labels": {"a05": "ascending stairs"}}
 DETECTOR = DetectorSummary(
-    DetectorConfig(extra_scores=["reconstruction"]),
+    DetectorConfig(score="nearest_normal", extra_scores=["reconstruction"]),
     {"thresholds": {"reconstruction": 1.5, "nearest_normal": 2.5}, "history": {}},
     {"fingerprint": "abc"},
     {},

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
+from amsl_tf.data.channel_states import MISSING
 from amsl_tf.errors import AMSLError
 from amsl_tf.export.layout import ABOUT, WARMUP, versions
 from amsl_tf.export.saved_model import ExportedModel
@@ -46,8 +47,11 @@ def test_invalid_windows_do_not_affect_others(signatures, waves, bad):
     assert outputs["is_anomaly"][1]
     assert np.isnan(outputs["score"][1])
     close(outputs["score"][[0, 2]], alone[[0, 2]])
-    for values in signatures["explain"](windows=tf.constant(windows)).values():
-        finite = np.isfinite(values.numpy().reshape(3, -1))
+    explained = {name: value.numpy() for name, value in signatures["explain"](windows=tf.constant(windows)).items()}
+    assert explained.pop("health").tolist() == [[0, 0, 0], [0, 0, MISSING], [0, 0, 0]]
+    assert explained.pop("nearest").tolist() == [0, 0, 2]  # integers have no NaN
+    for values in explained.values():
+        finite = np.isfinite(values)
         assert finite[[0, 2]].all()
         assert not finite[1].any()
 

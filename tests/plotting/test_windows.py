@@ -33,16 +33,17 @@ def test_mosaic_has_views_in_columns_and_the_error_below():
     assert (brightness[42:58, 2:5] == brightness[42, 2]).all()
 
 
-def test_explanation_shows_the_worst_channels_and_the_nearest_window(rng):
+def test_explanation_shows_contributions_and_the_nearest_window(rng):
     x, reconstruction, nearest = rng.normal(size=(3, 24, 4))
     settings = {
         "channels": {2: ("third", 2.5), 0: ("first", 1.5)},
-        "time_error": np.ones(24),
-        "view_error": {"raw": 1.5, "noise": 0.5},
+        "time": np.linspace(-0.5, 1, 24),
+        "members": {"levels": 4.5, "powers": -0.5},
     }
-    figure = explanation(x, reconstruction, nearest, **settings)
+    figure = explanation(x, nearest, **settings, reconstruction=reconstruction)
     lines = [line.get_ydata() for line in figure.axes[0].lines]
     for values, expected in zip(lines, (nearest, x, reconstruction), strict=True):
         np.testing.assert_array_equal(values, expected[:, 2])
-    assert "third: 2.5 times the usual error" in text_of(figure)
-    assert len(explanation(x, reconstruction, None, **settings).axes[0].lines) == 2
+    assert "third: 2.5 of 4" in text_of(figure)
+    assert [bar.get_width() for bar in figure.axes[3].patches] == [4.5, -0.5]
+    assert len(explanation(x, None, **settings).axes[0].lines) == 1

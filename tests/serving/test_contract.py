@@ -42,7 +42,12 @@ def test_client_has_the_results_of_the_detector(client, detector, waves, count):
     rows = np.arange(count)
     windows = waves[rows % len(waves)] * np.where(rows % 3, 1, 3)[:, None, None]  # every third is abnormal
     detected, expected = client.detect(windows), detector.detect(windows)
-    assert {name: values.dtype for name, values in detected.items()} == {"score": np.float32, "is_anomaly": bool, "valid": bool}
+    assert {name: values.dtype for name, values in detected.items()} == {
+        "score": np.float32,
+        "is_anomaly": bool,
+        "valid": bool,
+        "health": np.int32,
+    }
     close(detected["score"], expected["score"])
     assert detected["is_anomaly"].tolist() == expected["is_anomaly"].tolist()
     assert detected["valid"].all()
@@ -87,7 +92,7 @@ def test_client_raises_errors_of_the_server(address, client):
 def test_rows_and_columns(address, waves):
     two = waves[:2].tolist()
     _, rows = send(address, body={"instances": two})
-    assert [set(row) for row in rows["predictions"]] == [{"score", "is_anomaly", "valid"}] * 2
+    assert [set(row) for row in rows["predictions"]] == [{"score", "is_anomaly", "valid", "health"}] * 2
     assert send(address, body={"instances": [{"windows": window} for window in two]}) == (200, rows)
     _, columns = send(address, body={"inputs": two, "signature_name": "serving_default"})
     assert columns["outputs"]["score"] == [row["score"] for row in rows["predictions"]]
@@ -173,7 +178,7 @@ def test_grpc(channel, waves):
     signatures = SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(signatures)
     assert response.model_spec.version.value == states[0].version
-    assert set(signatures.signature_def["serving_default"].outputs) == {"score", "is_anomaly", "valid"}
+    assert set(signatures.signature_def["serving_default"].outputs) == {"score", "is_anomaly", "valid", "health"}
 
     request = PredictRequest(output_filter=["score"])
     request.model_spec.name = "waves"

@@ -46,7 +46,7 @@ def test_constant_channel_that_moves_is_an_anomaly_of_that_channel(fitted, windo
     normal = windows[10:20]
     moved = normal.copy()
     moved[:, 6:18, MOVING] += distance
-    before, after = fitted.explain(normal).channel_error, fitted.explain(moved).channel_error
+    before, after = fitted.reconstruct(normal).channel_error, fitted.reconstruct(moved).channel_error
     assert (after.argmax(axis=1) == MOVING).all()
     least, most = sorted((clipped**2, (clipped - 1) ** 2))
     assert (after[:, MOVING] >= least).all()

@@ -93,7 +93,7 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
     sections = {
         "scores": list(_score_figures(tested, summary)),
         "rates": list(_rate_figures(metrics, decision_score)),
-        "views": [_view_figure(tested, summary)],
+        "views": list(_view_figures(tested, summary)),
         "training": list(_training_figures(summary.metrics["history"])),
     }
     errors = _worst_errors(tested, summary)
@@ -118,6 +118,7 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
         run=tested.run,
         data=summary.data,
         settings=summary.config.flat(),
+        has_network=summary.config.network is not None,
     )
     figures = [figure for section in sections.values() for figure in section]
     remove_figures(results)  # those of an earlier report
@@ -182,14 +183,16 @@ def _error_rate(classes: Mapping[str, Mapping[str, float]]) -> float:
     return max(rates["flagged"] if name == "normal" else 1 - rates["flagged"] for name, rates in classes.items())
 
 
-def _view_figure(tested: TestResults, summary: DetectorSummary) -> ReportFigure:
+def _view_figures(tested: TestResults, summary: DetectorSummary) -> Iterator[ReportFigure]:
     views = summary.config.views
+    if tested.view_error is None:
+        return
     caption = "All test windows are normal."
     if tested.abnormal.any():
         caption = "The further the two classes are apart, the better a view separates them."
     if len(views) > 1:
         caption = f"The network reconstructs each view of a window. {caption} The reconstruction score sums all views."
-    return ReportFigure("view_errors", caption, plotting.by_view(tested.by_class(tested.view_error), views))
+    yield ReportFigure("view_errors", caption, plotting.by_view(tested.by_class(tested.view_error), views))
 
 
 def _training_figures(history: Mapping[str, list[float]]) -> Iterator[ReportFigure]:
@@ -240,7 +243,8 @@ def _window_figures(
     kinds = np.repeat(list(errors), [len(of_kind) for of_kind in errors.values()])
     for kind, position, window in zip(kinds.tolist(), positions, explained, strict=True):
         labels = (tested.title(tested.activity[position]), tested.subject[position], tested.segment[position])
-        caption = f"{', '.join(filter(None, labels))}: score {window.score:.4g}. Worst channels: {', '.join(window.worst)}."
+        title, worst = ", ".join(filter(None, labels)), ", ".join(window.worst)
+        caption = f"{title}: score {window.score:.4g}. Largest contributions: {worst}."
         figures[kind].append(ReportFigure(f"{kind}_{len(figures[kind]) + 1}", caption, window.figure))
     return figures, ""
 

@@ -20,10 +20,10 @@ class WindowExplanation(NamedTuple):
     """The explanation of one window.
 
     Attributes:
-        figure: The reconstruction error by channel, time step and view.
-        worst: The names of the channels with the largest error relative to their usual error, worst first.
+        figure: The contributions of channels, time steps and parts of the score.
+        worst: The names of the channels with the largest contributions to the score, largest first.
         nearest: The position of the nearest normal window among the training windows, see `AMSLDetector.nearest`; None for a
-            detector without nearest-normal score.
+            score that compares with none.
         score: The decision score, dimensionless.
     """
 
@@ -66,26 +66,21 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
     Raises:
         DataError: The windows have another shape or are not finite.
     """
-    explanation, usual = detector.explain(windows), detector.usual_error_
-    assert usual is not None  # else there is no explanation
-    has_nearest = any(score.has_nearest for score in detector.pipeline.scores.values())
-    nearest = detector.nearest(windows).tolist() if has_nearest else [None] * len(windows)
-    channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(usual.shape[1])]
-    scores, views = detector.decision_function(windows), detector.config_.views
+    explanation, scores = detector.explain(windows), detector.decision_function(windows)
+    reconstruction = detector.reconstruct(windows).reconstruction if detector.config_.score == "reconstruction" else None
+    channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(windows.shape[2])]
     explained = []
     for row, x in enumerate(windows):
-        ratios = explanation.channel_error[row] / usual.sum(axis=0)
-        worst = np.argsort(-ratios, kind="stable")[:WORST_CHANNELS].tolist()
-        view_ratios = explanation.view_error[row] / usual.mean(axis=1)
+        contributions, nearest = explanation.channels[row], int(explanation.nearest[row])
+        worst = np.argsort(-contributions, kind="stable")[:WORST_CHANNELS].tolist()
         figure = plotting.explanation(
             x,
-            explanation.reconstruction[row, 0],
-            None if training is None or nearest[row] is None else training[nearest[row]],
-            channels={channel: (channels[channel], float(ratios[channel])) for channel in worst},
-            time_error=explanation.time_error[row],
-            view_error=dict(zip(views, view_ratios.tolist(), strict=True)),
-            view=views[0],
+            None if training is None or nearest < 0 else training[nearest],
+            channels={channel: (channels[channel], float(contributions[channel])) for channel in worst},
+            time=explanation.time[row],
+            members=dict(zip(detector.members_, explanation.members[row].tolist(), strict=True)),
+            reconstruction=None if reconstruction is None else reconstruction[row, 0],
         )
         names = [channels[channel] for channel in worst]
-        explained.append(WindowExplanation(figure, names, nearest[row], float(scores[row])))
+        explained.append(WindowExplanation(figure, names, None if nearest < 0 else nearest, float(scores[row])))
     return explained

@@ -1,6 +1,6 @@
 """The ensemble score: several kinds of features, without a network."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -11,12 +11,13 @@ from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import DataError
+from amsl_tf.scoring.attribution import divide_logarithm
 from amsl_tf.scoring.ensemble import BANK, CHANNELS, MEMBERS
 from amsl_tf.scoring.ensemble.channels import ChannelScaling
 from amsl_tf.scoring.ensemble.member import Member
-from amsl_tf.scoring.ensemble.neighbours import Neighbours
+from amsl_tf.scoring.ensemble.neighbours import Distances, Neighbours
 from amsl_tf.scoring.members.bank import excluded, warn_of_copies
-from amsl_tf.scoring.members.base import Evidence, Score
+from amsl_tf.scoring.members.base import Contributions, Evidence, Score
 
 QUANTILE = 0.9  # of the left-out values of a member, whose difference to the median is their spread
 MIN_SPREAD = 0.01  # a member whose left-out distances hardly differ must not have all the weight
@@ -43,6 +44,7 @@ class Ensemble(Score):
     """
 
     has_nearest = True
+    has_contributions = True
     needs_network = False
 
     def __init__(self, config: DetectorConfig) -> None:
@@ -69,58 +71,111 @@ class Ensemble(Score):
         scaled = np.concatenate([self._channels(part).numpy() for _, part in chunks(sample)])
         deviation = ChannelScaling.fit(sample, axes=1).deviation
         noisy = [_add_noise(sample, deviation, decibels, random) for decibels in self.config.noise]
-        self._rows = rows = np.tile(kept, 1 + len(noisy))
+        self._rows = np.tile(kept, 1 + len(noisy))
         total, weights, copies = np.zeros(len(x)), 0.0, []
         with progress.bar(len(self._members), "fitting the ensemble", "members") as bar:
             for name, member in self._members.items():
                 member.prepare(scaled, seed)
-                described = np.concatenate(
-                    [features for part in (sample, *noisy) for _, features in self._describe(member, part)]
-                )
-                self._neighbours[name] = neighbours = Neighbours.fit(described)
+                bank = np.concatenate([features for part in (sample, *noisy) for _, features in self._describe(member, part)])
+                # the first windows of a bank that holds all are the training windows
+                own = chunks(bank[: len(x)]) if len(kept) == len(x) else self._describe(member, x)
+                sensors = member.sensors(bank.shape[1], scaled.shape[2])
+                self._neighbours[name] = neighbours = Neighbours.fit(bank, sensors, scaled.shape[2])
                 if groups is None and evidence.pieces is None:
                     copies.append(neighbours.set_density(keys[0][kept]))
-                distances = []
-                for start, features in chunks(described[: len(x)]) if len(kept) == len(x) else self._describe(member, x):
-                    places = slice(start, start + len(features))
-                    pairs = excluded([key[places, None] == key[rows] for key in keys])
-                    distances.append(neighbours.distances(tf.constant(features), pairs).numpy())
-                neighbours.set_floor(np.concatenate(distances))
-                values = np.log(np.maximum(np.concatenate(distances), neighbours.floor))
-                offset = np.median(values)
-                spread = max(np.quantile(values, QUANTILE) - offset, MIN_SPREAD)
-                weight = 1.0 if groups is None else spread**-2
-                self._offsets[name], self._weights[name] = np.float32(offset), np.float32(weight)
-                total, weights = total + weight * (values - offset), weights + weight
+                values = self._calibrate(name, own, keys)
+                weight = 1.0 if groups is None else max(np.quantile(values, QUANTILE), MIN_SPREAD) ** -2
+                self._weights[name] = np.float32(weight)
+                total, weights = total + weight * values, weights + weight
                 neighbours.to_tensors()
                 bar.update(1)
         warn_of_copies(min(copies, default=0.0))  # a copy is close by the features of every member
         return (total / weights).astype(np.float32)
 
+    def _calibrate(self, name: str, own: Iterable[tuple[int, np.ndarray]], keys: list[np.ndarray]) -> np.ndarray:
+        """Calibrates a member on left-out training windows.
+
+        Args:
+            name: The name of the member.
+            own: Its features of the training windows in parts (n, D), each with the position of its first window.
+            keys: The result of `_left_out_keys`.
+
+        Returns:
+            The values of the training windows, float64 (N,), with median 0.
+        """
+        neighbours, measured = self._neighbours[name], []
+        for start, features in own:
+            places = slice(start, start + len(features))
+            pairs = excluded([key[places, None] == key[self._rows] for key in keys])
+            found = neighbours.measure(tf.constant(features), excluded=pairs)
+            measured.append((found.mean.numpy(), neighbours.sum_by_sensor(found.parts).numpy()))
+        distances, parts = (np.concatenate(values) for values in zip(*measured, strict=True))
+        neighbours.set_floor(distances)
+        values = np.log(np.maximum(distances, neighbours.floor))
+        offset = np.median(values)
+        neighbours.set_usual(parts, np.exp(offset))
+        self._offsets[name] = np.float32(offset)
+        return np.asarray(values - offset)
+
     def score(self, evidence: Evidence) -> tf.Tensor:
         """Computes the weighted mean of the values of the members, float32 (N,)."""
-        weights = [tf.convert_to_tensor(self._weights[name]) for name in self._members]
-        values = self.member_values(evidence)
-        total = tf.add_n([weight * values[name] for weight, name in zip(weights, self._members, strict=True)])
-        return total / tf.add_n(weights)
+        return tf.add_n(list(self._weigh(self.member_values(evidence)).values()))
 
     def member_values(self, evidence: Evidence) -> dict[str, tf.Tensor]:
         """Computes the value of each member, float32 (N,) by name."""
-        scaled, values = self._channels(evidence.windows), {}
-        for name, member in self._members.items():
+        return self._values(self._measure(self._channels(evidence.windows), evidence.alive))
+
+    def contributions(self, evidence: Evidence) -> Contributions:
+        """Divides the score among the members, the sensors and the time steps.
+
+        The parts of the features in a squared distance are summed by sensor and by time step. See `divide_logarithm`.
+        """
+        scaled = self._channels(evidence.windows)
+        measured, steps = self._measure(scaled, evidence.alive), scaled.shape[1]
+        values, channels, time = self._values(measured), {}, {}
+        for name, (_, parts, slopes) in measured.items():
             neighbours = self._neighbours[name]
-            distances = neighbours.distances(member.describe(scaled))
-            values[name] = tf.math.log(tf.maximum(distances, neighbours.floor)) - self._offsets[name]
-        return values
+            usual = tf.convert_to_tensor(neighbours.usual)
+            if evidence.alive is not None:
+                usual *= neighbours.weigh(evidence.alive)
+            channels[name] = divide_logarithm(values[name], neighbours.sum_by_sensor(parts), usual)
+            by_time = self._members[name].divide_by_time(scaled, parts, slopes)
+            time[name] = divide_logarithm(values[name], by_time, tf.repeat(tf.reduce_sum(neighbours.usual) / steps, steps))
+        members = tf.stack(list(self._weigh(values).values()), axis=1)
+        return Contributions(members, *(tf.add_n(list(self._weigh(part).values())) for part in (channels, time)))
+
+    def _measure(self, scaled: tf.Tensor, alive: tf.Tensor | None) -> dict[str, Distances]:
+        """Measures the distances of scaled windows (N, T, S) by each member."""
+        return {
+            name: self._neighbours[name].measure(member.describe(scaled), alive=alive) for name, member in self._members.items()
+        }
+
+    def _values(self, measured: Mapping[str, Distances]) -> dict[str, tf.Tensor]:
+        """Computes the value of each member from its distances, float32 (N,) by name."""
+        return {
+            name: tf.math.log(tf.maximum(found.mean, self._neighbours[name].floor)) - self._offsets[name]
+            for name, found in measured.items()
+        }
+
+    def _weigh(self, values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Multiplies values of members, by name, by their weights relative to the sum of all weights."""
+        weights = {name: tf.convert_to_tensor(self._weights[name]) for name in self._members}
+        total = tf.add_n(list(weights.values()))
+        return {name: weights[name] / total * value for name, value in values.items()}
 
     def nearest(self, evidence: Evidence) -> tf.Tensor:
         """Returns the training position of the nearest window of the bank by the weighted mean of all members, int64 (N,)."""
         scaled = self._channels(evidence.windows)
         distances = [
-            self._weights[name] * self._neighbours[name].log_distances(member.describe(scaled))
+            self._weights[name] * self._neighbours[name].log_distances(member.describe(scaled), evidence.alive)
             for name, member in self._members.items()
         ]
         return tf.cast(tf.gather(self._rows, tf.argmin(tf.add_n(distances), axis=1)), tf.int64)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the members."""
+        return tuple(self._members)
 
     @property
     def weights(self) -> dict[str, float]:

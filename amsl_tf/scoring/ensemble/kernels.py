@@ -50,6 +50,33 @@ class Kernels(Member):
             variances.append(tf.math.reduce_variance(output, axis=1))
         return tf.concat([*shares, tf.math.log(tf.concat(variances, axis=1) + FLOOR)], axis=1)
 
+    def sensors(self, features: int, sensors: int) -> np.ndarray:
+        """Returns the sensor that each kernel reads, for its shares and its variance."""
+        read = np.abs(self._weights).sum(axis=1).argmax(axis=1).astype(np.int32)  # (dilations, K)
+        return np.concatenate([np.repeat(read, len(LEVELS), axis=0).ravel(), read.ravel()])
+
+    def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        """Divides the part of a share or a variance by the outputs at each time step; logarithms are linearised.
+
+        A share is the mean over time of outputs above a bias, a variance that of squares. An output counts for the time step in
+        the middle of its kernel.
+        """
+        steps, count = windows.shape[1], self._weights.shape[3]
+        by_kernel = tf.reshape(slopes, (-1, slopes.shape[1] // count, count))
+        of_shares, of_variances = by_kernel[:, : -self._weights.shape[0]], by_kernel[:, -self._weights.shape[0] :]
+        total = super().divide_by_time(windows, parts, slopes)
+        for place, output in enumerate(self._convolve(windows)):
+            mean, variance = (values[:, None] for values in tf.nn.moments(output, axes=1))
+            local = (tf.square(output - mean) - variance) / (variance + FLOOR) * of_variances[:, None, place]
+            for level in range(len(LEVELS)):
+                is_above = tf.cast(output > self._biases[place, level], tf.float32)
+                difference = is_above - tf.reduce_mean(is_above, axis=1, keepdims=True)
+                local += difference * of_shares[:, None, place * len(LEVELS) + level]
+            length = output.shape[1]
+            before = (steps - length) // 2
+            total += tf.pad(tf.reduce_sum(local, axis=2) / length, [(0, 0), (before, steps - length - before)])
+        return total
+
     def constants(self) -> dict[str, np.ndarray]:
         """Returns the weights, float32 (dilations, LENGTH, S, K), and the biases, float32 (dilations, 3, K)."""
         return {"weights": self._weights, "biases": self._biases}

@@ -1,5 +1,6 @@
 """The member `levels`: which values the sensors take in a window."""
 
+import numpy as np
 import tensorflow as tf
 
 from amsl_tf.scoring.ensemble.member import Member
@@ -13,3 +14,17 @@ class Levels(Member):
         """Computes 5 quantiles of each sensor, float32 (B, 5 * S)."""
         levels = quantiles(windows)
         return tf.reshape(levels, (-1, levels.shape[1] * levels.shape[2]))
+
+    def sensors(self, features: int, sensors: int) -> np.ndarray:
+        """Returns the sensor of each feature: all sensors in turn, for each quantile."""
+        return np.arange(features, dtype=np.int32) % sensors
+
+    def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        """Divides the part of a quantile in proportion to how far values lie beyond the quantile of the nearest windows."""
+        levels = quantiles(windows)
+        shape = (-1, levels.shape[1], levels.shape[2])
+        difference = tf.reshape(tf.math.divide_no_nan(parts, slopes), shape)
+        nearest = (levels - difference)[:, None]
+        beyond = tf.nn.relu(tf.sign(difference)[:, None] * (windows[:, :, None] - nearest))  # (B, T, 5, S)
+        shares = tf.math.divide_no_nan(beyond, tf.reduce_sum(beyond, axis=1, keepdims=True))
+        return tf.einsum("btqs,bqs->bt", shares, tf.reshape(parts, shape))

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from amsl_tf.scoring.attribution import ALL_SENSORS
+
 
 class Member(ABC):
     """Features of windows, by which the ensemble finds the nearest normal windows. Subclass it and register it in `MEMBERS`.
@@ -33,6 +35,32 @@ class Member(ABC):
             windows: float32 (N, T, S), scaled.
             seed: The seed of everything random.
         """
+
+    def sensors(self, features: int, sensors: int) -> np.ndarray:
+        """Returns which sensor each feature describes, for explanations.
+
+        Args:
+            features: D, the number of features.
+            sensors: S, the number of sensors.
+
+        Returns:
+            int32 (D,), indices from 0, or `ALL_SENSORS`, which is the default for all features.
+        """
+        return np.full(features, ALL_SENSORS, np.int32)
+
+    def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
+        """Divides what the features add to squared distances among the time steps, for explanations; by default equally.
+
+        Args:
+            windows: float32 (B, T, S), scaled.
+            parts: float32 (B, D), what each feature adds to the squared distance of a window to the nearest ones.
+            slopes: float32 (B, D), the parts divided by the differences of the features to those of the nearest windows.
+
+        Returns:
+            float32 (B, T), with the same sum over each row as the parts.
+        """
+        steps = windows.shape[1]
+        return tf.repeat(tf.reduce_sum(parts, axis=1, keepdims=True) / steps, steps, axis=1)
 
     def constants(self) -> dict[str, np.ndarray]:
         """Returns what `prepare` has set, as arrays of numbers by name; empty for most members."""

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from amsl_tf.scoring.attribution import ALL_SENSORS
 from amsl_tf.scoring.features import FeatureInputs
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -54,6 +55,13 @@ def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
     return tf.cast(tf.concat(flat, axis=1), tf.float32)
 
 
+def sensors_of(columns: int, sensors: int) -> np.ndarray:
+    """Returns the sensor of each feature of `describe_signal`, int32 (D,); `ALL_SENSORS` for correlations."""
+    pairs = sensors * (sensors - 1) // 2 if 1 < sensors <= MAX_PAIRED else 0
+    alone = np.arange(columns - pairs, dtype=np.int32) % sensors
+    return np.concatenate([alone, np.full(pairs, ALL_SENSORS, np.int32)])
+
+
 def quantiles(x: tf.Tensor) -> tf.Tensor:
     """Computes the `QUANTILES` of each sensor over time, linearly interpolated: (B, T, S) to (B, 5, S)."""
     weights = tf.constant(_quantile_weights(x.shape[1]), x.dtype)
@@ -67,6 +75,14 @@ def band_powers(x: tf.Tensor) -> tf.Tensor:
     spectrum = tf.signal.rfft(tf.transpose(moving, (0, 2, 1)))[..., 1:]
     weights = tf.constant(_band_weights(steps), x.dtype)
     return tf.einsum("kf,bsf->bks", weights, tf.square(tf.abs(spectrum)) / steps**2)
+
+
+def filter_bands(x: tf.Tensor) -> tf.Tensor:
+    """Filters each sensor by the frequency bands of `band_powers`: (B, T, S) to (B, K, T, S)."""
+    steps = x.shape[1]
+    weights = np.pad(np.sqrt(_band_weights(steps)), ((0, 0), (1, 0)))  # without the constant part
+    spectrum = tf.signal.rfft(tf.transpose(x, (0, 2, 1)))[:, None] * tf.constant(weights[:, None], tf.complex64)
+    return tf.transpose(tf.signal.irfft(spectrum, [steps]), (0, 1, 3, 2))
 
 
 def _quantile_weights(steps: int) -> np.ndarray:

@@ -65,8 +65,20 @@ class Bank:
         Args:
             features: float64 (N, D).
         """
+        return tf.cast(tf.gather(self.rows, self._nearest(features)), tf.int64)
+
+    def parts(self, features: tf.Tensor) -> tf.Tensor:
+        """Computes the parts of each feature in the squared distance to the relatively nearest bank window, float64 (N, D).
+
+        Args:
+            features: float64 (N, D).
+        """
+        nearest = tf.gather(tf.convert_to_tensor(self.windows), self._nearest(features))
+        return tf.square((features - self.mean) / self.scale - tf.cast(nearest, tf.float64))
+
+    def _nearest(self, features: tf.Tensor) -> tf.Tensor:
         logs = tf.math.log(tf.maximum(self._squares(features), self.floor**2)) / 2 - self.offsets
-        return tf.cast(tf.gather(self.rows, tf.argmin(logs, axis=1)), tf.int64)
+        return tf.argmin(logs, axis=1)
 
     def _squares(self, features: tf.Tensor) -> tf.Tensor:
         return _squared_distances((features - self.mean) / self.scale, self.windows)

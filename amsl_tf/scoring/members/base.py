@@ -25,6 +25,9 @@ class Evidence(NamedTuple):
             count as different, since a sensor at rest repeats itself in new data, too.
         pieces: The pieces of training windows that overlap, if there are no groups; else None. A window is left out together
             with its piece, and with windows near the same border of two pieces.
+        time_error: float32 (N, T), the squared error of the reconstruction in scaled units, averaged over channels and summed
+            over views, of new windows alone; None without a network.
+        alive: bool (N, S), the sensors of new windows that are not dead, which a score should use alone; None for all.
     """
 
     error: Any
@@ -32,6 +35,22 @@ class Evidence(NamedTuple):
     windows: Any = None
     duplicate_ids: np.ndarray | None = None
     pieces: Pieces | None = None
+    time_error: Any = None
+    alive: Any = None
+
+
+class Contributions(NamedTuple):
+    """What makes up the scores of N windows.
+
+    Attributes:
+        members: (N, M), the contributions of the parts of the score in the order of `Score.members`; their sum is the score.
+        channels: (N, S), the contributions of the sensors, each a channel or several axes; their sum is the score.
+        time: (N, T), the contributions of the time steps; their sum is the score.
+    """
+
+    members: Any
+    channels: Any
+    time: Any
 
 
 class Score(ABC):
@@ -46,11 +65,13 @@ class Score(ABC):
         features: The names of the features that the score uses.
         needs_network: Whether the score uses the reconstruction error, or features of a network.
         has_nearest: Whether `nearest` is implemented.
+        has_contributions: Whether `contributions` is implemented.
     """
 
     features: ClassVar[tuple[str, ...]] = ()
     needs_network: ClassVar[bool] = True
     has_nearest: ClassVar[bool] = False
+    has_contributions: ClassVar[bool] = False
 
     def __init__(self, config: DetectorConfig) -> None:
         self.config = config
@@ -92,6 +113,25 @@ class Score(ABC):
             AMSLError: The score has no nearest windows.
         """
         raise AMSLError(f"{type(self).__name__} has no nearest windows. Use the score nearest_normal.")
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the parts of the score, for explanations; by default there are none."""
+        return ()
+
+    def contributions(self, evidence: Evidence) -> Contributions:
+        """Divides the scores of new windows among their causes, for scores with `has_contributions`.
+
+        Args:
+            evidence: The evidence of N windows, as tensors.
+
+        Returns:
+            The contributions, as tensors.
+
+        Raises:
+            AMSLError: The score does not know them.
+        """
+        raise AMSLError(f"{type(self).__name__} has no contributions, so that its decisions cannot be explained.")
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns the fitted state, which is saved and exported with the detector.

@@ -1,4 +1,4 @@
-"""The nearest-normal score, the default of this project."""
+"""The nearest-normal score: distances by the errors and latents of a network, and by features of the signal."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,8 +10,10 @@ import tensorflow as tf
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
 from amsl_tf.errors import DataError
+from amsl_tf.scoring.attribution import ALL_SENSORS, divide, sum_by_sensor
+from amsl_tf.scoring.features.signal import sensors_of
 from amsl_tf.scoring.members.bank import Bank, fit_bank, warn_of_copies
-from amsl_tf.scoring.members.base import Evidence, Score
+from amsl_tf.scoring.members.base import Contributions, Evidence, Score
 
 
 class NearestNormal(Score):
@@ -36,6 +38,7 @@ class NearestNormal(Score):
 
     features = ("error", "latent", "signal")
     has_nearest = True
+    has_contributions = True
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__(config)
@@ -76,8 +79,37 @@ class NearestNormal(Score):
 
     def nearest(self, evidence: Evidence) -> tf.Tensor:
         """Returns the training position of the nearest bank window by the feature group with the largest weight, int64 (N,)."""
-        name = max(self._banks, key=lambda name: float(self._banks[name].weight))
+        with tf.init_scope():  # values, also of the variables of an exported model
+            name = max(self._banks, key=lambda name: float(self._banks[name].weight))
         return self._banks[name].nearest(tf.cast(evidence.features[name], tf.float64))
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """The names of the feature groups."""
+        return self.features
+
+    def contributions(self, evidence: Evidence) -> Contributions:
+        """Divides the score among the feature groups, the sensors and the time steps.
+
+        The contributions of sensors are proportional to their parts in the distances, where latents and correlations count for
+        all sensors alike; those of time steps to the reconstruction errors.
+        """
+        channels = evidence.windows.shape[2]
+        count = channels // self.config.axes
+        weighted = self._weigh(self.member_scores(evidence))
+        by_sensor = []
+        for name, total in weighted.items():
+            parts = self._banks[name].parts(tf.cast(evidence.features[name], tf.float64))
+            sensors = np.full(parts.shape[1], ALL_SENSORS, np.int32)
+            if name == "error":
+                sensors = np.arange(len(sensors), dtype=np.int32) % channels // self.config.axes
+            elif name == "signal":
+                sensors = sensors_of(len(sensors), count)
+            by_sensor.append(divide(total, sum_by_sensor(parts, sensors, count)))
+        members = tf.stack(list(weighted.values()), axis=1)
+        score = tf.cast(tf.add_n(list(weighted.values())), tf.float32)
+        channels = tf.cast(tf.add_n(by_sensor), tf.float32)
+        return Contributions(tf.cast(members, tf.float32), channels, divide(score, evidence.time_error))
 
     @property
     def weights(self) -> dict[str, float]:
@@ -99,6 +131,10 @@ class NearestNormal(Score):
         self._banks = {feature: Bank(**arrays) for feature, arrays in parts.items()}
 
     def _mean(self, scores: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        return tf.cast(tf.add_n(list(self._weigh(scores).values())), tf.float32)
+
+    def _weigh(self, scores: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Multiplies the scores of feature groups, by name, by their weights relative to the sum of all weights."""
         weights = {name: tf.convert_to_tensor(self._banks[name].weight) for name in scores}
-        total = tf.add_n([weights[name] * values for name, values in scores.items()])
-        return tf.cast(total / tf.add_n(list(weights.values())), tf.float32)
+        total = tf.add_n(list(weights.values()))
+        return {name: weights[name] / total * values for name, values in scores.items()}

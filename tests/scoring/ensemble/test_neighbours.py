@@ -17,11 +17,17 @@ def on_a_line(*positions):
     """Returns neighbours with one column, of windows at positions."""
     bank = np.array(positions, np.float32)[:, None]
     one = np.ones(1, np.float32)
-    return Neighbours(0 * one, one, bank, np.ones(len(bank), np.float32), np.float32(0))
+    sensors, usual = np.zeros(len(one), np.int32), np.zeros(1, np.float32)
+    return Neighbours(0 * one, one, bank, np.ones(len(bank), np.float32), np.float32(0), sensors, usual)
+
+
+def fit(features):
+    """Fits the bank of features of one sensor."""
+    return Neighbours.fit(features, np.zeros(features.shape[1], np.int32), 1)
 
 
 def distances(neighbours, features, excluded=None):
-    return neighbours.distances(tf.constant(features, tf.float32), excluded).numpy()
+    return neighbours.measure(tf.constant(features, tf.float32), excluded=excluded).mean.numpy()
 
 
 def test_against_scikit_learn():
@@ -30,7 +36,7 @@ def test_against_scikit_learn():
     scaled = ((part.astype(float) - train.mean(axis=0)) / train.std(axis=0) for part in (train, test))
     reference, new = scaled
     expected, _ = NearestNeighbors(n_neighbors=3).fit(reference).kneighbors(new)
-    np.testing.assert_allclose(distances(Neighbours.fit(train), test), expected.mean(axis=1), rtol=1e-5)
+    np.testing.assert_allclose(distances(fit(train), test), expected.mean(axis=1), rtol=1e-5)
 
 
 def test_density_divides_distances_before_neighbours_are_selected():
@@ -56,7 +62,7 @@ def test_fewer_than_three_windows(count):
 
 
 def test_distances_do_not_depend_on_the_batch():
-    neighbours, test = Neighbours.fit(features_of(60)), features_of(15, seed=1)
+    neighbours, test = fit(features_of(60)), features_of(15, seed=1)
     alone = [distances(neighbours, test[row : row + 1])[0] for row in range(15)]
     np.testing.assert_allclose(alone, distances(neighbours, test), rtol=1e-6)
 
@@ -70,7 +76,7 @@ def test_near_windows_far_from_the_origin_are_exact():
 def test_distances_of_duplicates_are_below_the_floor():
     """They are rounding errors."""
     train = np.repeat(features_of(20, columns=50), 3, axis=0)
-    neighbours = Neighbours.fit(train)
+    neighbours = fit(train)
     neighbours.set_floor(np.zeros(60))
     assert distances(neighbours, train).max() < neighbours.floor
 
@@ -80,7 +86,7 @@ def test_constant_columns():
     train = features_of(60)
     train[:, 1] = 1e6 + np.random.default_rng(0).uniform(-0.5, 0.5, 60)
     train[:, 2] = 7.0
-    neighbours = Neighbours.fit(train)
+    neighbours = fit(train)
     assert neighbours.scale[1:3].tolist() == [1, 1]
     new = np.repeat(train[:1], 2, axis=0)
     new[1, 2] += 50
@@ -107,7 +113,7 @@ def test_density_of_five_neighbours_without_equal_ids():
 
 
 def test_density_does_not_depend_on_the_number_of_windows_compared_at_once(monkeypatch):
-    first, second = Neighbours.fit(features_of(60)), Neighbours.fit(features_of(60))
+    first, second = fit(features_of(60)), fit(features_of(60))
     first.set_density(np.arange(60))
     monkeypatch.setattr("amsl_tf.scoring.ensemble.neighbours.chunks", lambda array: chunks(array, 7))
     second.set_density(np.arange(60))
@@ -131,7 +137,7 @@ def test_density_of_equal_windows_is_1(ids):
 
 def test_floor():
     """A hundredth of the median distance, or what float32 resolves."""
-    neighbours = Neighbours.fit(features_of(60))
+    neighbours = fit(features_of(60))
     neighbours.set_floor(np.array([0, 2, 3, 4, 1000]))
     assert neighbours.floor == pytest.approx(0.03)
     neighbours.set_floor(np.zeros(5))
