@@ -8,9 +8,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from time import perf_counter
-from typing import Any, TypeVar
+from time import perf_counter, process_time
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -25,6 +26,9 @@ from benchmarks import accuracy_table
 from benchmarks.experiments import Run, read_experiments
 from benchmarks.parts import Parts, has_trained_network, make_detector, read_parts, require_column
 from benchmarks.rows import OWN
+
+if TYPE_CHECKING:
+    from amsl_tf.scoring.pipeline import ScoringPipeline
 
 WARM_UP = 64  # windows that are scored before time is measured, so that graphs are compiled
 
@@ -74,7 +78,8 @@ def _settings(job: Run, test_subjects: list[list[str]]) -> dict[str, Any]:
     """Returns what a stored result must agree with."""
     settings = {"experiment": job.experiment.name, "protocol": job.protocol, "run": job.number, "seed": job.seed}
     tested = {"test_subjects": test_subjects[job.number]} if job.protocol == "subject" else {}
-    return {**settings, **tested, "settings": job.experiment.settings}
+    abnormal = {"abnormal": job.experiment.abnormal} if job.experiment.abnormal else {}
+    return {**settings, **tested, **abnormal, "settings": job.experiment.settings}
 
 
 def _check_settings(job: Run, test_subjects: list[list[str]], file: Path) -> None:
@@ -93,7 +98,8 @@ class RunScores:
     Attributes:
         scores: The scores of normal windows, which determine the threshold, and of the test windows, by name of the score.
         groups: (N,), the subject of each of these normal windows in the protocol `subject`, otherwise None.
-        cost: Seconds of one fit, test windows scored per second and number of parameters; also the selected settings.
+        cost: Seconds and CPU seconds of one fit, test windows scored per second, number of parameters, millions of
+            floating-point operations to score a window; also the selected settings.
         precision: The Keras dtype policy that the network was trained in; None without a training.
         percentile: The percentile of the normal scores that is the threshold.
         batch_scores: The names of scores that all windows of a batch share.
@@ -127,10 +133,11 @@ def _run_detector(job: Run, parts: Parts, work: Path) -> RunScores:
 
     detector = make_detector(job, parts)
     folder, train = job.detector(work), parts.train
-    seconds, start = None, perf_counter()
+    seconds: dict[str, float | None] = {"seconds": None, "cpu_seconds": None}
+    start = perf_counter(), process_time()
     if detector.config.network is None:
         detector.fit(train, groups=parts.groups)
-        seconds = perf_counter() - start
+        seconds = _seconds_since(*start)
     elif not job.experiment.trained:
         with tempfile.TemporaryDirectory() as temporary:
             weights = Path(temporary) / "initial.weights.h5"
@@ -142,15 +149,42 @@ def _run_detector(job: Run, parts: Parts, work: Path) -> RunScores:
         state = folder.with_name(f".{folder.name}.training")
         resumed = state.exists()
         detector.fit(train, groups=parts.groups, work_dir=state)
-        seconds = None if resumed else perf_counter() - start
+        if not resumed:
+            seconds = _seconds_since(*start)
         detector.save(folder)
         detector.discard_work()
     tested, rate = _time_scoring(detector.score_components, parts.test)
     network = detector.pipeline.network
-    cost = {"seconds": seconds, "windows_per_second": rate, "parameters": None if network is None else network.count_params()}
+    cost = {
+        **seconds,
+        "windows_per_second": rate,
+        "parameters": None if network is None else network.count_params(),
+        "mflop": count_flops(detector.pipeline) / 1e6,
+    }
     precision = read_summary(folder).data.get("precision") if network is not None and job.experiment.trained else None
     scores = {name: (detector.training_scores_[name], tested[name]) for name in detector.config.scores}
     return RunScores(scores, parts.groups, cost, precision, detector.config.percentile)
+
+
+def _seconds_since(start: float, cpu_start: float) -> dict[str, float | None]:
+    """Returns the seconds since a reading of both clocks, and those of all cores that this process used."""
+    return {"seconds": perf_counter() - start, "cpu_seconds": process_time() - cpu_start}
+
+
+def count_flops(pipeline: "ScoringPipeline") -> float:
+    """Counts the floating-point operations of scoring a window, by all scores, in batches of the usual size.
+
+    Convolutions, matrix multiplications and elementwise operations count, as far as TensorFlow's profiler knows their cost:
+    not sorting, Fourier transforms, and nearest neighbours beyond the matrix of distances.
+    """
+    import tensorflow as tf
+
+    from amsl_tf.scoring.pipeline import BATCH, SCORE
+
+    function = tf.function(partial(pipeline.compute, outputs=[SCORE + name for name in pipeline.scores]), autograph=False)
+    graph = function.get_concrete_function(tf.TensorSpec((BATCH, *pipeline.shape), tf.float32)).graph
+    options = {**tf.compat.v1.profiler.ProfileOptionBuilder.float_operation(), "output": "none"}
+    return tf.compat.v1.profiler.profile(graph, options=options).total_float_ops / BATCH
 
 
 def _run_upstream(job: Run, parts: Parts, work: Path) -> RunScores:
@@ -163,7 +197,7 @@ def _run_upstream(job: Run, parts: Parts, work: Path) -> RunScores:
 def _run_control(job: Run, parts: Parts, work: Path) -> RunScores:
     from benchmarks import controls
 
-    training_scores, score, seconds = controls.fit(job.experiment.name, parts.train, parts.groups)
+    training_scores, score, seconds = controls.fit(job.experiment.control or job.experiment.name, parts.train, parts.groups)
     tested, rate = _time_scoring(score, parts.test)
     cost = {"seconds": seconds, "windows_per_second": rate}
     return RunScores({"distance": (training_scores, tested)}, parts.groups, cost)

@@ -37,6 +37,9 @@ class Experiment:
         published: The F1 that the paper reports.
         headline: Whether the experiment is part of the summary.
         readme: The names of the scores that are shown in README.md.
+        abnormal: The activities that are abnormal, all others being normal; by default those of the preprocessed data.
+        control: The control in benchmarks/controls.py; by default the one with the name of the experiment.
+        cost: Whether the experiment is in the table of accuracy against cost.
     """
 
     name: str
@@ -49,6 +52,9 @@ class Experiment:
     published: float | None = None
     headline: bool = False
     readme: Sequence[str] = ()
+    abnormal: Sequence[str] = ()
+    control: str | None = None
+    cost: bool = False
 
 
 @dataclass(frozen=True)

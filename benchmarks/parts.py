@@ -1,6 +1,6 @@
 """The windows of a run, split into parts, and the detector that is trained on them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from benchmarks.experiments import Run, read_experiments
 if TYPE_CHECKING:
     from amsl_tf.detector import AMSLDetector
 
+DEFAULTS = {"network": "amsl", "preset": "paper", "score": "nearest_normal", "extra_scores": ("reconstruction",)}
 ADVICE = "Run `amsl preprocess` first, or pass its output folder with --input."
 
 
@@ -73,10 +74,22 @@ def read_parts(source: Path, run: Run, test_subjects: list[list[str]]) -> Parts:
         AMSLError: Files are missing or broken.
     """
     normal, abnormal = (open_windows(source / f"{kind}.npy", source / f"{kind}.csv", ADVICE) for kind in GENERATED)
+    if run.experiment.abnormal:
+        normal, abnormal = _partition(normal, abnormal, run.experiment.abnormal)
     tested, subjects = (test_subjects[run.number], normal.subject) if run.protocol == "subject" else ([], None)
     split = protocol_split(normal, abnormal, run.protocol, test_subjects=tested, seed=run.seed)
     groups = None if subjects is None else subjects[split.train]
     return Parts(normal, abnormal, split, groups, read_metadata(source, normal.x.shape[2], ADVICE)["axes"])
+
+
+def _partition(normal: Windows, abnormal: Windows, activities: Sequence[str]) -> tuple[Windows, Windows]:
+    """Returns the windows of all other activities, and those of these activities, which count as abnormal."""
+    activity, subject = (
+        np.concatenate([require_column(part, name) for part in (normal, abnormal)]) for name in ("activity", "subject")
+    )
+    windows = Windows(np.concatenate([normal.x, abnormal.x]), activity=activity, subject=subject)
+    is_abnormal = np.isin(activity, activities)
+    return windows[~is_abnormal], windows[is_abnormal]
 
 
 def require_column(windows: Windows, name: str) -> np.ndarray:
@@ -87,9 +100,9 @@ def require_column(windows: Windows, name: str) -> np.ndarray:
     return values
 
 
-def missing_results(results: Path, protocol: Protocol, names: Iterable[str]) -> dict[str, Path]:
-    """Returns the JSON files that do not exist yet, by the names of the parts of a study."""
-    files = {name: results / f"{protocol}.{name}.json" for name in names}
+def missing_results(results: Path, prefix: str, names: Iterable[str]) -> dict[str, Path]:
+    """Returns the JSON files that do not exist yet, by the names of the parts of a study; `prefix` may be the protocol."""
+    files = {name: results / f"{prefix}.{name}.json" for name in names}
     return {name: file for name, file in files.items() if not file.exists()}
 
 
@@ -108,30 +121,43 @@ def has_trained_network(folder: Path, config: DetectorConfig, windows: np.ndarra
     return (saved.config.network, saved.config.training, saved.data["sha256"]) == expected
 
 
+def make_config(run: Run, parts: Parts) -> DetectorConfig:
+    """Returns the settings of the detector of a run, those of `DEFAULTS` where the experiment has none."""
+    settings = {**DEFAULTS, **run.experiment.settings, "seed": run.seed, "axes": parts.axes}
+    return DetectorConfig.from_settings(**settings)
+
+
 def make_detector(run: Run, parts: Parts) -> "AMSLDetector":
-    """Creates the detector of a run, which computes both scores."""
+    """Creates the detector of a run."""
     from amsl_tf.detector import AMSLDetector
 
-    settings = {"preset": "paper", "extra_scores": ("reconstruction",), **run.experiment.settings}
-    return AMSLDetector.from_config(DetectorConfig.from_settings(**settings, seed=run.seed, axes=parts.axes))
+    return AMSLDetector.from_config(make_config(run, parts))
 
 
-def reuse_trained_network(source: Path, work: Path, protocol: Protocol) -> tuple["AMSLDetector", Parts]:
-    """Fits a detector with the network that the accuracy benchmark trained in the first run of the experiment `amsl`.
+def read_first_run(source: Path, name: str, protocol: Protocol) -> tuple[Run, Parts]:
+    """Returns the first run of an experiment and its windows, which are the same for all experiments with the usual partition.
 
-    Returns:
-        The fitted detector and the windows of that run.
+    Raises:
+        AMSLError: Files are missing or broken.
+    """
+    (experiment,), test_subjects = read_experiments([name])
+    run = Run(experiment, protocol, 0)
+    return run, read_parts(source, run, test_subjects)
+
+
+def fit_detector(run: Run, parts: Parts, work: Path) -> "AMSLDetector":
+    """Fits the detector of a run, with the network that the accuracy benchmark trained if it has one.
 
     Raises:
         AMSLError: There is no such network, or it was trained on other windows or with other settings.
     """
-    (amsl,), test_subjects = read_experiments(["amsl"])
-    run = Run(amsl, protocol, 0)
-    parts = read_parts(source, run, test_subjects)
     detector, folder, train = make_detector(run, parts), run.detector(work), parts.train
+    if detector.config.network is None:
+        return detector.fit(train, groups=parts.groups)
     if not has_trained_network(folder, detector.config, train):
+        name = run.experiment.name
         raise AMSLError(
-            f"{folder}: expected the detector of the experiment amsl, trained on the windows of {source}. Run "
-            f"scripts/benchmark.py accuracy --only amsl --protocols {protocol} with the same --input and --work first."
+            f"{folder}: expected the detector of the experiment {name}, trained on the same windows. Run "
+            f"scripts/benchmark.py accuracy --only {name} --protocols {run.protocol} with the same --input and --work first."
         )
-    return detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS), parts
+    return detector.fit(train, groups=parts.groups, weights=folder / WEIGHTS)

@@ -1,15 +1,17 @@
-"""The robustness benchmark: accuracy of a trained detector on test windows with noise, a silent sensor unit or a delayed one.
+"""The robustness benchmark: accuracy of detectors on test windows with noise, a silent sensor unit or a delayed one.
 
-Each condition is stored in a small JSON file and is not repeated once that exists.
+Each detector and condition is stored in a small JSON file and is not repeated once that exists.
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
+from amsl_tf.config import DetectorConfig
 from amsl_tf.data.files import write_json
 from amsl_tf.data.splits import Protocol
 from amsl_tf.data.windows import Windows
@@ -17,10 +19,10 @@ from amsl_tf.datasets.dsads import RATE, UNITS
 from amsl_tf.evaluation.metrics import evaluate
 from amsl_tf.scoring.threshold import percentile_threshold
 from benchmarks import controls, robustness_page
-from benchmarks.parts import Parts, missing_results, require_column, reuse_trained_network
+from benchmarks.experiments import Run
+from benchmarks.parts import Parts, fit_detector, missing_results, read_first_run, require_column
 
 SAMPLE = 1000  # maximum number of test windows of each class
-CONTROL = "nearest_norm_spectra"  # the best control in the protocol window, apart from `signal`, a part of the score itself
 
 # windows (N, T, C), the windows before them (N, T, C) and a generator, to changed windows (N, T, C)
 Change = Callable[[np.ndarray, np.ndarray, np.random.Generator], np.ndarray]
@@ -39,6 +41,18 @@ class Sample:
     x: np.ndarray
     before: np.ndarray
     abnormal: np.ndarray
+
+
+class Fitted(NamedTuple):
+    """A fitted detector.
+
+    Attributes:
+        score: Computes the scores of windows (N, T, C): (N,) by name.
+        thresholds: The thresholds by name of the score.
+    """
+
+    score: Callable[[np.ndarray], Mapping[str, np.ndarray]]
+    thresholds: Mapping[str, float]
 
 
 def unchanged(x: np.ndarray, before: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -87,7 +101,7 @@ CONDITIONS: dict[str, Change] = {
 
 
 def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tables: Path) -> None:
-    """Evaluates the conditions without a result, then writes the page and its figure.
+    """Evaluates the detectors in the conditions without a result, then writes the page and its figure.
 
     Args:
         source: The output folder of `amsl preprocess`.
@@ -97,25 +111,32 @@ def run(source: Path, results: Path, work: Path, protocols: list[Protocol], tabl
         tables: The folder of robustness.md and robustness.png.
 
     Raises:
-        AMSLError: The input or the detector is missing.
+        AMSLError: The input or the trained network of a detector is missing.
     """
     for protocol in protocols:
-        missing = missing_results(results, protocol, CONDITIONS)
-        if not missing:
-            continue
-        detector, parts = reuse_trained_network(source, work, protocol)
-        training_scores, score, _ = controls.fit(CONTROL, parts.train, parts.groups)
-        control = percentile_threshold(training_scores, detector.config.percentile, parts.groups)
-        thresholds = {**detector.thresholds_, "control": control}
-        sample = draw_sample(parts)
-        for name, file in missing.items():
-            print(f"protocol {protocol}: {name}", file=sys.stderr, flush=True)
-            changed = CONDITIONS[name](sample.x, sample.before, np.random.default_rng(0))
-            scores = {**detector.score_components(changed), "control": score(changed)}
-            metrics = {key: evaluate(scores[key], sample.abnormal, value) for key, value in thresholds.items()}
-            write_json(file, {"protocol": protocol, "condition": name, "scores": metrics})
+        for detector in robustness_page.DETECTORS:
+            missing = missing_results(results, f"{protocol}.{detector}", CONDITIONS)
+            if not missing:
+                continue
+            run, parts = read_first_run(source, detector, protocol)
+            fitted, sample = fit(run, parts, work), draw_sample(parts)
+            for name, file in missing.items():
+                print(f"protocol {protocol}, {detector}: {name}", file=sys.stderr, flush=True)
+                scores = fitted.score(CONDITIONS[name](sample.x, sample.before, np.random.default_rng(0)))
+                metrics = {key: evaluate(scores[key], sample.abnormal, value) for key, value in fitted.thresholds.items()}
+                write_json(file, {"protocol": protocol, "detector": detector, "condition": name, "scores": metrics})
     for file in robustness_page.write(results, tables):
         print(file)
+
+
+def fit(run: Run, parts: Parts, work: Path) -> Fitted:
+    """Fits the detector of an experiment; see `fit_detector`."""
+    if run.experiment.kind == "control":
+        training_scores, score, _ = controls.fit(run.experiment.name, parts.train, parts.groups)
+        threshold = percentile_threshold(training_scores, DetectorConfig().percentile, parts.groups)
+        return Fitted(lambda x: {"distance": score(x)}, {"distance": threshold})
+    detector = fit_detector(run, parts, work)
+    return Fitted(detector.score_components, detector.thresholds_)
 
 
 def draw_sample(parts: Parts) -> Sample:

@@ -2,13 +2,15 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from amsl_tf.config import DetectorConfig
+from amsl_tf.config import DetectorConfig, Preset
 from amsl_tf.data.splits import PROTOCOLS
 from amsl_tf.errors import AMSLError
+from amsl_tf.networks.amsl import AMSLConfig
 from amsl_tf.scoring.features.signal import describe_signal
 from amsl_tf.scoring.members.base import Evidence
 from amsl_tf.scoring.members.nearest_normal import NearestNormal
@@ -16,7 +18,7 @@ from amsl_tf.training.precision import training_policy
 from benchmarks import accuracy, accuracy_table, controls, features
 from benchmarks.baselines_table import COMPARED
 from benchmarks.experiments import Experiment, Run, read_baselines, read_experiments
-from benchmarks.parts import read_parts
+from benchmarks.parts import DEFAULTS, read_parts
 from tests.benchmarks.conftest import table_rows, write_page
 from tests.conftest import ROOT
 
@@ -45,16 +47,25 @@ def test_every_experiment_can_be_run():
     experiments, test_subjects = read_experiments()
     assert len({item.name for item in experiments}) == len(experiments)
     for item in experiments:
-        assert item.runs["window"] >= 1
+        assert item.runs
         assert item.runs.get("subject", 0) <= len(test_subjects)
         if item.kind == "detector":
-            config = DetectorConfig.from_settings(**item.settings)
+            config = DetectorConfig.from_settings(**{**DEFAULTS, **item.settings})
             if item.network_of:
                 (original,) = read_experiments([item.network_of])[0]
-                other = DetectorConfig.from_settings(**original.settings)
+                other = DetectorConfig.from_settings(**{**DEFAULTS, **original.settings})
                 assert (config.network, config.training) == (other.network, other.training)
         if item.kind == "control":
-            assert item.name in {*controls.CONTROLS, controls.SIGNAL}
+            assert (item.control or item.name) in {*controls.CONTROLS, controls.SIGNAL}
+
+
+@pytest.mark.parametrize("divisor", [1, 2, 4, 8, 16])
+def test_widths_are_those_of_a_preset(divisor):
+    (experiment,) = read_experiments([f"width_{divisor}"])[0]
+    config = DetectorConfig.from_settings(**{**DEFAULTS, **experiment.settings})
+    assert config.network == Preset(divisor, config.training.epochs).make_network(AMSLConfig)
+    assert config.training.epochs == 4
+    assert config.scores == ("nearest_normal", "reconstruction")
 
 
 def test_unknown_experiment_is_an_error(generated):
@@ -115,7 +126,8 @@ def test_tables_show_experiments_without_a_result(generated):
     assert ["AMSL", "", "not run", *[""] * 5, "0 of 3", "0.9352"] in rows  # in the protocol of the paper
     assert ["AMSL", "", "not run", *[""] * 5, "0 of 3", ""] in rows  # for unseen subjects
     baselines = len(PROTOCOLS) * len([*read_baselines(), *COMPARED])
-    assert text.count("not run") == baselines + sum(len(item.runs) * (1 + item.headline) for item in read_experiments()[0])
+    shown = sum(len(item.runs) * (1 + item.headline) + item.cost for item in read_experiments()[0])
+    assert text.count("not run") == baselines + shown
 
 
 def test_summary_page_has_the_summary_of_the_results(generated):
@@ -153,6 +165,66 @@ def test_test_subjects_are_not_trained_on(generated):
     assert parts.axes == 1  # there is no sensors.json
     assert len(parts.train) == 34
     assert parts.is_abnormal.tolist() == [False] * 16 + [True] * 5
+
+
+def test_another_partition_of_the_activities(generated):
+    x = {kind: np.load(generated / f"{kind}.npy") for kind in ("normal", "abnormal")}
+    experiment = Experiment("x", "x", "control", {"subject": 1}, abnormal=["a09"])
+    parts = read_parts(generated, Run(experiment, "subject", 0), [["p6"]])
+    np.testing.assert_array_equal(parts.abnormal.x, x["normal"][:25])
+    np.testing.assert_array_equal(parts.normal.x, np.concatenate([x["normal"][25:], x["abnormal"]]))
+    assert set(parts.normal.activity) == {"a05", "a10"}
+    assert set(parts.groups) == {"p1", "p2"}
+    assert set(parts.abnormal.subject[parts.split.test_abnormal]) == {"p6"}
+
+
+def test_result_of_another_partition_is_an_error(generated, monkeypatch):
+    one = Experiment("nearest_raw", "raw", "control", {"window": 1})
+    monkeypatch.setattr(accuracy, "read_experiments", lambda names: ([one], []))
+    run(generated)
+    other = Experiment("nearest_raw", "raw", "control", {"window": 1}, abnormal=["a09"])
+    monkeypatch.setattr(accuracy, "read_experiments", lambda names: ([other], []))
+    with pytest.raises(AMSLError, match="expected an object with the key abnormal"):
+        run(generated)
+
+
+def test_table_of_the_partition_has_both_groups(generated):
+    results = generated / "results"
+    results.mkdir()
+    (experiment,), test_subjects = read_experiments(["signal_partition"])
+    for number, f1 in enumerate((0.25, 0.75)):
+        metrics = {"f1": f1, "auroc": 0.5, "recall_normal": 0.9, "recall_abnormal": 0.625}
+        stored = {"experiment": experiment.name, "protocol": "subject", "run": number, "scores": {"distance": metrics}}
+        (results / f"{experiment.name}.subject.{number}.json").write_text(json.dumps(stored))
+    accuracy_table.write(results, generated)
+    rows = table_rows((generated / "RESULTS.md").read_text())
+    assert [experiment.title, "distance", "0.250", "0.500", "0.100", "0.625", "0.750", "0.500", "0.100", "0.625"] in rows
+    assert ["method", "score", "F1, p6 p7 p8"] in [row[:3] for row in rows]
+    assert test_subjects[0] == ["p6", "p7", "p8"]
+
+
+def test_cost_table_shows_what_was_measured(generated):
+    results = generated / "results"
+    results.mkdir()
+    cost = {"cpu_seconds": 1234.5, "windows_per_second": 62.1, "parameters": None, "mflop": 35.7}
+    scores = {"nearest_normal": {"f1": 0.5, "auroc": 0.75}, "reconstruction": {"f1": 0.25, "auroc": 0.125}}
+    for metrics in scores.values():
+        metrics |= {"recall_normal": 1.0, "recall_abnormal": 1.0}
+    stored = {"experiment": "width_8", "protocol": "window", "run": 0, "cost": cost, "scores": scores}
+    (results / "width_8.window.0.json").write_text(json.dumps(stored))
+    accuracy_table.write(results, generated)
+    expected = ["AMSL, width 1/8, 4 epochs", "", "36", "1,234", "62", "0.500", "0.750", "0.250", "0.125"]
+    assert expected in table_rows(section(generated / accuracy_table.SUMMARY))
+
+
+def test_floating_point_operations():
+    """A matrix multiplication (32) x (32, 3) for each window."""
+    import tensorflow as tf
+
+    def compute(windows, outputs):
+        return {name: tf.matmul(tf.reshape(windows, (-1, 32)), tf.ones((32, 3))) for name in outputs}
+
+    assert accuracy.count_flops(SimpleNamespace(compute=compute, shape=(16, 2), scores={"one": None})) == 2 * 32 * 3
 
 
 def test_zero_padded_windows(generated):
