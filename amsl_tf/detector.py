@@ -70,9 +70,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         members: The members of the score `ensemble`, names in `amsl_tf.scoring.ensemble.MEMBERS`.
         noise: The signal-to-noise ratios, in decibels, of the noisy copies of normal windows in the bank of the score
             `ensemble`; an empty list for none. They make scoring slower, and decisions robust to noise.
-        on_dead_channel: What follows from a dead, stuck or saturated channel (`amsl_tf.scoring.health`), one that moved in
-            training: `flag` makes the window abnormal, `ignore` leaves the decision to the score. The score `ensemble` leaves
-            out dead sensors in either case.
+        on_dead_channel: Whether a channel that is dead, stuck or saturated (`amsl_tf.scoring.health`) makes a window abnormal,
+            in addition to `contamination`: `flag`, or `ignore`, where the score alone decides. The ensemble leaves out dead
+            sensors in either case.
         model: Deprecated, use `network`.
 
     Attributes:

@@ -74,7 +74,9 @@ class Worker:
     """A process that measures one variant until `close`.
 
     Args:
-        name: The name of a variant in `VARIANTS`, or the number of windows to stream.
+        name: The name of a variant in `VARIANTS`, or the number of windows to stream, or what `module` expects.
+        module: The module of the process, which calls `serve`.
+        arguments: Further arguments of the module.
 
     Attributes:
         tasks: The amount of work of each task by name; empty if the variant needs PyTorch and PyTorch is not installed.
@@ -83,11 +85,11 @@ class Worker:
         AMSLError: The process fails.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, module: str = "benchmarks.workers", *arguments: str) -> None:
         self.name = name
         self._stderr = tempfile.TemporaryFile()  # noqa: SIM115, closed by `close`
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.workers", name],
+            [sys.executable, "-m", module, name, *arguments],
             cwd=Path(__file__).resolve().parents[1],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -102,8 +104,8 @@ class Worker:
         self._process.communicate()
         self._stderr.close()
 
-    def measure(self, task: str) -> float:
-        """Runs a task once and returns the seconds."""
+    def measure(self, task: str) -> Any:
+        """Runs a task once and returns the seconds, or the result of a task without an amount."""
         return self._request(task)
 
     def peak_memory(self) -> float:

@@ -1,7 +1,8 @@
 """The variants of the speed benchmark, each run in a process of its own: `python -m benchmarks.workers NAME`.
 
 A worker prints a line of JSON with the amount of work of each task. For each task named on a line of stdin it then runs the
-task once and prints the seconds. It ends at once if the variant needs PyTorch and PyTorch is not installed.
+task once and prints the seconds, or the result of a task without an amount. It ends at once if the variant needs PyTorch and
+PyTorch is not installed.
 """
 
 import json
@@ -27,11 +28,12 @@ class Task(NamedTuple):
     """A measured task.
 
     Attributes:
-        amount: The number of windows, or for matrix multiplications of floating-point operations.
+        amount: The number of windows, or for matrix multiplications of floating-point operations; None for a task whose result
+            is wanted, and not its time.
         run: Runs the task once.
     """
 
-    amount: float
+    amount: float | None
     run: Callable[[], Any]
 
 
@@ -167,15 +169,16 @@ VARIANTS: dict[str, Callable[[], dict[str, Task]]] = {
 
 
 def main(name: str) -> None:
-    """Runs tasks and answers on stdout until stdin ends.
+    """Serves the tasks of a variant by name, or of streaming a number of windows."""
+    serve(VARIANTS[name] if name in VARIANTS else lambda: make_streaming(int(name)))
 
-    Args:
-        name: The name of a variant, or the number of windows to stream.
-    """
+
+def serve(make: Callable[[], dict[str, Task]]) -> None:
+    """Makes tasks, then runs them and answers on stdout until stdin ends."""
     answers = os.fdopen(os.dup(1), "w")  # separate from the output of libraries
     os.dup2(2, 1)
     try:
-        tasks = VARIANTS[name]() if name in VARIANTS else make_streaming(int(name))
+        tasks = make()
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -189,9 +192,9 @@ def main(name: str) -> None:
         if line.strip() == "memory":
             answer(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
         else:
-            start = time.perf_counter()
-            tasks[line.strip()].run()
-            answer(time.perf_counter() - start)
+            task, start = tasks[line.strip()], time.perf_counter()
+            result = task.run()
+            answer(result if task.amount is None else time.perf_counter() - start)
 
 
 if __name__ == "__main__":

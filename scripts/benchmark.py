@@ -1,8 +1,9 @@
 """Runs the benchmarks: accuracy, robustness and pseudo-anomalies of detectors; speed, losses, data preparation and serving.
 
 Results are JSON files in benchmarks/results, from which the commands generate pages: accuracy and table3 RESULTS.md and tables
-in docs/results.md and README.md, series tables in docs/series.md, robustness docs/robustness.md, pseudo benchmarks/PSEUDO.md,
-overgeneralisation tables in docs/method.md, speed one in docs/performance.md, and losses two in benchmarks/NOTES.md.
+in docs/results.md and README.md, series and coverage tables in docs/series.md, robustness docs/robustness.md, objectives tables
+in docs/objectives.md, pseudo benchmarks/PSEUDO.md, overgeneralisation tables in docs/method.md, speed and cost tables in
+docs/performance.md, and losses two in benchmarks/NOTES.md.
 """
 
 import sys
@@ -34,7 +35,7 @@ def main() -> None:
         command.add_argument("--only", nargs="+", metavar="NAME", help=f"experiments of benchmarks/{file}; by default all")
         command.add_argument("--tables", type=Path, default=Path(), help="folder of RESULTS.md, README.md and docs/results.md")
 
-    robustness = _add_command(commands, "robustness", "Evaluate AMSL with noise and with a silent or a delayed sensor unit.")
+    robustness = _add_command(commands, "robustness", "Evaluate detectors with noise, or a silent or delayed sensor unit.")
     _add_study(robustness, RESULTS / "robustness")
     robustness.add_argument("--tables", type=Path, default=Path("docs"), help="folder of robustness.md and robustness.png")
 
@@ -53,6 +54,24 @@ def main() -> None:
     series.add_argument("--again", metavar="REASON", help="repeat finished runs on the test series, which the page counts")
     series.add_argument("--tables", type=Path, default=Path("docs"), help="folder of series.md")
 
+    coverage = _add_command(commands, "coverage", "Measure how often the ensemble flags normal rows it was not fitted to.")
+    coverage.add_argument(
+        "--data", type=Path, default=Path("data"), help="folder with a folder for each data set: skab, smd, ..."
+    )
+    coverage.add_argument(
+        "--results", type=Path, default=RESULTS / "coverage", help="folder of the results, beside that of the series benchmark"
+    )
+    coverage.add_argument("--tables", type=Path, default=Path("docs"), help="folder of series.md")
+
+    objectives = _add_command(commands, "objectives", "Compare the ensemble with and without a member that is trained.")
+    _add_input(objectives)
+    objectives.add_argument("--data", type=Path, default=Path("data"), help="folder with a folder for each data set of series")
+    objectives.add_argument("--results", type=Path, default=RESULTS / "objectives", help="folder of the results")
+    objectives.add_argument("--only", nargs="+", metavar="NAME", help="objectives: amsl, triplet, ...; by default all")
+    objectives.add_argument("--datasets", nargs="+", metavar="NAME", help="data sets: dsads, skab, ...; by default all")
+    objectives.add_argument("--seeds", type=number_between(int, 1, 1000), default=3, help="number of seeds")
+    objectives.add_argument("--tables", type=Path, default=Path("docs"), help="folder of objectives.md")
+
     study = _add_command(commands, "overgeneralisation", "Measure reconstruction errors by bottleneck width and memory.")
     _add_input(study)
     study.add_argument("--sets", nargs="+", choices=("digits", "dsads"), default=("digits", "dsads"), help="data sets")
@@ -65,6 +84,14 @@ def main() -> None:
         "--from-file", action="store_true", default=SUPPRESS, help="write the table of the stored report without measuring"
     )
     speed.add_argument("--tables", type=Path, default=Path("docs"), help="folder of performance.md")
+
+    cost = _add_command(commands, "cost", "Measure the time and memory of detectors, beside their accuracy.")
+    _add_input(cost)
+    _add_measurement(cost, "cost", rounds=3)
+    cost.add_argument(
+        "--from-file", action="store_true", default=SUPPRESS, help="write the tables of the stored report without measuring"
+    )
+    cost.add_argument("--tables", type=Path, default=Path("docs"), help="folder of performance.md")
 
     losses = _add_command(commands, "losses", "Compare the training losses with those of a plain port.")
     add_transformed(losses)

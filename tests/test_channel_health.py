@@ -96,6 +96,17 @@ def test_windows_without_an_alive_channel_are_scored(fitted):
     assert found["score"] > fitted.threshold_
 
 
+@pytest.mark.parametrize("outlier", [0, 0.01])
+def test_constant_channel_does_not_stand_for_dead_ones(windows, outlier):
+    """All channels that moved are dead: nothing is left that could tell a normal window."""
+    x = windows.copy()
+    x[:, :, 0] = 7
+    x[0, 0, 0] += outlier
+    detector = AMSLDetector(seed=1, on_dead_channel="ignore").fit(x[:200])
+    x[200:, :, 1:] = 0
+    assert (detector.decision_function(x[200:210]) > detector.threshold_).all()
+
+
 def test_saved_and_exported(fitted, faulty, tmp_path):
     expected = fitted.detect(faulty)
     fitted.save(tmp_path / "saved")
@@ -107,6 +118,8 @@ def test_saved_and_exported(fitted, faulty, tmp_path):
     close(outputs["score"].numpy(), expected["score"])
     for name in ("is_anomaly", "valid", "health"):
         np.testing.assert_array_equal(outputs[name], expected[name])
+    (graph,) = (tmp_path / "model").rglob("saved_model.pb")
+    assert graph.stat().st_size < sum(values.nbytes for values in fitted.pipeline.scores["ensemble"].state().values())
     explained = served["explain"](windows=tf.constant(faulty))
     for name, values in fitted.explain(faulty)._asdict().items():
         np.testing.assert_allclose(explained[name], values, atol=1e-5)

@@ -32,11 +32,11 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
 
     import numpy as np
 
+    from amsl_tf.data.channel_states import name_states
     from amsl_tf.data.window_reader import read_window
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.errors import AMSLError, DataError
     from amsl_tf.evaluation.report.windows import explain_windows, open_training
-    from amsl_tf.scoring.threshold import is_abnormal
 
     detector = AMSLDetector.load(arguments.detector)
     reading = (arguments.stride, arguments.columns, arguments.header, detector.config_.channel_names)
@@ -52,16 +52,17 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
         fault = str(error)
     (explained,) = explain_windows(detector, window[None], training)
     if explained.nearest is None:
-        fault = "the score compares with no normal windows"
+        fault = "the scores of the detector compare with no normal windows"
     if fault:
         log.info(f"the nearest normal window is not shown: {fault}")
     with atomic_file(arguments.output) as file:
         explained.figure.savefig(file, dpi=150)
-    flagged = bool(is_abnormal(explained.score, detector.threshold_))
+    found = detector.detect(window[None])
+    flagged, (health,) = bool(found["is_anomaly"][0]), name_states(found["health"], detector.config_.channel_names)
     parser.print_result(
         f"{arguments.output}: window {arguments.window}, from row {row}, is {'abnormal' if flagged else 'normal'}: "
         f"score {explained.score:.4g}, threshold {detector.threshold_:.4g}\n"
-        f"largest contributions: {', '.join(explained.worst)}",
+        f"largest contributions: {', '.join(explained.worst)}" + (f"\nchannels with a fault: {health}" if health else ""),
         {
             "output": arguments.output,
             "window": arguments.window,
@@ -71,5 +72,6 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
             "is_anomaly": flagged,
             "worst_channels": explained.worst,
             "nearest_normal": explained.nearest,
+            "health": health,
         },
     )

@@ -61,7 +61,7 @@ def find_stride(x: np.ndarray) -> int | None:
     steps, found = x.shape[1], []
     for place in np.unique(np.linspace(0, len(x) - 2, min(PAIRS, len(x) - 1)).astype(int)):
         first, second = x[place], x[place + 1]
-        rounding = ROUNDING * first.std(axis=0)
+        rounding = ROUNDING * first.std(axis=0, dtype=np.float64)
         unclear = ((first, first[0]), (second, second[0]), (first[0], second[0]))
         if any((np.abs(part - other) <= rounding).all() for part, other in unclear):
             continue

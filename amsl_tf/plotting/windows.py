@@ -95,7 +95,7 @@ def explanation(
     over_time, by_member = axes[count:]
     over_time.fill_between(range(len(time)), time, color=ABNORMAL, alpha=0.6, linewidth=0)
     over_time.set_title("contribution of each time step to the score", fontsize=9)
-    over_time.set(xlabel="time step", ylim=(min(0, time.min()), max(0, time.max()) or 1))
+    over_time.set(xlabel="time step")
     over_time.sharex(axes[0])
     by_member.barh(list(members), list(members.values()), color=ABNORMAL, alpha=0.75)
     by_member.axvline(0, color=INK, linewidth=0.8)

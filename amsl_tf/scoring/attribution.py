@@ -4,6 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 ALL_SENSORS = -1  # in place of the index of a sensor, for a feature of all sensors
+TINY = 1e-30  # in place of a sum of 0
+LARGEST_LOGARITHM = 20.0  # whose exponential float32 holds
 SMALL_EXCESS = 1e-3  # of a sum over the usual one: below it the logarithm is replaced by its series
 
 
@@ -24,11 +26,15 @@ def sum_by_sensor(values: tf.Tensor, sensors: np.ndarray, count: int) -> tf.Tens
     return known + tf.maximum(rest, 0) / count
 
 
-def divide(total: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
-    """Divides totals (B,) in proportion to amounts (B, K), at least 0, or equally where all are 0: (B, K)."""
-    whole = tf.reduce_sum(amounts, axis=1, keepdims=True)
-    shares = tf.where(whole > 0, tf.math.divide_no_nan(amounts, whole), tf.cast(1 / amounts.shape[1], amounts.dtype))
-    return total[:, None] * shares
+def divide(value: tf.Tensor, amounts: tf.Tensor) -> tf.Tensor:
+    """Divides values (B,) among amounts (B, K), at least 0: larger amounts have larger contributions, also of negative values.
+
+    The usual amounts of `divide_logarithm` are equal here, and their sum is the one that fits the value.
+    """
+    amounts = tf.convert_to_tensor(amounts)
+    total, count = tf.maximum(tf.reduce_sum(amounts, axis=1, keepdims=True), TINY), amounts.shape[1]
+    usual = total * tf.exp(-2 * tf.clip_by_value(value, -LARGEST_LOGARITHM, LARGEST_LOGARITHM))[:, None]
+    return divide_logarithm(value, amounts, tf.repeat(usual / count, count, axis=1))
 
 
 def divide_logarithm(value: tf.Tensor, amounts: tf.Tensor, usual: tf.Tensor) -> tf.Tensor:
@@ -38,12 +44,12 @@ def divide_logarithm(value: tf.Tensor, amounts: tf.Tensor, usual: tf.Tensor) -> 
     line from the usual amounts to these are (amount - usual amount) value / (D - U): negative where there is less than usual.
 
     Args:
-        value: float32 (B,).
-        amounts: float32 (B, K).
-        usual: float32 (K,) or (B, K), with a sum above 0 in each row.
+        value: (B,).
+        amounts: (B, K).
+        usual: (K,) or (B, K), with a sum above 0 in each row.
 
     Returns:
-        float32 (B, K), whose sum over each row is the value.
+        (B, K), whose sum over each row is the value.
 
     Reference:
         Sundararajan et al., Axiomatic Attribution for Deep Networks, ICML 2017.
@@ -51,5 +57,5 @@ def divide_logarithm(value: tf.Tensor, amounts: tf.Tensor, usual: tf.Tensor) -> 
     total = tf.reduce_sum(usual, axis=-1)
     excess = (tf.reduce_sum(amounts, axis=1) - total) / total
     is_small = tf.abs(excess) < SMALL_EXCESS
-    slope = tf.where(is_small, 0.5 - excess / 4, value / tf.where(is_small, 1.0, excess)) / total
+    slope = tf.where(is_small, 0.5 - excess / 4, value / tf.where(is_small, tf.ones_like(excess), excess)) / total
     return slope[:, None] * (amounts - usual)

@@ -55,7 +55,7 @@ class DetectionMixin:
 
     @property
     def labels_(self) -> np.ndarray:
-        """The decisions on the training windows, int (N,). Raises NotFittedError before `fit`."""
+        """The decisions on the training windows by their scores alone, int (N,). Raises NotFittedError before `fit`."""
         return is_abnormal(self.decision_scores_, self.threshold_).astype(int)
 
     @property
@@ -111,7 +111,7 @@ class DetectionMixin:
     def decision_function(self, X: Any) -> np.ndarray:
         """Computes the decision scores of windows.
 
-        A training window finds itself in the bank of the nearest-normal score: use `decision_scores_` for training windows.
+        A training window finds itself in the bank of normal windows: use `decision_scores_` for training windows.
 
         Args:
             X: An array (N, T, C) of finite numbers or `Windows`, in the units of the training windows.
@@ -175,9 +175,9 @@ class DetectionMixin:
             X: An array (N, T, C) of finite numbers or `Windows`.
 
         Returns:
-            Arrays float32 by name. Each score (N,), dimensionless; `view_error` (N, R), the squared error of each view in
-            scaled units (views scaled to [0, 1]), averaged over time and channels, which the reconstruction score sums; with
-            self-supervision `right_view` (N,), the probability of the right view, summed over views (0 to R); with memory
+            Arrays float32 by name. Each score (N,), dimensionless; with a network `view_error` (N, R), the squared error of a
+            view in scaled units (views scaled to [0, 1]), averaged over time and channels, which the reconstruction score sums;
+            with self-supervision `right_view` (N,), the probability of the right view, summed over views (0 to R); with memory
             `entropy` (N,), the entropy of the attention in nats, averaged over positions and summed over memory reads.
 
         Raises:
@@ -247,7 +247,7 @@ class DetectionMixin:
         Raises:
             NotFittedError: The detector is not fitted.
             DataError: The windows have another shape than the training windows, or are not finite.
-            AMSLError: The detector has no nearest-normal score.
+            AMSLError: The detector has no score that compares with normal windows.
         """
         return concatenate(self.pipeline.run(self._check_windows(X), (NEAREST,)))[NEAREST]
 

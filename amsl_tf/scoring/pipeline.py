@@ -36,11 +36,11 @@ class Explanation(NamedTuple):
     """What makes up the decision scores of N windows.
 
     Attributes:
-        members: float32 (N, M), the contribution of each part of the score, named by `Score.members`; their sum is the score.
-        channels: float32 (N, C), the contribution of each channel, equal for the axes of a sensor; their sum is the score.
+        members: float32 (N, M), the contribution of each part of the score, named by `members_`; their sum is the score.
+        channels: float32 (N, C), the contribution of each channel; their sum is the score. Where the score uses the norm of a
+            sensor, its axes have equal contributions.
         time: float32 (N, T), the contribution of each time step; their sum is the score.
-        nearest: int64 (N,), the position of the nearest training window, see `AMSLDetector.nearest`; -1 for a score that
-            compares with none.
+        nearest: int64 (N,), the position of the nearest training window; -1 for a decision score that compares with none.
         health: int32 (N, C), the state of each channel, a position in `amsl_tf.data.channel_states.STATES`; 0 is healthy.
     """
 
@@ -153,7 +153,7 @@ class ScoringPipeline:
     def compute(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
         """Computes outputs of windows; the graph drops everything else.
 
-        A window with a value that is NaN, infinite or beyond `LARGEST` is invalid: its outputs are NaN, or 0 where they are
+        A window with a value that is NaN, infinite or beyond `LARGEST` is invalid: its outputs are NaN, or -1 where they are
         integers, and those of the other windows do not depend on it.
 
         Args:
@@ -178,7 +178,7 @@ class ScoringPipeline:
             name: tf.where(
                 tf.reshape(valid, (-1,) + (1,) * (len(value.shape) - 1)),
                 value,
-                tf.constant(np.nan if value.dtype.is_floating else 0, value.dtype),
+                tf.constant(np.nan if value.dtype.is_floating else -1, value.dtype),
             )
             for name, value in values.items()
         }
@@ -226,6 +226,9 @@ class ScoringPipeline:
     def _explain(self, score: Score, evidence: Evidence) -> dict[str, tf.Tensor]:
         """Computes the fields of `Explanation`, without the health of channels."""
         windows, found = evidence.windows, score.contributions(evidence)
+        shapes = {"members": len(score.members), "channels": None, "time": windows.shape[1]}
+        for name, size in shapes.items():
+            _check_result(f"the contributions of {name}", getattr(found, name), (windows.shape[0], size))
         axes = windows.shape[2] // found.channels.shape[1]
         return {
             "members": found.members,
@@ -262,8 +265,8 @@ class ScoringPipeline:
             if score.has_nearest:
                 return score
         raise AMSLError(
-            f"the nearest normal window needs the score nearest_normal; this detector has {', '.join(self.scores)}. Fit one "
-            'with score="nearest_normal" or extra_scores=["nearest_normal"].'
+            f"the nearest normal window needs a score such as ensemble; this detector has {', '.join(self.scores)}. Fit one "
+            'with score="ensemble" or extra_scores=["ensemble"].'
         )
 
 

@@ -149,7 +149,7 @@ class Client:
             windows: An array (N, T, C), N at least 1.
 
         Returns:
-            The fields of an `Explanation` by name; NaN for invalid windows.
+            The fields of an `Explanation` by name; for invalid windows NaN, and -1 as `nearest`.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.

@@ -12,9 +12,15 @@ def test_features_of_a_sensor_are_summed_and_others_divided():
     np.testing.assert_allclose(sum_by_sensor(values, sensors, 3), [[2 + 3, 3, 5 + 3], [1, 1, 1]])
 
 
-def test_totals_are_divided_in_proportion():
-    found = divide(tf.constant([6.0, -2.0, 8.0]), tf.constant([[1.0, 2.0], [1.0, 0.0], [0.0, 0.0]]))
-    np.testing.assert_allclose(found, [[2, 4], [-2, 0], [4, 4]])
+def test_larger_amounts_have_larger_contributions():
+    """Of positive and of negative values, and equal ones where all amounts are 0; far values have no effect on the sum."""
+    values, amounts = np.array([1.0, -1, 3, 100, -100]), np.array([[1, 2.0], [1, 2], [0, 0], [1, 3], [1, 3]])
+    found = divide(tf.constant(values, tf.float32), tf.constant(amounts, tf.float32)).numpy()
+    np.testing.assert_allclose(found.sum(axis=1), values, rtol=1e-5)
+    assert (found[[0, 1, 3], 1] > found[[0, 1, 3], 0]).all()
+    np.testing.assert_allclose(found[2], 1.5, rtol=1e-6)
+    usual = 3 * np.exp(-2) / 2  # of the first, by hand
+    np.testing.assert_allclose(found[0], (amounts[0] - usual) / (3 - 2 * usual), rtol=1e-5)
 
 
 def test_logarithm_is_divided_by_what_exceeds_the_usual():

@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from amsl_tf import plotting
+from amsl_tf.data.channel_states import HEALTHY, STATES
 from amsl_tf.data.store import open_array
 from amsl_tf.data.windows import check_windows, hash_windows
 from amsl_tf.detector import AMSLDetector
@@ -21,9 +22,9 @@ class WindowExplanation(NamedTuple):
 
     Attributes:
         figure: The contributions of channels, time steps and parts of the score.
-        worst: The names of the channels with the largest contributions to the score, largest first.
+        worst: The names of the channels with a fault, then of those with the largest contributions to the score.
         nearest: The position of the nearest normal window among the training windows, see `AMSLDetector.nearest`; None for a
-            score that compares with none.
+            detector whose scores compare with none.
         score: The decision score, dimensionless.
     """
 
@@ -67,20 +68,26 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
         DataError: The windows have another shape or are not finite.
     """
     explanation, scores = detector.explain(windows), detector.decision_function(windows)
-    reconstruction = detector.reconstruct(windows).reconstruction if detector.config_.score == "reconstruction" else None
+    has_nearest = any(score.has_nearest for score in detector.pipeline.scores.values())
+    nearest = detector.nearest(windows).tolist() if has_nearest else [None] * len(windows)
+    reconstruction = None
+    if detector.config_.score == "reconstruction" and detector.config_.views[0] == "raw":
+        reconstruction = detector.reconstruct(windows).reconstruction
     channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(windows.shape[2])]
     explained = []
     for row, x in enumerate(windows):
-        contributions, nearest = explanation.channels[row], int(explanation.nearest[row])
-        worst = np.argsort(-contributions, kind="stable")[:WORST_CHANNELS].tolist()
+        contributions = explanation.channels[row]
+        states = explanation.health[row]
+        worst = np.lexsort((-contributions, states == HEALTHY))[:WORST_CHANNELS].tolist()  # those with a fault first
+        titles = {place: channels[place] + (f" ({STATES[states[place]]})" if states[place] else "") for place in worst}
         figure = plotting.explanation(
             x,
-            None if training is None or nearest < 0 else training[nearest],
-            channels={channel: (channels[channel], float(contributions[channel])) for channel in worst},
+            None if training is None or nearest[row] is None else training[nearest[row]],
+            channels={channel: (titles[channel], float(contributions[channel])) for channel in worst},
             time=explanation.time[row],
             members=dict(zip(detector.members_, explanation.members[row].tolist(), strict=True)),
             reconstruction=None if reconstruction is None else reconstruction[row, 0],
         )
         names = [channels[channel] for channel in worst]
-        explained.append(WindowExplanation(figure, names, None if nearest < 0 else nearest, float(scores[row])))
+        explained.append(WindowExplanation(figure, names, nearest[row], float(scores[row])))
     return explained

@@ -19,7 +19,7 @@ MEMBERS: Registry[type["Member"]] = Registry(
         "powers": "amsl_tf.scoring.ensemble.powers:Powers",
         "kernels": "amsl_tf.scoring.ensemble.kernels:Kernels",
     },
-    attributes=("describe", "prepare", "constants", "restore"),
+    attributes=("describe", "sensors", "divide_by_time", "prepare", "constants", "restore"),
     reserved=(CHANNELS, BANK),
 )
 

@@ -21,10 +21,13 @@ class Levels(Member):
 
     def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
         """Divides the part of a quantile in proportion to how far values lie beyond the quantile of the nearest windows."""
-        levels = quantiles(windows)
+        levels, total = quantiles(windows), 0.0
         shape = (-1, levels.shape[1], levels.shape[2])
-        difference = tf.reshape(tf.math.divide_no_nan(parts, slopes), shape)
-        nearest = (levels - difference)[:, None]
-        beyond = tf.nn.relu(tf.sign(difference)[:, None] * (windows[:, :, None] - nearest))  # (B, T, 5, S)
-        shares = tf.math.divide_no_nan(beyond, tf.reduce_sum(beyond, axis=1, keepdims=True))
-        return tf.einsum("btqs,bqs->bt", shares, tf.reshape(parts, shape))
+        difference, parts = tf.reshape(tf.math.divide_no_nan(parts, slopes), shape), tf.reshape(parts, shape)
+        for place in range(shape[1]):  # one after the other, in less memory
+            nearest = levels[:, place] - difference[:, place]
+            beyond = tf.nn.relu(tf.sign(difference[:, place])[:, None] * (windows - nearest[:, None]))
+            whole = tf.reduce_sum(beyond, axis=1, keepdims=True)
+            shares = tf.where(whole > 0, tf.math.divide_no_nan(beyond, whole), 1 / windows.shape[1])
+            total += tf.einsum("bts,bs->bt", shares, parts[:, place])
+        return total

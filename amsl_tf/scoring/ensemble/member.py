@@ -37,14 +37,14 @@ class Member(ABC):
         """
 
     def sensors(self, features: int, sensors: int) -> np.ndarray:
-        """Returns which sensor each feature describes, for explanations.
+        """Returns which sensor each feature describes, for explanations and to leave out dead sensors.
 
         Args:
             features: D, the number of features.
             sensors: S, the number of sensors.
 
         Returns:
-            int32 (D,), indices from 0, or `ALL_SENSORS`, which is the default for all features.
+            int32 (D,), indices from 0, or `ALL_SENSORS`, the default: such features are never left out.
         """
         return np.full(features, ALL_SENSORS, np.int32)
 

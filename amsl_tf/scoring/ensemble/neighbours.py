@@ -16,6 +16,7 @@ DENSITY_NEIGHBOURS = 5  # whose mean distance is the local density of a window
 DENSITY_SHARE = 0.5  # the share of a distance's scale that the normal window accounts for; that of the new one is unknown
 MIN_DENSITY = 0.05  # of the median: windows with near copies must not count as infinitely dense
 FLOOR_SHARE = 0.01  # of the median distance: the smallest distance, as duplicates have distance 0
+LEAST_ALIVE = 0.1  # of the usual squared distance: fewer sensors cannot stand for all
 FLOOR_PER_COLUMN = 1e-5  # in standard deviations: the distance below which float32 cannot separate windows
 
 
@@ -95,7 +96,9 @@ class Neighbours:
 
     def to_tensors(self) -> None:
         """Makes tensors of the arrays: graphs refer to tensors, and would hold copies of arrays, each compiled anew."""
-        self.bank, self.density = tf.convert_to_tensor(self.bank), tf.convert_to_tensor(self.density)
+        for name in ("bank", "density"):
+            if not isinstance(value := getattr(self, name), tf.Variable):  # those of an export stay variables
+                setattr(self, name, tf.convert_to_tensor(value))
 
     def set_floor(self, distances: np.ndarray) -> None:
         """Sets the smallest distance, from those of normal windows (N,)."""
@@ -148,16 +151,18 @@ class Neighbours:
     def weigh(self, alive: tf.Tensor) -> tf.Tensor:
         """Weighs the squared differences of sensors so that alive ones stand for all, with the same usual distance.
 
+        Where these have less than `LEAST_ALIVE` of the usual distance, all sensors count as they are.
+
         Args:
             alive: bool (B, S).
 
         Returns:
-            float32 (B, S): the same for all alive sensors of a window, and 0 for others; 1 where none is alive.
+            float32 (B, S): the same for all alive sensors of a window, and 0 for others; or 1 for all.
         """
         usual = tf.convert_to_tensor(self.usual)
         left = tf.reduce_sum(tf.where(alive, usual, 0.0), axis=1, keepdims=True)
-        factor = tf.math.divide_no_nan(tf.reduce_sum(usual), left)
-        return tf.where(left > 0, tf.where(alive, factor, 0.0), 1.0)
+        total = tf.reduce_sum(usual)
+        return tf.where(left >= LEAST_ALIVE * total, tf.where(alive, tf.math.divide_no_nan(total, left), 0.0), 1.0)
 
     def log_distances(self, features: tf.Tensor, alive: tf.Tensor | None = None) -> tf.Tensor:
         """Computes the logarithms of the distances of windows to all windows of the bank: float32 (B, D) to (B, M)."""

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from amsl_tf.scoring.ensemble.member import Member
-from amsl_tf.scoring.features.signal import band_powers, filter_bands
+from amsl_tf.scoring.features.signal import band_powers, filter_band
 
 FLOOR = 1e-2  # of the variance in training, added to powers: less is noise
 
@@ -26,10 +26,10 @@ class Powers(Member):
 
         A power is the mean over time of the square of the filtered signal.
         """
-        powers = band_powers(windows)
-        squares = tf.square(filter_bands(windows))  # (B, K, T, S)
-        local = powers[:, :, None] * tf.math.divide_no_nan(squares, tf.reduce_mean(squares, axis=2, keepdims=True))
-        slopes = tf.reshape(slopes, (-1, powers.shape[1], powers.shape[2])) / (powers + FLOOR)
-        steps = windows.shape[1]
-        difference = tf.einsum("bkts,bks->bt", local - powers[:, :, None], slopes) / steps
-        return difference + super().divide_by_time(windows, parts, slopes)
+        total, powers = super().divide_by_time(windows, parts, slopes), band_powers(windows)
+        slopes = tf.reshape(slopes, (-1, powers.shape[1], powers.shape[2])) * powers / (powers + FLOOR)
+        for place in range(powers.shape[1]):  # one after the other, in less memory
+            squares = tf.square(filter_band(windows, place))
+            relative = tf.math.divide_no_nan(squares, tf.reduce_mean(squares, axis=1, keepdims=True))
+            total += tf.einsum("bts,bs->bt", relative - 1, slopes[:, place]) / windows.shape[1]
+        return total

@@ -77,12 +77,12 @@ def band_powers(x: tf.Tensor) -> tf.Tensor:
     return tf.einsum("kf,bsf->bks", weights, tf.square(tf.abs(spectrum)) / steps**2)
 
 
-def filter_bands(x: tf.Tensor) -> tf.Tensor:
-    """Filters each sensor by the frequency bands of `band_powers`: (B, T, S) to (B, K, T, S)."""
+def filter_band(x: tf.Tensor, band: int) -> tf.Tensor:
+    """Filters each sensor by one of the frequency bands of `band_powers`, float32 (B, T, S)."""
     steps = x.shape[1]
-    weights = np.pad(np.sqrt(_band_weights(steps)), ((0, 0), (1, 0)))  # without the constant part
-    spectrum = tf.signal.rfft(tf.transpose(x, (0, 2, 1)))[:, None] * tf.constant(weights[:, None], tf.complex64)
-    return tf.transpose(tf.signal.irfft(spectrum, [steps]), (0, 1, 3, 2))
+    weights = np.append(0, np.sqrt(_band_weights(steps)[band]))  # without the constant part
+    spectrum = tf.signal.rfft(tf.transpose(x, (0, 2, 1))) * tf.constant(weights, tf.complex64)
+    return tf.transpose(tf.signal.irfft(spectrum, [steps]), (0, 2, 1))
 
 
 def _quantile_weights(steps: int) -> np.ndarray:

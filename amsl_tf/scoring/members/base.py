@@ -112,7 +112,7 @@ class Score(ABC):
         Raises:
             AMSLError: The score has no nearest windows.
         """
-        raise AMSLError(f"{type(self).__name__} has no nearest windows. Use the score nearest_normal.")
+        raise AMSLError(f"{type(self).__name__} has no nearest windows. Use the score ensemble.")
 
     @property
     def members(self) -> tuple[str, ...]:

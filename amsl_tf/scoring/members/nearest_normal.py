@@ -91,25 +91,24 @@ class NearestNormal(Score):
     def contributions(self, evidence: Evidence) -> Contributions:
         """Divides the score among the feature groups, the sensors and the time steps.
 
-        The contributions of sensors are proportional to their parts in the distances, where latents and correlations count for
-        all sensors alike; those of time steps to the reconstruction errors.
+        The amounts are the parts of sensors in the distances, where latents and correlations count for all sensors alike, and
+        the reconstruction errors of time steps. See `divide`.
         """
         channels = evidence.windows.shape[2]
         count = channels // self.config.axes
-        weighted = self._weigh(self.member_scores(evidence))
-        by_sensor = []
-        for name, total in weighted.items():
+        scores, by_sensor = self.member_scores(evidence), {}
+        for name, value in scores.items():
             parts = self._banks[name].parts(tf.cast(evidence.features[name], tf.float64))
             sensors = np.full(parts.shape[1], ALL_SENSORS, np.int32)
             if name == "error":
                 sensors = np.arange(len(sensors), dtype=np.int32) % channels // self.config.axes
             elif name == "signal":
                 sensors = sensors_of(len(sensors), count)
-            by_sensor.append(divide(total, sum_by_sensor(parts, sensors, count)))
-        members = tf.stack(list(weighted.values()), axis=1)
-        score = tf.cast(tf.add_n(list(weighted.values())), tf.float32)
-        channels = tf.cast(tf.add_n(by_sensor), tf.float32)
-        return Contributions(tf.cast(members, tf.float32), channels, divide(score, evidence.time_error))
+            by_sensor[name] = divide(value, sum_by_sensor(parts, sensors, count))
+        members = tf.stack(list(self._weigh(scores).values()), axis=1)
+        channels = tf.add_n(list(self._weigh(by_sensor).values()))
+        time = divide(self._mean(scores), evidence.time_error)
+        return Contributions(tf.cast(members, tf.float32), tf.cast(channels, tf.float32), time)
 
     @property
     def weights(self) -> dict[str, float]:
