@@ -24,8 +24,8 @@ from benchmarks.parts import Parts, read_parts
 from benchmarks.workers import SEED, Task, serve
 
 ENSEMBLE: dict[str, Any] = {"network": None, "score": "ensemble"}
-COMPACT: dict[str, Any] = {"preset": "compact", "score": "reconstruction"}
-PAPER: dict[str, Any] = {"preset": "paper", "score": "reconstruction"}
+COMPACT: dict[str, Any] = {"network": "amsl", "preset": "compact", "score": "reconstruction"}
+PAPER: dict[str, Any] = {"network": "amsl", "preset": "paper", "score": "reconstruction"}
 SAMPLE = 320  # windows that the paper's network is fitted to and scores; all would take a quarter of an hour
 WARM_UP = 64  # windows that are scored after a fit, before time is measured, so that graphs are compiled
 ALONE = 20  # windows that are scored one by one

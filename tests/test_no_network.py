@@ -220,6 +220,18 @@ def test_operations_of_the_export(fitted, tmp_path):
     assert used <= set(OPERATIONS.read_text().split())
 
 
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e6])
+def test_constant_training_windows(value):
+    """A recording in which nothing moves, as of an idle machine: whatever moves is abnormal, and named."""
+    windows = np.full((60, 24, 3), value, np.float32)
+    detector = AMSLDetector().fit(windows)
+    x = windows[:3].copy()
+    x[1, 5, 0] += 0.1 * (abs(value) or 1)
+    x[2, :, 2] += 0.01 * (abs(value) or 1)
+    assert detector.predict(x).tolist() == [0, 1, 1]
+    assert detector.explain(x[1:]).channels.argmax(axis=1).tolist() == [0, 2]
+
+
 def test_single_group_is_an_error(waves):
     with pytest.raises(DataError, match="groups must have at least two values for the ensemble score"):
         AMSLDetector().fit(waves, groups=["a"] * 40)

@@ -70,10 +70,10 @@ def check_fit_input(
             views = None if views is None else {name: view[normal] for name, view in views.items()}
     if len(x) < 2:
         raise DataError("fit needs at least 2 normal windows. Received: n_samples=1. Give more windows.")
-    if not any((np.abs(part - x[0]) >= SMALLEST).any() for _, part in chunks(x[1:])):
+    if config.network is not None and not any((np.abs(part - x[0]) >= SMALLEST).any() for _, part in chunks(x[1:])):
         raise DataError(
             f"windows must differ. Received: {len(x)} windows that are equal in float32, or within {SMALLEST:.2g} of each "
-            "other. Check the input; remove a large offset, or use a smaller unit."
+            "other. Check the input; remove a large offset, use a smaller unit, or fit without a network."
         )
     if shape[1] % config.axes:
         raise AMSLError(f"axes must divide the number of channels. Received: axes={config.axes} and {shape[1]} channels.")
