@@ -277,7 +277,7 @@ def test_only_the_selected_scores_are_fitted(waves, tmp_path):
     detector.save(tmp_path / "saved")
     with np.load(tmp_path / "saved/state.npz") as state:
         assert not [name for name in state.files if "nearest_normal" in name]
-    with pytest.raises(AMSLError, match=r"needs the score nearest_normal; this detector has reconstruction"):
+    with pytest.raises(AMSLError, match=r"needs a score such as ensemble; this detector has reconstruction"):
         AMSLDetector.load(tmp_path / "saved").nearest(waves)
 
 
