@@ -274,7 +274,8 @@ class Flat(AMSLDetector):
     """A detector of two-dimensional arrays; each row is repeated to a window of 16 time steps and 3 channels."""
 
     def __init__(self, network="cae", *, epochs=1, seed=0, batch_size=64):
-        super().__init__(network, epochs=epochs, seed=seed, batch_size=batch_size, mixed_precision="off")
+        settings = {"score": "nearest_normal", "mixed_precision": "off"}
+        super().__init__(network, epochs=epochs, seed=seed, batch_size=batch_size, **settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -288,6 +289,10 @@ class Flat(AMSLDetector):
     def decision_function(self, X):
         check_is_fitted(self)
         return super().decision_function(self._windows(validate_data(self, X, reset=False)))
+
+    def predict(self, X):
+        check_is_fitted(self)
+        return super().predict(self._windows(validate_data(self, X, reset=False)))
 
     @staticmethod
     def _windows(X):

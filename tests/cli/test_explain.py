@@ -74,4 +74,4 @@ def test_detector_without_nearest_normal_score(waves, tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout)["nearest_normal"] is None
     (line,) = (line for line in finished.stderr.splitlines() if "nearest" in line)
-    assert line.endswith("is not shown: the detector has no nearest-normal score")
+    assert line.endswith("is not shown: the scores of the detector compare with no normal windows")

@@ -410,7 +410,7 @@ def test_the_four_stages(tmp_path):
     }.items():
         finished = run_python(ROOT / "scripts" / f"{name}.py", *arguments)
         assert finished.returncode == 0, finished.stderr
-    assert "nearest_normal (decides)" in finished.stdout
+    assert "ensemble (decides)" in finished.stdout
     assert "stress" in (tmp_path / "results/report.html").read_text()
 
 
