@@ -38,7 +38,8 @@ COST = """### Accuracy against cost
 
 AMSL with its filters, latent features and slots divided by 1 to 16, and the ensemble; protocol window, first run. MFLOP:
 million floating-point operations to score a window, by all scores of the row, in convolutions, matrix multiplications and
-elementwise operations, as TensorFlow's profiler counts them in batches of 64. CPU seconds: one fit, calibration included,
+elementwise operations, as TensorFlow's profiler counts them in batches of 64; it leaves out the distances of the ensemble to
+its bank, which are in a branch of the graph: 30 more. CPU seconds: one fit, calibration included,
 summed over two cores; the time that passes is at least half of it. Windows/s: scoring all test windows in one call; other
 processes used more than half of the two cores meanwhile, so only large differences count. Decision score: nearest normal, for
 the ensemble its own.
