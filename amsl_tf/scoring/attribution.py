@@ -9,6 +9,11 @@ LARGEST_LOGARITHM = 20.0  # whose exponential float32 holds
 SMALL_EXCESS = 1e-3  # of a sum over the usual one: below it the logarithm is replaced by its series
 
 
+def in_turn(features: int, sensors: int) -> np.ndarray:
+    """Returns the sensor of each of D features that describe all S sensors in turn, int32 (D,)."""
+    return np.arange(features, dtype=np.int32) % sensors
+
+
 def sum_by_sensor(values: tf.Tensor, sensors: np.ndarray, count: int) -> tf.Tensor:
     """Sums what features contribute by sensor.
 

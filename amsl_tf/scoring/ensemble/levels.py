@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from amsl_tf.scoring.attribution import in_turn
 from amsl_tf.scoring.ensemble.member import Member
 from amsl_tf.scoring.features.signal import quantiles
 
@@ -17,7 +18,7 @@ class Levels(Member):
 
     def sensors(self, features: int, sensors: int) -> np.ndarray:
         """Returns the sensor of each feature: all sensors in turn, for each quantile."""
-        return np.arange(features, dtype=np.int32) % sensors
+        return in_turn(features, sensors)
 
     def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
         """Divides the part of a quantile in proportion to how far values lie beyond the quantile of the nearest windows."""

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from amsl_tf.scoring.attribution import in_turn
 from amsl_tf.scoring.ensemble.member import Member
 from amsl_tf.scoring.features.signal import band_powers, filter_band
 
@@ -19,7 +20,7 @@ class Powers(Member):
 
     def sensors(self, features: int, sensors: int) -> np.ndarray:
         """Returns the sensor of each feature: all sensors in turn, for each band."""
-        return np.arange(features, dtype=np.int32) % sensors
+        return in_turn(features, sensors)
 
     def divide_by_time(self, windows: tf.Tensor, parts: tf.Tensor, slopes: tf.Tensor) -> tf.Tensor:
         """Divides the part of a power in proportion to the power at each time step; logarithms are linearised.

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from amsl_tf.scoring.attribution import ALL_SENSORS
+from amsl_tf.scoring.attribution import ALL_SENSORS, in_turn
 from amsl_tf.scoring.features import FeatureInputs
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -58,7 +58,7 @@ def describe_signal(windows: tf.Tensor, axes: int) -> tf.Tensor:
 def sensors_of(columns: int, sensors: int) -> np.ndarray:
     """Returns the sensor of each feature of `describe_signal`, int32 (D,); `ALL_SENSORS` for correlations."""
     pairs = sensors * (sensors - 1) // 2 if 1 < sensors <= MAX_PAIRED else 0
-    alone = np.arange(columns - pairs, dtype=np.int32) % sensors
+    alone = in_turn(columns - pairs, sensors)
     return np.concatenate([alone, np.full(pairs, ALL_SENSORS, np.int32)])
 
 
