@@ -302,19 +302,22 @@ class Flat(AMSLDetector):
 
 CONVENTION = "predict returns 1 for abnormal and 0 for normal windows, as in pyod, not -1 and 1"
 PARAMETER = "score is a parameter, the name of the decision score, and not a method"
+ROUNDING = "the last digit of float32 depends on the position in the batch, and on the processor; test_contract.py bounds it"
 EXPECTED_FAILURES = {
     "check_outliers_train": CONVENTION,
     "check_fit_score_takes_y": PARAMETER,
     "check_n_features_in_after_fitting": PARAMETER,
     "check_pipeline_consistency": PARAMETER,
 }
+POSSIBLE_FAILURES = {"check_methods_sample_order_invariance": ROUNDING, "check_methods_subset_invariance": ROUNDING}
 
 
 @pytest.mark.slow
 def test_estimator_checks_of_scikit_learn():
-    found = check_estimator(Flat(), expected_failed_checks=EXPECTED_FAILURES, on_fail=None, on_skip=None)
+    expected_failures = EXPECTED_FAILURES | POSSIBLE_FAILURES
+    found = check_estimator(Flat(), expected_failed_checks=expected_failures, on_fail=None, on_skip=None)
     failed = [f"{check['check_name']}: {check['exception']!r}" for check in found if check["status"] == "failed"]
     assert not failed, "\n".join(failed)
     expected = {check["check_name"] for check in found if check["status"] == "xfail"}
-    assert expected == EXPECTED_FAILURES.keys()
+    assert expected - POSSIBLE_FAILURES.keys() == EXPECTED_FAILURES.keys()
     assert sum(check["status"] == "passed" for check in found) > 30
