@@ -12,8 +12,8 @@ from amsl_tf.scoring.pipeline import EXPLAINED, HEALTH, SCORE, VALID, Explanatio
 class ExportedModel(tf.Module):
     """The functions of a SavedModel, one for each signature.
 
-    An invalid window (NaN, infinite or beyond `LARGEST`) has a score of NaN and counts as abnormal; the results of the other
-    windows do not depend on it.
+    A channel with a value that is NaN, infinite or beyond `LARGEST` counts as dead in that window; a window without a usable
+    channel has a score of NaN and counts as abnormal. The results of the other windows do not depend on either.
 
     Args:
         detector: A fitted detector.
@@ -54,7 +54,7 @@ class ExportedModel(tf.Module):
         _check_batch(windows)
         values = self._pipeline.compute(windows, (self._score, VALID, HEALTH))
         score, valid, health = values[self._score], values[VALID], values[HEALTH]
-        is_normal = valid & (score < self._threshold)  # false for NaN
+        is_normal = score < self._threshold  # false for NaN
         if self._pipeline.config.on_dead_channel == "flag":
             is_normal &= tf.reduce_all(health == HEALTHY, axis=1)
         return {"score": score, "is_anomaly": tf.logical_not(is_normal), "valid": valid, "health": health}

@@ -150,8 +150,9 @@ class DetectionMixin:
 
         Returns:
             `score` float32, `is_anomaly` bool and `valid` bool, (N,) each, and `health` int32 (N, C), positions in
-            `amsl_tf.data.channel_states.STATES`. A window with a value that is NaN, infinite or beyond 1e30 is invalid: its
-            score is NaN, and it counts as abnormal.
+            `amsl_tf.data.channel_states.STATES`. A channel with a value that is NaN, infinite or beyond 1e30 is missing in that
+            window, which is not valid: the score treats it as a dead channel, which the ensemble leaves out. A window without a
+            usable channel has the score NaN, and counts as abnormal.
 
         Raises:
             NotFittedError: The detector is not fitted.
@@ -163,7 +164,7 @@ class DetectionMixin:
         name = SCORE + self.pipeline.config.score
         values = concatenate(self.pipeline.run(x, (name, VALID, HEALTH)))
         score, valid, health = values[name], values[VALID], values[HEALTH]
-        is_anomaly = ~valid | is_abnormal(score, self.threshold_)
+        is_anomaly = is_abnormal(score, self.threshold_)  # true for NaN
         if self.config_.on_dead_channel == "flag":
             is_anomaly |= (health != HEALTHY).any(axis=1)
         return {"score": score, "is_anomaly": is_anomaly, "valid": valid, "health": health}

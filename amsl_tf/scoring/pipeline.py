@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig, ScoringPrecision
-from amsl_tf.data.channel_states import DEAD
+from amsl_tf.data.channel_states import DEAD, HEALTHY, MISSING
 from amsl_tf.data.windows import LARGEST, chunks
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import build_network
@@ -153,8 +153,9 @@ class ScoringPipeline:
     def compute(self, windows: tf.Tensor, outputs: Collection[str]) -> dict[str, tf.Tensor]:
         """Computes outputs of windows; the graph drops everything else.
 
-        A window with a value that is NaN, infinite or beyond `LARGEST` is invalid: its outputs are NaN, or -1 where they are
-        integers, and those of the other windows do not depend on it.
+        A channel with a value that is NaN, infinite or beyond `LARGEST` is missing in that window: it is computed like a dead
+        one. A window without a usable channel has outputs that are NaN, or -1 where they are integers. The outputs of the other
+        windows do not depend on either.
 
         Args:
             windows: float32 (B, T, C).
@@ -163,7 +164,7 @@ class ScoringPipeline:
                 `explained.` before them; `right_view` (B,), the summed
                 probability of the right view, and `entropy` (B,), the summed entropy of the reads in nats, which are omitted
                 for networks without self-supervision or without memory; `nearest` (B,), the position of the nearest training
-                window, int64; `valid` (B,), bool; `health` (B, C), the states of the channels, positions in `STATES`, int32.
+                window, int64; `valid` (B,), bool, whether all values are usable; `health` (B, C), the states of the channels, positions in `STATES`, int32.
 
         Returns:
             The outputs by name, float32 unless stated otherwise; features have the dtype of their function.
@@ -171,32 +172,32 @@ class ScoringPipeline:
         Raises:
             AMSLError: `nearest` is requested, and no score has it; or a score or feature is not what its base class describes.
         """
-        valid = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=(1, 2))  # False for NaN
+        is_usable = tf.reduce_all(tf.abs(windows) <= LARGEST, axis=1)  # False for NaN
         health = None if self.health is None else self.health(windows)
-        values = self._compute_valid(tf.where(valid[:, None, None], windows, 0.0), outputs, self._find_alive(health))
+        usable = tf.where(is_usable[:, None], windows, 0.0)
+        values = self._compute_usable(usable, outputs, self._find_alive(is_usable, health))
+        has_usable = tf.reduce_any(is_usable, axis=1)
         masked = {
             name: tf.where(
-                tf.reshape(valid, (-1,) + (1,) * (len(value.shape) - 1)),
+                tf.reshape(has_usable, (-1,) + (1,) * (len(value.shape) - 1)),
                 value,
                 tf.constant(np.nan if value.dtype.is_floating else -1, value.dtype),
             )
             for name, value in values.items()
         }
-        states = tf.zeros_like(windows[:, 0], tf.int32) if health is None else health
-        whole = {VALID: valid, HEALTH: states, EXPLAINED + HEALTH: states}
+        states = tf.where(is_usable, HEALTHY, MISSING) if health is None else health
+        whole = {VALID: tf.reduce_all(is_usable, axis=1), HEALTH: states, EXPLAINED + HEALTH: states}
         return masked | {name: value for name, value in whole.items() if name in outputs}
 
-    def _find_alive(self, health: tf.Tensor | None) -> tf.Tensor | None:
-        """Returns which sensors have no dead axis, bool (B, S); None if that is not known.
+    def _find_alive(self, is_usable: tf.Tensor, health: tf.Tensor | None) -> tf.Tensor:
+        """Returns which sensors have no dead or missing axis, bool (B, S), from the channels, (B, C).
 
         Sensors that are stuck at another value, or saturated, are scored: they may show what happens to the machine.
         """
-        if health is None:
-            return None
-        axes = tf.reshape(health != DEAD, (-1, health.shape[1] // self.config.axes, self.config.axes))
-        return tf.reduce_all(axes, axis=2)
+        is_alive = is_usable if health is None else is_usable & (health != DEAD)
+        return tf.reduce_all(tf.reshape(is_alive, (-1, is_alive.shape[1] // self.config.axes, self.config.axes)), axis=2)
 
-    def _compute_valid(self, windows: tf.Tensor, outputs: Collection[str], alive: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def _compute_usable(self, windows: tf.Tensor, outputs: Collection[str], alive: tf.Tensor) -> dict[str, tf.Tensor]:
         values = {} if self.network is None else self._reconstruct(windows)
         latent = values.pop("latent", None)
         wanted = {name: score for name, score in self.scores.items() if SCORE + name in outputs}

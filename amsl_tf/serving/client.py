@@ -107,7 +107,8 @@ class Client:
 
         Returns:
             `score` float32, `is_anomaly` bool and `valid` bool, (N,) each, and `health` int32 (N, C), the states of the
-            channels. An invalid window has a score of NaN and counts as abnormal.
+            channels. A channel with NaN, infinity or a value beyond 1e30 counts as dead; a window without a usable channel has a
+            score of NaN and counts as abnormal.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.
@@ -121,7 +122,7 @@ class Client:
             windows: An array (N, T, C), N at least 1.
 
         Returns:
-            float32 (N,), dimensionless; higher is more abnormal, NaN for invalid windows.
+            float32 (N,), dimensionless; higher is more abnormal, NaN for windows without a usable channel.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.
@@ -149,7 +150,7 @@ class Client:
             windows: An array (N, T, C), N at least 1.
 
         Returns:
-            The fields of an `Explanation` by name; for invalid windows NaN, and -1 as `nearest`.
+            The fields of an `Explanation` by name; for windows without a usable channel NaN, and -1 as `nearest`.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.

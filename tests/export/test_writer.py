@@ -38,18 +38,20 @@ def test_explanations_are_those_of_the_detector(detector, signatures, waves):
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e31])
-def test_invalid_windows_do_not_affect_others(signatures, waves, bad):
-    windows = waves[:3].copy()
-    windows[1, 5, 2] = bad
+def test_missing_values(detector, signatures, waves, bad):
+    windows, dead = waves[:3].copy(), waves[:3].copy()
+    windows[0, 5, 2], dead[0, :, 2] = bad, 0  # a channel with a missing value is like a dead one
+    windows[1, 7] = bad  # no channel is usable
     outputs = {name: value.numpy() for name, value in signatures["serving_default"](windows=tf.constant(windows)).items()}
-    alone = signatures["serving_default"](windows=tf.constant(waves[:3]))["score"].numpy()
-    assert outputs["valid"].tolist() == [True, False, True]
-    assert outputs["is_anomaly"][1]
-    assert np.isnan(outputs["score"][1])
+    alone = signatures["serving_default"](windows=tf.constant(dead))["score"].numpy()
+    assert outputs["valid"].tolist() == [False, False, True]
+    assert outputs["is_anomaly"][:2].all()
+    assert np.isnan(outputs["score"]).tolist() == [False, True, False]
     close(outputs["score"][[0, 2]], alone[[0, 2]])
     explained = {name: value.numpy() for name, value in signatures["explain"](windows=tf.constant(windows)).items()}
-    assert explained.pop("health").tolist() == [[0, 0, 0], [0, 0, MISSING], [0, 0, 0]]
-    assert explained.pop("nearest").tolist() == [0, -1, 2]
+    assert explained.pop("health").tolist() == [[0, 0, MISSING], [MISSING] * 3, [0, 0, 0]]
+    nearest = detector.explain(dead).nearest
+    assert explained.pop("nearest").tolist() == [nearest[0], -1, nearest[2]]
     for values in explained.values():
         finite = np.isfinite(values)
         assert finite[[0, 2]].all()

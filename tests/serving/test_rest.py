@@ -22,7 +22,7 @@ def rest(exported):
 )
 def test_numbers_that_are_not_finite_make_only_their_window_invalid(rest, waves, number):
     windows = waves[:3].tolist()
-    windows[1][4][0] = "number"
+    windows[1][4] = ["number"] * 3
     status, text = rest.respond("POST", PREDICT, json.dumps({"inputs": windows}).replace('"number"', number).encode())
     outputs = json.loads(text)["outputs"]
     assert (status, outputs["valid"]) == (200, [True, False, True])
