@@ -25,7 +25,10 @@ _MODULES = {
     "NETWORKS": "networks",
     "NetworkConfig": "networks",
     "RFTMConfig": "networks.rftm",
+    "MergeRule": "scoring.events",
+    "Reading": "data.reading",
     "Recording": "data.recordings",
+    "Recordings": "data.recordings",
     "SCORES": "scoring",
     "Score": "scoring.members.base",
     "Series": "datasets.series",
@@ -41,7 +44,8 @@ __all__ = sorted(_MODULES)
 
 if TYPE_CHECKING:
     from amsl_tf.config import DetectorConfig, TrainingConfig
-    from amsl_tf.data.recordings import Recording
+    from amsl_tf.data.reading import Reading
+    from amsl_tf.data.recordings import Recording, Recordings
     from amsl_tf.data.windows import Windows
     from amsl_tf.datasets import DATASETS, load_dataset, load_series
     from amsl_tf.datasets.base import Dataset
@@ -57,6 +61,7 @@ if TYPE_CHECKING:
     from amsl_tf.scoring import FEATURES, SCORES
     from amsl_tf.scoring.ensemble import MEMBERS
     from amsl_tf.scoring.ensemble.member import Member
+    from amsl_tf.scoring.events import MergeRule
     from amsl_tf.scoring.members.base import Score
     from amsl_tf.views import VIEWS, View
 

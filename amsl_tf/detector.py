@@ -5,42 +5,48 @@ import math
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import keras
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from amsl_tf import persistence
 from amsl_tf.config import DEFAULT_SCORE, ENSEMBLE, NOISE, DetectorConfig, MixedPrecision, OnDeadChannel, ScoringPrecision
-from amsl_tf.data.files import atomic_folder, check_local
-from amsl_tf.data.pieces import find_pieces
+from amsl_tf.data.files import check_local
+from amsl_tf.data.pieces import Pieces, find_pieces
+from amsl_tf.data.preparation import Missing
+from amsl_tf.data.reading import Reading
+from amsl_tf.data.recordings import Recordings, check_channels
+from amsl_tf.data.resampling import ResampleBy
 from amsl_tf.data.windows import number_windows
-from amsl_tf.errors import AMSLError, StorageError
-from amsl_tf.networks import NetworkConfig, check_registered
-from amsl_tf.networks.layers import MinMaxScaling
-from amsl_tf.networks.weights import read_weights, stored_shapes, write_weights
+from amsl_tf.errors import AMSLError
+from amsl_tf.networks import NetworkConfig
 from amsl_tf.runtime import release_kernels, tensorflow_runtime
+from amsl_tf.saving import SavingMixin
 from amsl_tf.scoring import DIAGNOSTICS
-from amsl_tf.scoring.detection import DetectionMixin, concatenate
+from amsl_tf.scoring.detection import concatenate
 from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
 from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.threshold import percentile_threshold
 from amsl_tf.training.fit import fit_network
-from amsl_tf.training.inputs import check_fit_input
+from amsl_tf.training.inputs import FitInput, check_fit_input
+from amsl_tf.training.recordings import collect_windows
 from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
 
 EXAMPLES = 8  # training windows that a detector keeps
+RANGE = (0.005, 0.995)  # quantiles of the rows of training windows
+RANGE_WINDOWS = 2000  # that determine them, at most
 _DEPRECATED = "deprecated"
 
 
-class AMSLDetector(DetectionMixin, BaseEstimator):
+class AMSLDetector(SavingMixin, BaseEstimator):
     """A detector of abnormal windows of multivariate sensor data, which learns from normal windows.
 
     It follows scikit-learn's estimator interface with pyod's conventions: `predict` returns 1 for abnormal and 0 for normal
@@ -86,6 +92,9 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
             scaled units (views scaled to [0, 1]), each averaged over time; None without a network.
         data_: The number, shape and hash of the training windows, the fingerprint and the precision of the training run.
         examples_: float32 (up to 8, T, C), a few training windows, used for the warm-up of servers.
+        normal_range_: float32 (2, C), the 0.5th and 99.5th percentiles of each channel in the training windows, in its units;
+            None if an older version saved the detector.
+        preparation_: How recordings are prepared, as for `fit_recordings`; the default after `fit`.
         config_: The validated settings, a `DetectorConfig`.
 
     Example:
@@ -213,30 +222,108 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         """
         if self.model != _DEPRECATED:
             warnings.warn("the parameter model is deprecated, use network.", FutureWarning, stacklevel=3)
-        release_kernels()  # of the networks of earlier calls
         config = self.config
+        data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
+        pieces = find_pieces(data.x) if data.groups is None else None
+        if pieces is not None:
+            log.info(
+                f"windows overlap, as they begin every {pieces.stride} rows: {pieces.number[-1] + 1} consecutive pieces are "
+                "left out in turn for the scores of their windows. Give groups if the windows are of several recordings."
+            )
+        options: dict[str, Any] = {"work_dir": work_dir, "log_dir": log_dir, "checkpoint_seconds": checkpoint_seconds}
+        return self._fit(config, data, pieces, weights, **options)
+
+    @tensorflow_runtime()
+    def fit_recordings(
+        self,
+        recordings: Any,
+        *,
+        window: int | str | timedelta | None = None,
+        stride: int | str | timedelta | None = None,
+        groups: Any = "file",
+        rate: float | None = None,
+        resample: str | timedelta | None = None,
+        resample_by: ResampleBy = "mean",
+        max_gap: int | str | timedelta | None = None,
+        missing: Missing = "interpolate",
+        max_fill: int | str | timedelta | None = None,
+        reading: Reading | None = None,
+        work_dir: str | Path | None = None,
+        log_dir: str | Path | None = None,
+        checkpoint_seconds: float = 60.0,
+    ) -> "AMSLDetector":
+        """Learns from recordings of normal operation, which are cut into windows.
+
+        Rows with the label 1 are abnormal: windows with one are left out, and so are those with missing values. What is found
+        and done is logged. The names of the channels are those of the recordings, unless `channel_names` are given.
+
+        Args:
+            recordings: What `Recordings.of` accepts: paths of files and folders, `Recording` objects, data frames of pandas or
+                polars, arrays (rows, C), a list or a dict of them.
+            window: The length of a window, in rows or in time, such as 100 or "2s"; at least 16 rows. By default two periods of
+                the channels, found by autocorrelation.
+            stride: The length between the starts of windows; a quarter of a window by default.
+            groups: What is left out together for honest scores of normal windows: each `file`, each `folder`, or a group for
+                each recording. Of fewer than three, consecutive pieces are left out, with a gap around them.
+            rate: The sampling rate in Hz of recordings without times.
+            resample: The time between rows after resampling, such as "20ms".
+            resample_by: The value of a new row: the `mean` of the rows in its interval, or the `last`.
+            max_gap: The longest step between two times that a window may span; by default a quarter of a window.
+            missing: `interpolate` or `refuse` missing values.
+            max_fill: The longest run of missing values that is interpolated; a tenth of a window by default.
+            reading: Which columns of files and data frames are channels, times and labels.
+            work_dir, log_dir, checkpoint_seconds: As for `fit`.
+
+        Returns:
+            The fitted detector itself.
+
+        Raises:
+            AMSLError: A parameter is invalid, or recordings cannot be read or used.
+
+        Example:
+            >>> detector = AMSLDetector().fit_recordings("normal/", window="1min")
+            >>> detector.score_recording("today.csv").events
+        """
+        config = self.config
+        opened = Recordings.of(recordings, reading, config.channel_names)
+        if config.channel_names:
+            check_channels(opened[0], config.channel_names, "the channel_names of the detector")
+        found = collect_windows(
+            opened,
+            window=window,
+            stride=stride,
+            groups=groups,
+            rate=rate,
+            resample=resample,
+            resample_by=resample_by,
+            max_gap=max_gap,
+            missing=missing,
+            max_fill=max_fill,
+        )
+        config = replace(config, channel_names=found.channel_names)
+        data = check_fit_input(config, found.x, groups=found.groups)
+        self._fit(config, data, found.pieces, work_dir=work_dir, log_dir=log_dir, checkpoint_seconds=checkpoint_seconds)
+        self.recordings_, self.segments_, self.rows_ = found.about, found.segment, found.row
+        return self
+
+    def _fit(
+        self,
+        config: DetectorConfig,
+        data: FitInput,
+        pieces: Pieces | None,
+        weights: str | Path | None = None,
+        **options: Any,
+    ) -> "AMSLDetector":
+        """Fits everything to validated windows."""
+        release_kernels()  # of the networks of earlier calls
         scores = make_scores(config)
         if config.network is not None and not any(score.needs_network for score in scores.values()):
             log.warning(
                 f"the network {config.network.name} is trained, but the score {config.score} does not use it: choose "
                 "score='reconstruction' or 'nearest_normal', or add one to extra_scores."
             )
-        data = check_fit_input(config, X, y, groups=groups, views=views, abnormal=abnormal)
         x, groups = data.x, data.groups
-        pieces = find_pieces(x) if groups is None else None
-        if pieces is not None:
-            log.info(
-                f"windows overlap, as they begin every {pieces.stride} rows: {pieces.number[-1] + 1} consecutive pieces are "
-                "left out in turn for the scores of their windows. Give groups if the windows are of several recordings."
-            )
-        fitted = fit_network(
-            config,
-            data,
-            weights=None if weights is None else check_local(weights),
-            work_dir=work_dir,
-            log_dir=log_dir,
-            checkpoint_seconds=checkpoint_seconds,
-        )
+        fitted = fit_network(config, data, weights=None if weights is None else check_local(weights), **options)
         shape = (x.shape[1], x.shape[2])
         network: keras.Model | None = None
         draws: Mapping[str, Any] = {}
@@ -273,106 +360,30 @@ class AMSLDetector(DetectionMixin, BaseEstimator):
         self.training_scores_ = {**training_scores, **outputs}
         self.usual_error_ = None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
         self.examples_ = x[_spread(len(x), EXAMPLES)]
+        self.normal_range_ = np.quantile(x[_spread(len(x), RANGE_WINDOWS)], RANGE, axis=(0, 1)).astype(np.float32)
+        self.recordings_ = self.segments_ = self.rows_ = None
         self.thresholds_ = thresholds
         self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
         return self
 
-    @tensorflow_runtime()
-    def save(self, folder: str | Path) -> None:
-        """Writes the fitted detector to a folder, completely or not at all.
+    def plot(self, recording: Any, **options: Any) -> Any:
+        """Draws a recording for a notebook: its score with the threshold and the events, and the channels that made them.
 
         Args:
-            folder: The folder, created if needed; a detector that it holds is replaced.
+            recording: What `Recordings.of` accepts, one recording; it is read into memory.
+            options: Further arguments of `score_recording`.
+
+        Returns:
+            A Matplotlib figure.
 
         Raises:
             NotFittedError: The detector is not fitted.
-            AMSLError: The folder holds anything other than a detector, or the network is not registered in `NETWORKS`.
+            AMSLError: The recording cannot be read, or does not fit the detector.
         """
-        pipeline = self.pipeline
-        if self.config_.network is not None:
-            check_registered(self.config_.network)
-        training = {"usual_error": self.usual_error_, "groups": self.groups_}
-        parts: dict[str, Mapping[str, Any]] = {
-            "scaling": {} if pipeline.scaling is None else pipeline.scaling.state(),
-            "health": {} if pipeline.health is None else vars(pipeline.health),
-            "draws": pipeline.draws,
-            "training": {name: values for name, values in training.items() if values is not None},
-            "training_scores": self.training_scores_,
-            "examples": {"windows": self.examples_},
-            **{persistence.SCORE_PART + name: score.state() for name, score in pipeline.scores.items()},
-        }
-        with atomic_folder(check_local(folder), persistence.expected_entries(Path(folder))) as target:
-            persistence.write_state(target, parts)
-            if pipeline.network is not None:
-                write_weights(pipeline.network, target / persistence.WEIGHTS)
-            metrics = {"thresholds": self.thresholds_, "history": self.history_}
-            persistence.write_summary(target, self.config_, metrics, self.data_)
+        from amsl_tf import plotting  # imports Matplotlib, which takes half a second
 
-    @classmethod
-    @tensorflow_runtime()
-    def load(cls, folder: str | Path) -> "AMSLDetector":
-        """Reads a detector that `save` has written, also by an older version; no code in the folder is executed.
-
-        Args:
-            folder: The folder of the detector.
-
-        Returns:
-            The fitted detector, which scores as the saved one did.
-
-        Raises:
-            AMSLError: A file is missing, damaged or of an unknown format, or a part of the detector is not registered.
-
-        Example:
-            >>> detector.save("saved_models/mine")
-            >>> labels = AMSLDetector.load("saved_models/mine").predict(new_windows)
-        """
-        release_kernels()  # of the networks of earlier calls
-        source = check_local(folder)
-        while True:
-            before = persistence.folder_state(source)
-            try:
-                return cls._load(source)
-            except (AMSLError, OSError):
-                if persistence.folder_state(source) == before:
-                    raise  # else another process has replaced the folder meanwhile
-
-    @classmethod
-    def _load(cls, folder: Path) -> "AMSLDetector":
-        summary = persistence.read_summary(folder)
-        config, shape = summary.config, summary.window_shape
-        detector = cls.from_config(config)
-        try:
-            scores = make_scores(config)
-        except AMSLError as error:
-            raise AMSLError(f"{folder}: {error} Register a score of your own before loading.") from error
-        try:
-            state = persistence.read_state(folder, summary)
-            network = scaling = None
-            if config.network is not None:
-                config.network.check_size(stored_shapes(folder / persistence.WEIGHTS))
-                network = build_scoring_network(config, shape)
-                read_weights(network, folder / persistence.WEIGHTS)
-                scaling = MinMaxScaling()
-                scaling.restore(**state["scaling"])
-            for name, score in scores.items():
-                score.restore(state.get(persistence.SCORE_PART + name, {}))
-            health = ChannelHealth(**state["health"]) if "health" in state else None
-            detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores, health)
-            detector.training_scores_ = state["training_scores"]
-            training = state.get("training", {})
-            detector.usual_error_ = None if config.network is None else training["usual_error"]
-            detector.groups_ = training.get("groups")
-            detector.examples_ = state["examples"]["windows"]
-        except StorageError:
-            raise
-        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
-            reason = " ".join(str(error).split())
-            raise AMSLError(f"{folder}: not a complete detector ({reason}). {persistence.ADVICE}") from error
-        detector.config_ = config
-        detector.data_ = summary.data
-        detector.thresholds_ = {name: summary.threshold(name) for name in config.scores}
-        detector.history_ = summary.metrics["history"]
-        return detector
+        loaded = self.load_recording(recording, reading=options.pop("reading", None), resample=options.pop("resample", False))
+        return plotting.recording(loaded, self.score_recording(loaded, **options), self.normal_range_)
 
     def discard_work(self) -> None:
         """Removes the state of the training run that `fit` kept in its `work_dir`, once the result is saved."""

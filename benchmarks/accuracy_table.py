@@ -4,7 +4,7 @@ from pathlib import Path
 
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.splits import PROTOCOLS, Protocol
-from benchmarks import baselines_table
+from benchmarks import baselines_table, events
 from benchmarks.experiments import Experiment, Results, read_baselines, read_experiments, read_results
 from benchmarks.pages import Section
 from benchmarks.rows import (
@@ -105,7 +105,9 @@ def write(results: Path, folder: Path) -> tuple[Path, ...]:
     head = f"# Results on DSADS\n\n{describe_best(found)}\n{HEAD}"
     details = f"{baselines_table.tables(found)}\n## All experiments\n\n{_tables(usual, test_subjects, found)}"
     with atomic_file(folder / RESULTS) as temporary:
-        temporary.write_text(f"{head}\n## Summary\n\n{summary}\n{details}")
+        table = events.write_table(events.read_results(results.with_name("events.json"))).strip()
+        section = f"{events.SECTION.start}\n\n{table}\n\n{events.SECTION.end}\n"
+        temporary.write_text(f"{head}\n## Summary\n\n{summary}\n{details}\n{section}")
     return tuple(folder / page for page in (RESULTS, SUMMARY, README))
 
 

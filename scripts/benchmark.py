@@ -1,9 +1,9 @@
 """Runs the benchmarks: accuracy, robustness and pseudo-anomalies of detectors; speed, losses, data preparation and serving.
 
 Results are JSON files in benchmarks/results, from which the commands generate pages: accuracy and table3 RESULTS.md and tables
-in docs/results.md and README.md, series and coverage tables in docs/series.md, robustness docs/robustness.md, objectives tables
-in docs/objectives.md, pseudo benchmarks/PSEUDO.md, overgeneralisation tables in docs/method.md, speed and cost tables in
-docs/performance.md, and losses two in benchmarks/NOTES.md.
+in docs/results.md and README.md, series and coverage tables in docs/series.md, events a table there and in RESULTS.md,
+robustness docs/robustness.md, objectives tables in docs/objectives.md, pseudo benchmarks/PSEUDO.md, speed and cost tables in
+docs/performance.md, overgeneralisation tables in docs/method.md, and losses two in benchmarks/NOTES.md.
 """
 
 import sys
@@ -62,6 +62,11 @@ def main() -> None:
         "--results", type=Path, default=RESULTS / "coverage", help="folder of the results, beside that of the series benchmark"
     )
     coverage.add_argument("--tables", type=Path, default=Path("docs"), help="folder of series.md")
+
+    events = _add_command(commands, "events", "Compare the events of recordings with labelled ones.")
+    events.add_argument("--data", type=Path, default=Path("data"), help="folder with a folder for each data set: skab, smd")
+    events.add_argument("--results", type=Path, default=RESULTS / "events.json", help="file of the results")
+    events.add_argument("--tables", type=Path, default=Path(), help="folder of docs/series.md and RESULTS.md")
 
     objectives = _add_command(commands, "objectives", "Compare the ensemble with and without a member that is trained.")
     _add_input(objectives)

@@ -4,6 +4,7 @@ import argparse
 import io
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -20,13 +21,13 @@ from amsl_tf.errors import AMSLError
 
 
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter):
-    """A help formatter that shows defaults as a user would type them, and no default where it is None or empty."""
+    """A help formatter that shows defaults as a user would type them, and none where it is None, empty or False."""
 
     def __init__(self, prog: str) -> None:
         super().__init__(prog, max_help_position=30)
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
-        if action.default in (None, ()):
+        if action.default is False or action.default in (None, (), ""):
             return action.help
         if isinstance(action.default, tuple):
             return f"{action.help} (default: {' '.join(action.default)})"
@@ -70,7 +71,7 @@ class Parser(argparse.ArgumentParser):
         if self._output == "quiet":
             return
         try:
-            print(json.dumps(values, default=str) if self._output == "json" else text, flush=True)
+            print(json.dumps(_to_json(values), allow_nan=False) if self._output == "json" else text, flush=True)
         except BrokenPipeError:  # the reader has seen enough, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except OSError as error:
@@ -79,6 +80,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Prints an error in one line and exits with status 2."""
         self.exit(2, f"{self.prog}: error: {message} (see --help)\n")
+
+
+def _to_json(value: Any) -> Any:
+    """Converts a value to types of JSON: numbers that are not finite become null, other types text."""
+    if isinstance(value, Mapping):
+        return {str(name): _to_json(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_to_json(item) for item in value]
+    if hasattr(value, "dtype"):  # a number of NumPy
+        value = value.item()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, bool | int | str) else str(value)
 
 
 def add_transformed(parser: argparse.ArgumentParser) -> None:
@@ -91,33 +105,6 @@ def add_transformed(parser: argparse.ArgumentParser) -> None:
         type=local_path,
         default=default,
         help="folder that transform wrote",
-    )
-
-
-def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Adds `--input`, a file of windows or of a recording, and how to read it: the arguments of `read_windows`."""
-    parser.add_argument(
-        "--input", type=local_path, required=True, help="recording or windows: .npy, .csv (may be .gz, .bz2, .xz) or .parquet"
-    )
-    parser.add_argument(
-        "--stride",
-        type=number_between(int, 1, 10**9),
-        help="rows between the starts of windows; by default the length of a window; an incomplete window at the end is "
-        "left out",
-    )
-    parser.add_argument(
-        "--columns",
-        nargs="+",
-        default=(),
-        metavar="NAME",
-        help="columns of a table that are the channels, in order; by default those with the channel names of the detector (not "
-        "known for a server)",
-    )
-    parser.add_argument(
-        "--header",
-        action=argparse.BooleanOptionalAction,
-        default=True,
-        help="whether the first line of a CSV names its columns",
     )
 
 
@@ -153,14 +140,14 @@ def number_between(kind: type, low: float, high: float) -> Callable[[str], float
     return convert
 
 
-def add_settings(parser: argparse.ArgumentParser, *configs: Any) -> None:
+def add_settings(parser: Any, *configs: Any) -> None:
     """Adds an option for each setting of config dataclasses that has a help text (see `setting`); they validate the values.
 
     Settings that are not given are absent from the parsed arguments. A bool becomes a pair of options (`--skip`, `--no-skip`),
     a tuple an option with several words.
 
     Args:
-        parser: The parser.
+        parser: The parser, or a group of its arguments.
         configs: A dataclass, or several that share settings, each with a `name`.
     """
     found: dict[str, dict[Any, Any]] = {}  # the field of each config, by name of the setting

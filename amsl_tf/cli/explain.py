@@ -4,7 +4,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from amsl_tf.cli.common import Parser, add_recording, local_path, number_between
+from amsl_tf.cli.common import Parser, local_path, number_between
+from amsl_tf.cli.recordings import add_recordings, add_scoring, default_detector, find_recording, open_recordings
 
 log = logging.getLogger(__name__)
 
@@ -14,59 +15,73 @@ TRAINING = Path("data/transform_dataset/train_dataset/data_raw_train.npy")
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
-    add_recording(parser)
-    parser.add_argument("--window", type=number_between(int, 0, 10**12), required=True, help="index of the window, from 0")
-    parser.add_argument("--training", type=local_path, help=f"training windows, .npy (default: {TRAINING}, if it exists)")
-    parser.add_argument("--output", type=local_path, default=Path("explanation.png"), help=f"figure, {', '.join(FORMATS)}")
+    default_detector(parser)
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--window", type=number_between(int, 0, 10**12), help="number of the window, from 0")
+    place.add_argument("--at", metavar="TIME", help="time in the middle of the window, as the recording writes times")
+    parser.add_argument(
+        "--training",
+        type=local_path,
+        help=f"training windows, .npy, to show the nearest one (default: {TRAINING}, for a detector of amsl train)",
+    )
+    parser.add_argument(
+        "--output", type=local_path, default=Path("explanation.png"), help=f"figure to write, {', '.join(FORMATS)}"
+    )
+    add_recordings(parser, several=False)
+    add_scoring(parser)
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
-    from amsl_tf.data.files import atomic_file
-    from amsl_tf.data.formats import check_input
     from amsl_tf.data.outputs import check_output
 
-    check_output(arguments.output, arguments.input, FORMATS)
-    check_input(arguments.input)
-
-    import numpy as np
+    file = find_recording(arguments)
+    check_output(arguments.output, file, FORMATS)
 
     from amsl_tf.data.channel_states import name_states
-    from amsl_tf.data.window_reader import read_window
+    from amsl_tf.data.files import atomic_file
+    from amsl_tf.data.window_reader import find_window, read_windows
     from amsl_tf.detector import AMSLDetector
-    from amsl_tf.errors import AMSLError, DataError
+    from amsl_tf.errors import AMSLError
     from amsl_tf.evaluation.report.windows import explain_windows, open_training
+    from amsl_tf.stages.recordings import describe_times
 
     detector = AMSLDetector.load(arguments.detector)
-    reading = (arguments.stride, arguments.columns, arguments.header, detector.config_.channel_names)
-    row, window = read_window(arguments.input, arguments.window, detector.window_shape, *reading)
-    if not np.isfinite(window).all():
-        raise DataError(f"{arguments.input}: window {arguments.window} holds NaN or infinity. Fill the missing values first.")
+    (recording,) = open_recordings(arguments, detector.config_.channel_names)
+    detector.check_recording(recording)
+    stride, preparation = detector.plan(arguments.stride, arguments.resample)
+    batches = read_windows(recording, detector.window_shape[0], stride, preparation)
+    number, window = find_window(batches, arguments.window, arguments.at, recording.time_zone)
     training, fault = None, ""
     try:
-        training = open_training(arguments.training or TRAINING, detector)
+        if arguments.training is not None or detector.recordings_ is None:
+            training = open_training(arguments.training or TRAINING, detector)
     except (AMSLError, OSError) as error:
         if arguments.training is not None:
             raise
         fault = str(error)
-    (explained,) = explain_windows(detector, window[None], training)
-    if explained.nearest is None:
+    (explained,) = explain_windows(detector, window.x, training)
+    if training is not None and explained.nearest is None:
         fault = "the scores of the detector compare with no normal windows"
     if fault:
         log.info(f"the nearest normal window is not shown: {fault}")
-    with atomic_file(arguments.output) as file:
-        explained.figure.savefig(file, dpi=150)
-    found = detector.detect(window[None])
-    flagged, (health,) = bool(found["is_anomaly"][0]), name_states(found["health"], detector.config_.channel_names)
+    times = describe_times(window, recording.time_zone)
+    if times:
+        explained.figure.supxlabel(f"{times[0]} to {times[1]}", fontsize=9)
+    with atomic_file(arguments.output) as temporary:
+        explained.figure.savefig(temporary, dpi=150)
+    found = detector.detect(window.x)
+    flagged, (health,) = bool(found["is_anomaly"][0]), name_states(found["health"], recording.channel_names)
+    place = f"from row {window.rows[0, 0]:,}" + (f", {times[0]} to {times[1]}" if times else "")
     parser.print_result(
-        f"{arguments.output}: window {arguments.window}, from row {row}, is {'abnormal' if flagged else 'normal'}: "
+        f"{arguments.output}: window {number:,}, {place}, is {'abnormal' if flagged else 'normal'}: "
         f"score {explained.score:.4g}, threshold {detector.threshold_:.4g}\n"
         f"largest contributions: {', '.join(explained.worst)}" + (f"\nchannels with a fault: {health}" if health else ""),
         {
             "output": arguments.output,
-            "window": arguments.window,
-            "first_row": row,
+            "window": number,
+            "first_row": int(window.rows[0, 0]),
+            **(dict(zip(("start", "end"), times, strict=True)) if times else {}),
             "score": explained.score,
             "threshold": detector.threshold_,
             "is_anomaly": flagged,

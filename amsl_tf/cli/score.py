@@ -1,68 +1,125 @@
-"""Scores a recording, or windows, of any length with a detector or a server: a table with a row for each window."""
+"""Scores recordings with a detector or a server, and finds events: parts of a recording that are abnormal."""
 
 import argparse
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import sys
 from typing import Any
 
-from amsl_tf.cli.common import Parser, add_recording, local_path, require_extra
+from amsl_tf.cli.common import Parser, local_path, require_extra
+from amsl_tf.cli.recordings import (
+    add_events,
+    add_recordings,
+    add_scoring,
+    check_extrapolate,
+    default_detector,
+    describe_events,
+    make_rule,
+    open_recordings,
+    set_false_alarms,
+)
+from amsl_tf.errors import AMSLError
+
+NO_SERVER = ("steps", "resample", "false_alarms")  # options that need a detector
+LENGTHS = ("stride", "min_length", "merge")  # those in time need a detector
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    add_recording(parser)
-    parser.add_argument("--output", type=local_path, required=True, help="table of scores, .csv or .parquet")
+    parser.add_argument("--output", type=local_path, help="table to write with a row for each window, .csv or .parquet")
+    parser.add_argument("--steps", action="store_true", help="a row for each time step in --output")
+    parser.add_argument("--events", type=local_path, help="table to write with a row for each event, .csv or .parquet")
+    parser.add_argument("--exit-code", action="store_true", help="exit with status 1 if there are events")
     source = parser.add_mutually_exclusive_group()
-    source.add_argument("--detector", type=local_path, default=Path("saved_models/amsl"), help="folder of the detector")
+    default_detector(source)
     source.add_argument("--server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT, in place of a detector")
     parser.add_argument("--model", default="amsl", help="name of the model on the server")
+    add_recordings(parser)
+    add_scoring(parser)
+    add_events(parser)
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
-    from amsl_tf import progress
-    from amsl_tf.data.channel_states import name_states
-    from amsl_tf.data.formats import check_input
-    from amsl_tf.data.outputs import check_output, write_table
-    from amsl_tf.data.window_reader import read_windows
+    from amsl_tf.data.outputs import check_output
 
-    check_output(arguments.output, arguments.input)
-    check_input(arguments.input)
-    scorer, names = _open_scorer(arguments)
-    windows = read_windows(arguments.input, scorer.window_shape, arguments.stride, arguments.columns, arguments.header, names)
-    totals: Counter[str] = Counter()
+    outputs = [file for file in (arguments.output, arguments.events) if file is not None]
+    for file in outputs:
+        for recording in arguments.recordings:
+            check_output(file, recording)
+    if len({file.resolve() for file in outputs}) < len(outputs):
+        raise AMSLError(f"{arguments.output}: is named twice, in --output and --events. Name two files.")
+    if arguments.steps and arguments.output is None:
+        raise AMSLError("--steps needs a table. Name it with --output.")
+    check_extrapolate(arguments)
+    scorer, recordings, options = (_connect if arguments.server is not None else _load)(arguments)
 
-    def parts() -> Iterator[dict[str, Any]]:
-        with progress.bar(None, "scoring", "windows") as bar:
-            for rows, batch in windows:
-                found = scorer.detect(batch)
-                for name in ("is_anomaly", "valid"):
-                    totals[name] += int(found[name].sum())
-                totals["windows"] += len(batch)
-                bar.update(len(batch))
-                yield {
-                    "first_row": rows,
-                    **{name: found[name] for name in ("score", "is_anomaly", "valid")},
-                    "health": name_states(found["health"], names or arguments.columns),
-                }
+    from amsl_tf.evaluation.summary import describe_count
+    from amsl_tf.stages.recordings import score_recordings
 
-    write_table(arguments.output, parts())
+    found = score_recordings(scorer, recordings, output=arguments.output, events_file=arguments.events, **options)
+    total = sum(map(len, found.events.values()))
+    lines = [
+        f"{describe_count(len(recordings), 'recording')}, {describe_count(found.windows, 'window')}, {found.flagged:,} "
+        f"flagged, {found.incomplete:,} with missing values: {describe_count(total, 'event')}"
+    ]
+    for name, events in found.events.items():
+        lines += [name] if events else []
+        lines += describe_events(events, found.time_zones[name])
+    lines += [
+        f"{kind}: {file}" for kind, file in (("table", arguments.output), ("events", arguments.events)) if file is not None
+    ]
+    described = [event.to_dict(found.time_zones[name]) for name, own in found.events.items() for event in own]
+    counts = {name: getattr(found, name) for name in ("windows", "flagged", "incomplete")}
     parser.print_result(
-        f"{arguments.output}: {totals['windows']:,} windows, {totals['is_anomaly']:,} abnormal, "
-        f"{totals['windows'] - totals['valid']:,} of them invalid (NaN, infinity, or beyond 1e30)",
-        {"output": arguments.output, **{name: totals[name] for name in ("windows", "is_anomaly", "valid")}},
+        "\n".join(lines),
+        {"output": arguments.output, "events_file": arguments.events, **counts, "events": described},
     )
+    if arguments.exit_code and total:
+        sys.exit(1)
 
 
-def _open_scorer(arguments: argparse.Namespace) -> tuple[Any, Sequence[str]]:
-    """Opens the server or the detector, which both have `window_shape` and `detect`; also returns the channel names."""
-    if arguments.server is not None:
-        with require_extra("serving"):
-            from amsl_tf.serving import Client
-
-            return Client(arguments.server, arguments.model), ()
+def _load(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """Returns the detector, the recordings, and how they are scored."""
     from amsl_tf.detector import AMSLDetector
 
     detector = AMSLDetector.load(arguments.detector)
-    return detector, detector.config_.channel_names
+    stride, preparation = detector.plan(arguments.stride, arguments.resample)
+    rule = make_rule(arguments, preparation.period)
+    set_false_alarms(detector, arguments, rule)
+    recordings = open_recordings(arguments, detector.config_.channel_names)
+    for recording in recordings:
+        detector.check_recording(recording)
+    threshold = detector.threshold_ if arguments.steps else None
+    return detector, recordings, {"stride": stride, "preparation": preparation, "rule": rule, "threshold": threshold}
+
+
+def _connect(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
+    """Returns the client of a server, the recordings, and how they are scored."""
+    from amsl_tf.data.lengths import parse_length
+    from amsl_tf.data.preparation import Preparation
+
+    for name in NO_SERVER:
+        if getattr(arguments, name):
+            raise AMSLError(f"{_option(name)} needs a detector. Use --detector in place of --server.")
+    for name in LENGTHS:
+        text = getattr(arguments, name)
+        if text not in (None, "0") and isinstance(parse_length(_option(name), text), float):
+            raise AMSLError(
+                f"{_option(name)} must be a number of rows with --server, which knows no sampling rate. Received: {text!r}."
+            )
+    with require_extra("serving"):
+        from amsl_tf.serving import Client
+
+        client = Client(arguments.server, arguments.model)
+    steps, channels = client.window_shape
+    recordings = open_recordings(arguments)
+    if len(recordings.channel_names) != channels:
+        raise AMSLError(
+            f"{recordings[0].name}: expected the {channels} channels of the model {arguments.model}, found "
+            f"{len(recordings.channel_names)}. Name them with --columns."
+        )
+    stride = steps if arguments.stride is None else int(arguments.stride)
+    return client, recordings, {"stride": stride, "preparation": Preparation(), "rule": make_rule(arguments, None)}
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

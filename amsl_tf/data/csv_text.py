@@ -12,11 +12,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 from amsl_tf.data.formats import file_format
+from amsl_tf.data.reading import DELIMITERS
 from amsl_tf.errors import DataError
 
+SAMPLE = 1_000  # lines from which the delimiter is found
 LONGEST_LINE = 2**24  # characters; longer lines are not those of a table
 _MODULES = {".csv": "io", ".csv.gz": "gzip", ".csv.bz2": "bz2", ".csv.xz": "lzma"}  # each has a function `open`
 _NUMBER = re.compile(r"\s*[-+]?(\d+([.,]\d+)?|[.,]\d+)(e[-+]?\d+)?\s*", re.IGNORECASE)  # with a decimal point or comma
+_TIME = re.compile(r"\s*(\d+([-/.])\w+\2\d+([T ][\d:.]+)?|\d+(:\d\d)+[\d.]*)\s*([AP]M|Z|UTC|[+-]\d\d:?\d\d)?\s*", re.IGNORECASE)
 
 
 class CSVText(io.TextIOBase):
@@ -56,7 +59,37 @@ class CSVText(io.TextIOBase):
         self._text.seek(0)
         self._line_ends = 0
 
-    def header(self) -> tuple[int, list[str]]:
+    def dialect(self, delimiter: str = "", decimal: str = "") -> tuple[str, str]:
+        """Finds the delimiter and the decimal separator in the first lines.
+
+        Args:
+            delimiter, decimal: Those that are known; "" for those to find.
+
+        Returns:
+            The delimiter, one of `DELIMITERS` if it was not known (" " for any number of spaces), and the decimal separator.
+        """
+        lines = list(islice(filter(str.strip, self._lines()), SAMPLE))
+        found = {}
+        for candidate in [delimiter] if delimiter else DELIMITERS:
+            first, *others = [cells for _, cells in self._records(lines, candidate)] or [[]]
+            width = len(first)
+            whole = [cells[:width] for cells in others or [first] if len(cells) >= width and not any(cells[width:])]
+            if width > 1 and 2 * len(whole) >= len(others) and (others or candidate != " " or _is_usual(first[-1])):
+                usable = sum(_is_usual(cell) for cells in whole for cell in cells)
+                found[candidate] = usable / (sum(map(len, others)) or width)
+        name = "".join(lines[:1])
+        absent = next((mark for mark in ";\t|" if mark not in name), ",")  # for one column
+        if not delimiter and _is_column_of_decimal_commas(lines, decimal):
+            return absent, ","
+        default = absent if "," in name and len(lines) > 1 and not any("," in line for line in lines[1:]) else ","
+        delimiter = delimiter or max(found, key=lambda name: found[name], default=default)
+        if decimal or delimiter == ",":
+            return delimiter, decimal or "."
+        cells = [cell for _, cells in self._records(lines, delimiter) for cell in cells if _NUMBER.fullmatch(cell)]
+        commas, points = (sum(mark in cell for cell in cells) for mark in ",.")
+        return delimiter, "," if commas > points else "."
+
+    def header(self, delimiter: str) -> tuple[int, list[str]]:
         """Reads the first line that is not blank.
 
         Returns:
@@ -65,46 +98,34 @@ class CSVText(io.TextIOBase):
         lines = self._lines()
         for blank, line in enumerate(lines):
             if line.strip():
-                return blank, next(self._records(chain([line], lines)))[1]
+                return blank, next(self._records(chain([line], lines), delimiter))[1]
         return 0, []
 
-    def long_line(self, width: int) -> tuple[int, int]:
+    def long_line(self, width: int, delimiter: str) -> tuple[int, int]:
         """Finds the first line with too many cells; an empty one at the end of a line is not one too many.
 
         Args:
             width: The number of columns.
+            delimiter: The delimiter of the cells.
 
         Returns:
             The line, counted from 1, and the number of its cells; (0, 0) if there is no such line.
         """
-        for line, cells in self._records(self._lines()):
+        for line, cells in self._records(self._lines(), delimiter):
             if len(cells) > width + 1 or any(cells[width:]):
                 return line, len(cells)
         return 0, 0
-
-    def separator(self) -> tuple[str, bool]:
-        """Finds out how the first two lines are separated, if not by commas.
-
-        Returns:
-            The separator as pandas names it, "" if it may be a comma, and whether numbers have decimal commas.
-        """
-        lines = list(islice(filter(str.strip, self._lines()), 2))
-        for separator in (";", "\t", "|", r"\s+"):
-            pattern = separator if separator == r"\s+" else re.escape(separator)
-            first, second = (re.split(pattern, lines[position].strip()) if lines else [] for position in (0, -1))
-            numbers = [cell for cell in second if _NUMBER.fullmatch(cell)]
-            enough = len(second) if separator == r"\s+" else 1  # a space may also lie within text
-            if len(first) == len(second) > 1 and len(numbers) >= enough:
-                return separator, any("," in number for number in numbers)
-        return "", False
 
     def _lines(self) -> Iterator[str]:
         self.rewind()
         return iter(lambda: self._checked(self._text.readline, LONGEST_LINE), "")
 
-    def _records(self, lines: Iterable[str]) -> Iterator[tuple[int, list[str]]]:
+    def _records(self, lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
         """Parses lines: the number of the last line of each record, counted from 1, and its cells."""
-        reader = csv.reader(lines, skipinitialspace=True)
+        if delimiter == " ":
+            yield from ((number, line.split()) for number, line in enumerate(lines, start=1))
+            return
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
         try:
             for cells in reader:
                 yield reader.line_num, cells
@@ -128,3 +149,15 @@ class CSVText(io.TextIOBase):
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             fault = getattr(error, "strerror", None) or error
             raise DataError(f"{self._file}: cannot be read to its end ({fault}). Copy or compress it again.") from error
+
+
+def _is_usual(cell: str) -> bool:
+    """Returns whether a cell is empty, a number or a time."""
+    return not cell.strip() or bool(_NUMBER.fullmatch(cell) or _TIME.fullmatch(cell))
+
+
+def _is_column_of_decimal_commas(lines: list[str], decimal: str) -> bool:
+    """Returns whether lines are one column of numbers with a comma, below a name without one unless commas are known."""
+    name, *cells = [line.strip() for line in lines if line.strip() != '""'] or [""]
+    is_first = "," not in name or (decimal == "," and _NUMBER.fullmatch(name))
+    return decimal != "." and bool(is_first) and bool(cells) and all("," in cell and _NUMBER.fullmatch(cell) for cell in cells)

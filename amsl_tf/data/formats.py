@@ -8,6 +8,7 @@ from amsl_tf.errors import AMSLError, DataError
 
 FORMATS = {  # the first bytes of each format; text has none of its own
     ".npy": b"\x93NUMPY",
+    ".npz": b"PK\x03\x04",
     ".csv": b"",
     ".csv.gz": b"\x1f\x8b",
     ".csv.bz2": b"BZh",
@@ -20,7 +21,7 @@ CONTENTS = {  # by first bytes, for error messages
     b"BZh91AY&SY": "bzip2 data; name it .csv.bz2 if it is a compressed CSV",
     b"\xfd7zXZ\x00": "xz data; name it .csv.xz if it is a compressed CSV",
     b"PAR1\x15": "a Parquet table; name it .parquet",
-    b"PK\x03\x04": "a zip archive, such as .npz or .xlsx; save one array with numpy.save, or one sheet as CSV",
+    b"PK\x03\x04": "a zip archive, such as .npz or .xlsx; name it .npz if it holds arrays, save a sheet as CSV",
     b"(\xb5/\xfd": "Zstandard data; decompress it",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save one sheet as CSV",
     b"\x89HDF": "HDF5 data; save one array with numpy.save",
@@ -56,5 +57,5 @@ def import_parquet() -> Any:
     try:
         from pyarrow import parquet
     except ImportError as error:
-        raise AMSLError(f"Parquet needs pyarrow ({error}). Run pip install 'amsl_tf[serving]'.") from error
+        raise AMSLError(f"Parquet needs pyarrow ({error}). Run pip install 'amsl_tf[parquet]'.") from error
     return parquet

@@ -1,11 +1,11 @@
 """Writes tables in constant memory, and checks names of output files."""
 
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from amsl_tf.data.files import atomic_file, check_local
@@ -33,7 +33,7 @@ def check_output(file: Path, source: Path, suffixes: Collection[str] = TABLES) -
         raise AMSLError(f"{file}: cannot be written, since the folder {folder} is read-only. Name a file in another folder.")
 
 
-def write_table(file: Path, parts: Iterable[dict[str, np.ndarray]]) -> None:
+def write_table(file: Path, parts: Iterable[Mapping[str, Any]]) -> None:
     """Writes a table to a CSV or Parquet file part by part, completely or not at all.
 
     Args:

@@ -37,11 +37,20 @@ def find_pieces(x: np.ndarray) -> Pieces | None:
         The pieces, 2 to 5; None if most consecutive windows have no row in common, or there are fewer than 2 windows.
     """
     stride, steps = find_stride(x) or find_stride(x[::-1]), x.shape[1]
-    if stride is None:
-        return None
-    count = min(PIECES, max(2, (len(x) - 1) * stride // (LENGTH * steps)))
-    number = np.arange(len(x)) * count // len(x)
-    border = np.arange(len(x)) + count
+    return None if stride is None else make_pieces(len(x), steps, stride)
+
+
+def make_pieces(windows: int, steps: int, stride: int) -> Pieces:
+    """Splits consecutive windows into 2 to 5 pieces; see `find_pieces`.
+
+    Args:
+        windows: The number of windows, at least 2.
+        steps: T, the rows of a window.
+        stride: The rows between the starts of consecutive windows.
+    """
+    count = min(PIECES, max(2, (windows - 1) * stride // (LENGTH * steps)))
+    number = np.arange(windows) * count // windows
+    border = np.arange(windows) + count
     near = -(-2 * steps // stride) - 1  # the largest difference of two positions less than two windows apart
     for place, first in enumerate(np.flatnonzero(np.diff(number)) + 1):
         border[max(0, first - near) : first + near] = place

@@ -1,12 +1,26 @@
-"""Recordings of multivariate sensor data and their validation."""
+"""Recordings of multivariate sensor data, in memory and in files, and their validation."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, overload
 
 import numpy as np
+import pandas as pd
 
-from amsl_tf.data.windows import LARGEST, check_binary
+from amsl_tf.data.findings import Findings
+from amsl_tf.data.frames import convert_frame
+from amsl_tf.data.notes import without_repeats
+from amsl_tf.data.preparation import Preparation, prepare
+from amsl_tf.data.reading import Reading
+from amsl_tf.data.recording_files import find_files, open_recording
+from amsl_tf.data.rows import Rows
+from amsl_tf.data.window_reader import Source
+from amsl_tf.data.windows import LARGEST, check_binary, chunks
 from amsl_tf.errors import DataError
+
+ROWS = 16_384  # of a part
+SHOWN = 5  # channels in an error message
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
@@ -17,11 +31,13 @@ class Recording:
         x: float32 (rows, C); NaN where a value is missing, as are masked ones.
         name: The origin of the recording, such as its file, also for error messages.
         label: int (rows,), 1 for abnormal and 0 for normal time steps, or None.
-        time: (rows,), rising times, in seconds or of the type datetime64, or None.
+        time: (rows,), times in seconds or of the type datetime64, in UTC if there is a time zone, or None.
         first_row: The row of `name` with which the recording begins, if it is a part of it.
+        channel_names: The names of the channels; `channel 0`, ... if empty.
+        time_zone: The time zone in which times are shown, or None.
 
     Raises:
-        DataError: `x` is not a table of numbers within `LARGEST` of 0, labels or times do not fit it, or times do not rise.
+        DataError: `x` is not a table of numbers within `LARGEST` of 0, or labels, times or names do not fit it.
 
     Example:
         >>> recording = Recording(values, "pump_3.csv", label=labels)  # arrays (rows, C) and (rows,)
@@ -33,6 +49,10 @@ class Recording:
     label: np.ndarray | None = None
     time: np.ndarray | None = None
     first_row: int = 0
+    channel_names: tuple[str, ...] = ()
+    time_zone: str | None = None
+
+    window_steps = None  # windows are cut from it
 
     def __post_init__(self) -> None:
         x = np.asanyarray(self.x)
@@ -49,7 +69,15 @@ class Recording:
         if self.label is not None:
             object.__setattr__(self, "label", check_binary(f"{self.name}: labels", self.label, len(x), "row"))
         if self.time is not None:
-            object.__setattr__(self, "time", self._check_times(np.asarray(self.time)))
+            time = np.asarray(self.time)
+            if time.shape != (len(self.x),) or time.dtype.kind not in "fiuM":
+                received = f"{time.dtype}, shape {time.shape}"
+                raise DataError(f"{self.name}: expected a time for each of {len(self.x)} rows. Received: {received}.")
+            object.__setattr__(self, "time", time)
+        names = tuple(self.channel_names) or _number_channels(x.shape[1])
+        if len(names) != x.shape[1]:
+            raise DataError(f"{self.name}: expected a name for each of {x.shape[1]} channels. Received: {len(names)} names.")
+        object.__setattr__(self, "channel_names", names)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -57,21 +85,170 @@ class Recording:
     def __getitem__(self, rows: slice) -> "Recording":
         """Returns the part of the recording in a slice of rows."""
         label, time = (None if values is None else values[rows] for values in (self.label, self.time))
-        return Recording(self.x[rows], self.name, label, time, self.first_row + rows.indices(len(self))[0])
+        first_row = self.first_row + rows.indices(len(self))[0]
+        return Recording(self.x[rows], self.name, label, time, first_row, self.channel_names, self.time_zone)
 
-    def _check_times(self, time: Any) -> np.ndarray:
-        if time.shape != (len(self.x),) or time.dtype.kind not in "fiuM":
-            received = f"{time.dtype}, shape {time.shape}"
-            raise DataError(f"{self.name}: expected a time for each of {len(self.x)} rows. Received: {received}.")
-        falls = np.flatnonzero(~(time[1:] > time[:-1]))  # also where a time is missing
-        if len(falls):
-            row = falls[0] + 1
-            fault = "a repeated time" if time[row] == time[row - 1] else "a time that does not rise"
-            raise DataError(
-                f"{self.name}, row {row} (from 0): {fault}, {time[row]} after {time[row - 1]}. Sort the rows, and keep one for "
-                "each time."
-            )
-        return np.asarray(time)
+    def parts(self) -> Iterator[Rows]:
+        """Yields the rows in consecutive parts."""
+        time = self.time
+        if time is not None:
+            time = time.astype("datetime64[ns]" if time.dtype.kind == "M" else np.float64)
+        label = None if self.label is None else self.label.astype(np.int8)
+        for start, x in chunks(self.x, ROWS):
+            place = slice(start, start + len(x))
+            rows = np.arange(start, start + len(x)) + self.first_row
+            yield Rows(x, rows, None if time is None else time[place], None if label is None else label[place])
+
+
+class Recordings(Sequence[Source]):
+    """Recordings with the same channels, in memory or in files, which are read when they are needed.
+
+    Args:
+        sources: `Recording`s and files of `open_recording`.
+
+    Raises:
+        DataError: There is none, or they have different channels.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        if not sources:
+            raise DataError("expected one or more recordings. Received: none.")
+        self._sources = tuple(sources)
+        first = self._sources[0]
+        for source in self._sources[1:]:
+            check_channels(source, first.channel_names, f"as in {first.name}")
+
+    @classmethod
+    def of(cls, data: Any, reading: Reading | None = None, names: Sequence[str] = ()) -> "Recordings":
+        """Opens recordings of any kind.
+
+        Args:
+            data: One of the following, a list of them, or a dict of them by name: the path of a file or of a folder, a
+                `Recording`, a pandas or polars data frame, or an array (rows, C).
+            reading: Which columns of files and data frames are channels, times and labels; see `Reading`.
+            names: The names of the channels, if known.
+
+        Raises:
+            DataError: Something is none of these, is not found, or has other channels than the first recording.
+
+        Example:
+            >>> recordings = Recordings.of("recordings/", Reading(label="anomaly"))
+            >>> detector.fit_recordings(recordings, window="2s")
+        """
+        if isinstance(data, cls):
+            return data
+        reading = reading or Reading()
+        is_named = isinstance(data, Mapping)
+        items = data if isinstance(data, list | tuple | Mapping) else [data]
+        named = items.items() if isinstance(items, Mapping) else ((f"recording {i}", item) for i, item in enumerate(items))
+        sources: list[Source] = []
+        opened: set[Path] = set()  # a file may be given twice, or with its folder
+        with without_repeats():
+            for name, item in named:
+                parts = find_files([item]) if isinstance(item, str | Path) else [item]
+                if is_named and len(parts) > 1:
+                    raise DataError(f"{item}: expected one recording, {name}, found {len(parts)} files. Name one file.")
+                for part in parts:
+                    if isinstance(part, Path):
+                        if part.resolve() in opened:
+                            continue
+                        opened.add(part.resolve())
+                    known = names or (sources[0].channel_names if sources else ())
+                    sources.append(_convert(part, reading, known, str(name)))
+        return cls(sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, place: int) -> Source: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Recordings": ...
+    def __getitem__(self, place: int | slice) -> "Source | Recordings":
+        return Recordings(self._sources[place]) if isinstance(place, slice) else self._sources[place]
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """The names of the channels."""
+        return self._sources[0].channel_names
+
+
+def load_recording(source: Source, preparation: Preparation | None = None) -> Recording:
+    """Reads a recording into memory, with values that are infinite or beyond `LARGEST` as missing ones.
+
+    Args:
+        source: The recording.
+        preparation: How it is prepared; its rows are then those after resampling. As it is if None.
+
+    Raises:
+        DataError: The recording cannot be read or prepared.
+    """
+    rows = source.parts()
+    parts = list(rows if preparation is None else prepare(rows, preparation, Findings(source.name)))
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        x = np.concatenate([np.asarray(part.x, np.float32) for part in parts])
+        x[np.abs(x) > LARGEST] = np.nan
+    time, label = (
+        None if getattr(parts[0], name) is None else np.concatenate([getattr(part, name) for part in parts])
+        for name in ("time", "label")
+    )
+    first_row = int(parts[0].row[0]) if preparation is None else 0
+    return Recording(x, source.name, label, time, first_row, source.channel_names, source.time_zone)
+
+
+def check_channels(source: Source, names: Sequence[str], origin: str) -> None:
+    """Raises DataError if a recording has other channels than expected; `origin` says from where these are."""
+    found = source.channel_names
+    if tuple(found) == tuple(names):
+        return
+    missing, new = ([name for name in own if name not in others] for own, others in ((names, found), (found, names)))
+    faults = [f"{fault} {_shorten(some)}" for fault, some in (("without", missing), ("with", new)) if some]
+    if not faults:
+        faults = ["in another order"]
+    raise DataError(
+        f"{source.name}: expected the {len(names)} channels {_shorten(names)}, {origin}; found {len(found)}, "
+        f"{' and '.join(faults)}. Name the channels, or leave out columns."
+    )
+
+
+def check_rising(name: str, time: np.ndarray) -> None:
+    """Raises DataError if the times of a recording (rows,) do not rise, or one is missing."""
+    falls = np.flatnonzero(~(time[1:] > time[:-1]))
+    if len(falls):
+        row = falls[0] + 1
+        fault = "a repeated time" if time[row] == time[row - 1] else "a time that does not rise"
+        raise DataError(
+            f"{name}, row {row} (from 0): {fault}, {time[row]} after {time[row - 1]}. Sort the rows, and keep one for each "
+            "time."
+        )
+
+
+def _convert(item: Any, reading: Reading, names: Sequence[str], name: str) -> Source:
+    """Converts one recording of a kind that `Recordings.of` accepts, or the path of a file."""
+    if isinstance(item, Path):
+        return open_recording(item, reading, names)
+    if isinstance(item, Recording) and len(names) == item.x.shape[1] and item.channel_names == _number_channels(len(names)):
+        return replace(item, channel_names=tuple(names))
+    if hasattr(item, "parts") and hasattr(item, "channel_names"):
+        return item
+    if hasattr(item, "to_pandas"):  # a frame of polars
+        item = item.to_pandas()
+    if isinstance(item, pd.DataFrame):
+        channels, rows, zone = convert_frame(item, reading, names, name)
+        with np.errstate(over="ignore", under="ignore"):
+            return Recording(rows.x, name, rows.label, rows.time, 0, channels, zone)
+    if isinstance(item, np.ndarray):
+        return Recording(item, name, channel_names=tuple(names))
+    raise DataError(f"{name}: expected a path, a Recording, a data frame or an array. Received: {type(item).__name__}.")
+
+
+def _number_channels(count: int) -> tuple[str, ...]:
+    """Returns the names of channels without names."""
+    return tuple(f"channel {channel}" for channel in range(count))
+
+
+def _shorten(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def window_labels(labels: np.ndarray | None, rows: np.ndarray, steps: int) -> np.ndarray:

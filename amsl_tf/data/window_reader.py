@@ -1,146 +1,237 @@
-"""Reads windows from recordings of any length in constant memory.
+"""Cuts recordings into windows, in constant memory."""
 
-A recording is an .npy array (rows, C), or a CSV or Parquet table whose rows are time steps. Windows that are cut already,
-(N, T, C) in an .npy array or below each other in a table, are a recording with a stride of T rows.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
 
-from amsl_tf.data.formats import check_input, file_format
-from amsl_tf.data.store import open_array
-from amsl_tf.data.tables import ROWS, read_channels
+from amsl_tf.data.findings import Findings
+from amsl_tf.data.preparation import Preparation, prepare
+from amsl_tf.data.rows import Rows, join
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import DataError
 
 BATCH = 64  # windows in a batch
 
 
-def read_windows(
-    file: Path,
-    shape: tuple[int, int],
-    stride: int | None = None,
-    columns: Sequence[str] = (),
-    header: bool = True,
-    names: Sequence[str] = (),
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Reads the windows of a file in batches.
+class Source(Protocol):
+    """A recording, in memory or in a file.
 
-    An empty cell of a table is NaN, and so is each cell of a blank line; blank lines at the end of a CSV are omitted. A
-    warning is logged if the times of a table have gaps: a column with such a name that is not a channel, or an index of dates.
+    Attributes:
+        name: Its origin, such as the file.
+        channel_names: The names of its channels.
+        time_zone: The time zone in which times are shown, or None; known at the latest when rows are read.
+        window_steps: The length of windows that are cut already, whose rows are below each other; None for others.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def channel_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def time_zone(self) -> str | None: ...
+
+    @property
+    def window_steps(self) -> int | None: ...
+
+    def parts(self) -> Iterator[Rows]:
+        """Yields the rows in consecutive parts."""
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth value
+class WindowBatch:
+    """Windows of a recording.
+
+    Attributes:
+        x: float32 (n, T, C), in the units of the recording; NaN where a value is missing.
+        rows: int64 (n, T), the rows of each window in the file, counted from 0; after resampling that before each.
+        place: int64 (n,), the row of each window since the last gap, after resampling.
+        starts: bool (n,), whether a window is the first one of the recording or after a gap.
+        times: (n, T), the times of the rows, see `Rows`; None without times.
+        label: int8 (n,), 1 for windows with an abnormal row; None without labels.
+    """
+
+    x: np.ndarray
+    rows: np.ndarray
+    place: np.ndarray
+    starts: np.ndarray
+    times: np.ndarray | None = None
+    label: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, windows: np.ndarray | list[int]) -> "WindowBatch":
+        columns = (getattr(self, item.name) for item in fields(self))
+        return WindowBatch(*(None if column is None else column[windows] for column in columns))  # type: ignore[arg-type]
+
+    @property
+    def start(self) -> np.ndarray | None:
+        """The time of the first row of each window, (n,), or None."""
+        return None if self.times is None else self.times[:, 0]
+
+    @property
+    def end(self) -> np.ndarray | None:
+        """The time of the last row of each window, (n,), or None."""
+        return None if self.times is None else self.times[:, -1]
+
+
+def read_windows(source: Source, steps: int, stride: int, preparation: Preparation) -> Iterator[WindowBatch]:
+    """Reads the windows of a recording in batches, and logs what was found in it.
 
     Args:
-        file: An .npy, CSV (also compressed as .csv.gz, .csv.bz2 or .csv.xz) or Parquet file.
-        shape: (T, C) of a window.
-        stride: The number of rows between the starts of consecutive windows; T if None.
-        columns: The columns of a table that are the channels, in order; if empty, the columns with the names `names`, and all
-            columns if these are empty or the columns have no names.
-        header: Whether the first line of a CSV names its columns; otherwise they are named 0, 1, ...
-        names: The names of the channels, if known.
+        source: The recording.
+        steps: T, the number of rows of a window.
+        stride: The number of rows between the starts of consecutive windows; T if the recording is cut already.
+        preparation: The treatment of times and missing values.
 
     Yields:
-        The first row of each window of a batch, int (n,), counted from 0, and the windows, float32 (n, T, C), in the units of
-        the file. Rows at the end that do not fill a window are omitted.
+        The windows. No window spans a gap, and rows that do not fill a window are omitted.
 
     Raises:
-        DataError: The file is missing or broken, has too few rows or other channels, or holds values that are not numbers.
-        AMSLError: Parquet needs a package that is not installed.
+        DataError: The recording cannot be read or prepared, or it has too few rows for a window.
 
     Example:
-        >>> for rows, windows in read_windows(Path("recording.csv"), detector.window_shape, stride=25):
-        ...     scores = detector.detect(windows)["score"]
+        >>> for batch in read_windows(open_recording("pump.csv"), 60, 15, Preparation()):
+        ...     scores = detector.detect(batch.x)["score"]
     """
-    check_input(file)
-    steps, channels = shape
-    if stride is not None and stride < 1:
-        raise DataError(f"stride must be at least 1. Received: {stride}.")
-    if file_format(file) != ".npy":
-        rows = read_channels(file, channels, columns, header, names)
-    elif columns:
-        raise DataError(f"{file}: an array has no named columns. Remove --columns.")
-    else:
-        rows = _array_rows(file, shape, stride)
+    found = Findings(source.name)
     count = 0
-
-    def parts() -> Iterator[np.ndarray]:
-        nonlocal count
-        for part in rows:
-            count += len(part)
-            yield part
-
-    yield from cut(parts(), steps, stride or steps)
-    if count < steps:
+    for batch in read_any_windows(source, steps, stride, preparation, found):
+        count += len(batch)
+        yield batch
+    found.report()
+    if not count:
+        gaps = " without a gap" if found.steps and found.steps.get("gap") else ""
         raise DataError(
-            f"{file}: expected at least {steps} rows, the length of a window, found {count}. Give a longer recording."
+            f"{source.name}: expected at least {steps} rows{gaps}, the length of a window, found {found.rows:,}. Give a longer "
+            "recording."
         )
 
 
-def read_window(file: Path, number: int, shape: tuple[int, int], *reading: Any) -> tuple[int, np.ndarray]:
-    """Reads one window of a file.
+def read_any_windows(
+    source: Source, steps: int, stride: int, preparation: Preparation, findings: Findings
+) -> Iterator[WindowBatch]:
+    """Reads the windows of a recording like `read_windows`, but there may be none, and `findings` are not logged."""
+    if source.window_steps is not None:
+        if source.window_steps != steps:
+            fault = f"expected windows of {steps} time steps. Received: {source.window_steps} time steps"
+            raise DataError(f"{source.name}: {fault}.")
+        stride, preparation = steps, replace(preparation, max_fill=0)  # the next window may be of another time
+    yield from cut(prepare(source.parts(), preparation, findings), steps, stride)
+
+
+def find_window(
+    batches: Iterable[WindowBatch], number: int | None = None, time: str | None = None, zone: str | None = None
+) -> tuple[int, WindowBatch]:
+    """Finds a window of a recording by its number, or of those that hold a time the one whose middle is closest to it.
 
     Args:
-        file, shape, reading: The arguments of `read_windows`.
-        number: The index of the window, counted from 0.
+        batches: The windows.
+        number: The number of the window, counted from 0.
+        time: Without `number`, the time as text: a date in the time zone of the recording, or seconds.
+        zone: The time zone of the recording.
 
     Returns:
-        The first row of the window, counted from 0, and the window, float32 (T, C).
+        The number of the window, and the window alone.
 
     Raises:
-        DataError: The file has no such window, or cannot be read (see `read_windows`).
+        DataError: There is no such window, or the recording has no such times.
     """
-    count = 0
-    for rows, windows in read_windows(file, shape, *reading):
-        if number < count + len(windows):
-            return int(rows[number - count]), windows[number - count]
-        count += len(windows)
-    raise DataError(f"{file}: there is no window {number}. There are {count}, counted from 0.")
+    count, best, distance = 0, None, np.inf
+    for batch in batches:
+        if number is not None and count <= number < count + len(batch):
+            return number, batch[[number - count]]
+        if number is None and time is not None:
+            distances = _distances(batch, time, zone)
+            closest = int(distances.argmin())
+            if distances[closest] < distance:
+                best, distance = (count + closest, batch[[closest]]), distances[closest]
+        count += len(batch)
+    if best is None and number is None:
+        raise DataError(f"no window holds the time {time}. Give a time within the recording, with its date if it has dates.")
+    if best is None:
+        raise DataError(f"there is no window {number}. There are {count}, counted from 0.")
+    return best
 
 
-def _array_rows(file: Path, shape: tuple[int, int], stride: int | None) -> Iterator[np.ndarray]:
-    array, (steps, channels) = open_array(file, "Save it again with numpy.save."), shape
-    if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or not array.shape[-1]:
-        raise DataError(
-            f"{file}: expected numbers, (rows, channels) or (windows, time steps, channels). "
-            f"Received: {array.dtype}, shape {array.shape}. Save such an array."
-        )
-    if array.shape[-1] != channels:
-        raise DataError(
-            f"{file}: expected {channels} channels, found {array.shape[-1]}: shape {array.shape}. Save an array whose last "
-            f"axis has the {channels} channels of the detector, in order."
-        )
-    if array.ndim == 3 and (array.shape[1] != steps or stride not in (None, steps)):
-        raise DataError(
-            f"{file}: expected windows of {steps} time steps, without a stride. "
-            f"Received: {array.shape[1]} time steps{f', stride {stride}' if stride else ''}."
-        )
-    size = ROWS if array.ndim == 2 else max(1, ROWS // steps)
-    yield from (part.reshape(-1, channels) for _, part in chunks(array, size))
+def _distances(batch: WindowBatch, time: str, zone: str | None) -> np.ndarray:
+    """Returns the distances of the middles of windows to a time, in seconds; infinite for windows that do not hold it."""
+    if batch.start is None or batch.end is None:
+        raise DataError("the recording has no times. Give the number of a window, or the column of times.")
+    try:
+        stamp = float(time) if batch.start.dtype.kind != "M" else pd.Timestamp(time).as_unit("ns")
+        if stamp != stamp:
+            raise ValueError("no time")
+        if not isinstance(stamp, float) and stamp.tzinfo is None and zone is not None:
+            stamp = stamp.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")  # where clocks are changed
+        if not isinstance(stamp, float):
+            stamp = (stamp if stamp.tzinfo is None else stamp.tz_convert("UTC").tz_localize(None)).to_datetime64()
+    except ValueError as error:
+        raise DataError(f"expected a time such as those of the recording. Received: {time!r} ({error}).") from error
+    half = (batch.end - batch.start) / 2
+    distances = np.abs(batch.start + half - stamp)
+    is_held = distances <= half
+    return np.where(is_held, distances / (1.0 if isinstance(stamp, float) else np.timedelta64(1, "s")), np.inf)
 
 
-def cut(parts: Iterable[np.ndarray], steps: int, stride: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Cuts a recording into windows.
+def cut(parts: Iterable[Rows], steps: int, stride: int) -> Iterator[WindowBatch]:
+    """Cuts the rows of a recording into windows of `steps` rows, of which one begins every `stride` rows of each segment.
 
     Args:
-        parts: The rows of the recording in consecutive parts, (rows, C) each.
+        parts: The rows in consecutive parts.
         steps: T, the number of rows of a window.
         stride: The number of rows between the starts of consecutive windows.
 
     Yields:
-        The first row of each window of a batch, int (n,), counted from 0, and the windows, float32 (n, T, C). Rows at the end
-        that do not fill a window are omitted.
+        The windows, up to `BATCH` at a time.
     """
-    rest, start, skip = None, 0, 0  # rows still needed, the position of the first, rows to skip before the next
-    for part in parts:
-        with np.errstate(over="ignore", under="ignore"):  # overflow becomes infinite, and the window invalid
-            part = np.asarray(part, np.float32)
-        skipped, skip = min(skip, len(part)), max(skip - len(part), 0)
-        start, part = start + skipped, part[skipped:]
-        rest = part if rest is None else np.concatenate([rest, part])
+    rest, skip, place = None, 0, 0  # rows from the next window on; rows before it that are still to come; its row
+    waiting: list[WindowBatch] = []
+    for piece in (piece for part in parts for piece in _split(part)):
+        if piece.starts is not None and piece.starts[0]:
+            rest, skip, place = None, 0, 0
+        skipped = min(skip, len(piece))
+        skip, piece = skip - skipped, piece[skipped:]
+        rest = piece if rest is None else join(rest, piece)
         count = max(0, (len(rest) - steps) // stride + 1)
         for _, offsets in chunks(np.arange(count) * stride, BATCH):
-            yield start + offsets, np.stack([rest[offset : offset + steps] for offset in offsets])
+            waiting.append(_window_batch(rest, offsets, steps, place))
+            place += len(offsets) * stride
+            if sum(map(len, waiting)) >= BATCH:
+                yield _concatenate(waiting)
+                waiting = []
         skipped = min(count * stride, len(rest))
-        rest, start, skip = rest[skipped:], start + skipped, skip + count * stride - skipped
+        rest, skip = rest[skipped:], skip + count * stride - skipped
+    if waiting:
+        yield _concatenate(waiting)
+
+
+def _split(part: Rows) -> Iterator[Rows]:
+    """Splits rows where a segment begins."""
+    starts = np.array([], int) if part.starts is None else np.flatnonzero(part.starts)
+    edges = np.unique(np.concatenate([[0], starts, [len(part)]])).astype(int)
+    for first, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        yield part[first:end]
+
+
+def _window_batch(rows: Rows, offsets: np.ndarray, steps: int, place: int) -> WindowBatch:
+    places = offsets[:, None] + np.arange(steps)
+    own = place + offsets - offsets[0]
+    return WindowBatch(
+        np.asarray(rows.x[places], np.float32),
+        rows.row[places],
+        own,
+        own == 0,
+        None if rows.time is None else rows.time[places],
+        None if rows.label is None else rows.label[places].max(axis=1),
+    )
+
+
+def _concatenate(batches: list[WindowBatch]) -> WindowBatch:
+    columns = ([getattr(batch, item.name) for batch in batches] for item in fields(WindowBatch))
+    return WindowBatch(*(None if column[0] is None else np.concatenate(column) for column in columns))  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from amsl_tf.data.number_tables import read_numbers
-from amsl_tf.data.recordings import Recording
+from amsl_tf.data.recordings import Recording, check_rising
 from amsl_tf.datasets.activities import ActivityDataset
 from amsl_tf.errors import DataError
 
@@ -113,7 +113,8 @@ class PAMAP2(ActivityDataset):
         if len(unknown):
             fault = f"expected one of the activities {', '.join(map(str, known))}, found {table[unknown[0], ACTIVITY]:g}"
             raise DataError(f"{file}, line {unknown[0] + 1}: {fault}. {ADVICE}")
-        x = Recording(table[:, [*CHANNELS.values()]], str(file), time=table[:, TIME]).x
+        x = Recording(table[:, [*CHANNELS.values()]], str(file)).x
+        check_rising(str(file), table[:, TIME])
         is_break = np.diff(table[:, TIME], prepend=-np.inf) > LONG / RATE
         is_break[1:] |= np.diff(table[:, ACTIVITY]) != 0
         activities = table[:, ACTIVITY].astype(int).astype("<U2")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from amsl_tf.data.files import natural_key
-from amsl_tf.data.recordings import Recording, window_labels
+from amsl_tf.data.recordings import Recording, check_rising, window_labels
 from amsl_tf.datasets.base import Dataset
 from amsl_tf.errors import DataError
 
@@ -140,7 +140,10 @@ class SeriesDataset(Dataset):
         x, channels = np.array(values, order="C"), self.window_shape[1]
         if x.ndim == 2 and x.shape[1] != channels:
             raise DataError(f"{file}: expected {channels} channels, found {x.shape[1]}. {self.advice}")
-        return Recording(x, file.relative_to(self.folder).as_posix(), label, time)
+        name = file.relative_to(self.folder).as_posix()
+        if time is not None:
+            check_rising(name, time)
+        return Recording(x, name, label, time)
 
     def split_recording(self, name: str, recording: Recording, rows: int) -> Series:
         """Splits a recording with labels into a series, with the first rows as the normal recording.

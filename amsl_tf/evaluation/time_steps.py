@@ -1,11 +1,11 @@
 """Metrics of detection by time step and by event, without point adjustment: every step counts as it was flagged."""
 
-import math
 from typing import Any
 
 import numpy as np
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
+from amsl_tf.data.periods import autocorrelate, find_peaks
 from amsl_tf.errors import DataError
 from amsl_tf.evaluation.volume import find_ranges, volume_under_surface
 from amsl_tf.scoring.threshold import is_abnormal
@@ -140,12 +140,8 @@ def find_period(values: np.ndarray) -> int:
     Returns:
         The period in time steps, or 125 if there is no peak from 3 to 300.
     """
-    values = np.asarray(values[:MAX_STEPS], np.float64)
-    values = values - values.mean()
-    size = 2 ** math.ceil(math.log2(2 * len(values)))
-    spectrum = np.abs(np.fft.rfft(values, size)) ** 2
-    correlation = np.fft.irfft(spectrum, size)[: min(len(values), MAX_LAG + 1)][MIN_PERIOD:]
-    peaks = np.flatnonzero((correlation[1:-1] > correlation[:-2]) & (correlation[1:-1] > correlation[2:])) + 1
+    correlation = autocorrelate(values[:MAX_STEPS])[MIN_PERIOD : MAX_LAG + 1]
+    peaks = find_peaks(correlation)
     if not len(peaks):
         return DEFAULT_BUFFER
     best = int(peaks[np.argmax(correlation[peaks])])

@@ -158,7 +158,7 @@ class DetectionMixin:
             NotFittedError: The detector is not fitted.
             DataError: The windows have another shape than the training windows, or are not real numbers.
         """
-        return self._detect(check_windows(X.x if isinstance(X, Windows) else X, self.window_shape, finite=False))
+        return self._detect(self._check_windows(X, finite=False))
 
     def _detect(self, x: np.ndarray) -> dict[str, np.ndarray]:
         name = SCORE + self.pipeline.config.score
@@ -198,10 +198,11 @@ class DetectionMixin:
     def explain(self, X: Any) -> Explanation:
         """Divides the decision scores of windows among their causes: parts of the score, channels and time steps.
 
-        A contribution is positive where a window is more abnormal than a typical normal one.
+        A contribution is positive where a window is more abnormal than a typical normal one. Values may be missing, as for
+        `detect`; the contributions of a window without a usable channel are NaN.
 
         Args:
-            X: An array (N, T, C) of finite numbers or `Windows`.
+            X: An array (N, T, C) of real numbers, NaN and infinity included, or `Windows`.
 
         Returns:
             The contributions, each kind with the score as its sum, the nearest normal windows, and the health of the channels.
@@ -209,10 +210,10 @@ class DetectionMixin:
         Raises:
             NotFittedError: The detector is not fitted.
             AMSLError: The decision score is one of your own without `contributions`.
-            DataError: The windows have another shape than the training windows, or are not finite.
+            DataError: The windows have another shape than the training windows, or are not real numbers.
         """
         names = tuple(EXPLAINED + name for name in Explanation._fields)
-        values = concatenate(self.pipeline.run(self._check_windows(X), names))
+        values = concatenate(self.pipeline.run(self._check_windows(X, finite=False), names))
         return Explanation(*(values[name] for name in names))
 
     def reconstruct(self, X: Any) -> Reconstruction:
@@ -252,8 +253,8 @@ class DetectionMixin:
         """
         return concatenate(self.pipeline.run(self._check_windows(X), (NEAREST,)))[NEAREST]
 
-    def _check_windows(self, windows: Any) -> np.ndarray:
-        return check_windows(windows.x if isinstance(windows, Windows) else windows, self.window_shape)
+    def _check_windows(self, windows: Any, *, finite: bool = True) -> np.ndarray:
+        return check_windows(windows.x if isinstance(windows, Windows) else windows, self.window_shape, finite=finite)
 
 
 def concatenate(parts: Iterable[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:

@@ -164,7 +164,8 @@ class ScoringPipeline:
                 `explained.` before them; `right_view` (B,), the summed
                 probability of the right view, and `entropy` (B,), the summed entropy of the reads in nats, which are omitted
                 for networks without self-supervision or without memory; `nearest` (B,), the position of the nearest training
-                window, int64; `valid` (B,), bool, whether all values are usable; `health` (B, C), the states of the channels, positions in `STATES`, int32.
+                window, int64; `valid` (B,), bool, whether all values are usable; `health` (B, C), the states of the channels,
+                positions in `STATES`, int32.
 
         Returns:
             The outputs by name, float32 unless stated otherwise; features have the dtype of their function.

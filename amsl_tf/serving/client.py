@@ -107,8 +107,8 @@ class Client:
 
         Returns:
             `score` float32, `is_anomaly` bool and `valid` bool, (N,) each, and `health` int32 (N, C), the states of the
-            channels. A channel with NaN, infinity or a value beyond 1e30 counts as dead; a window without a usable channel has a
-            score of NaN and counts as abnormal.
+            channels. A channel with NaN, infinity or a value beyond 1e30 counts as dead; a window without a usable channel has
+            a score of NaN and counts as abnormal.
 
         Raises:
             AMSLError: There are no windows, or the server rejects the request or cannot be reached.

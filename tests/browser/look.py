@@ -84,6 +84,57 @@ def check_report(started: Browser, report: Path, output: Path) -> None:
             page.screenshot(path=output / f"report-{name}.png", full_page=True)
 
 
+def check_recording_report(started: Browser, report: Path, output: Path) -> None:
+    """Checks the page of a recording: it opens fast and works offline, figures zoom together, no overflow on a small phone."""
+    for name, settings in {
+        "light": {"viewport": DESKTOP, "color_scheme": "light"},
+        "dark": {"viewport": DESKTOP, "color_scheme": "dark"},
+        "phone": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "device_scale_factor": 2},
+    }.items():
+        with opened(started, report.resolve().as_uri(), offline=True, timezone_id="Pacific/Auckland", **settings) as page:
+            expect(page.locator("#plot-score canvas")).to_be_visible()
+            loaded = page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd")
+            print(f"{report.name}, {name}: opened in {loaded / 1000:.2f} s, {report.stat().st_size / 1e6:.2f} MB")
+            page.evaluate("dispatchEvent(new Event('beforeprint'))")  # draws the figures below the screen, too
+            expect(page.locator(".plot:not(:has(canvas))")).to_have_count(0)
+            page.wait_for_timeout(500)
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= settings["viewport"]["width"], f"{name}: {width} pixels wide"
+            ink, paper = (page.evaluate(f"getComputedStyle(document.body).{of}") for of in ("color", "backgroundColor"))
+            assert (brightness(ink) > brightness(paper)) == (name == "dark")
+            page.screenshot(path=output / f"recording-{name}.png", full_page=True)
+            whole = shown_sections(page)
+            assert len(whole) == 1
+            assert page.evaluate("placeText(0)") == "2024-03-31 01:00:00.000"  # in the zone of the recording
+            page.get_by_role("button", name="Zoom in").click()
+            page.wait_for_function(f"views.get('recording').plots.every(u => u.scales.x.min > {whole[0][0]})")
+            assert len(shown_sections(page)) == 1
+            page.get_by_role("button", name="All").click()
+            page.wait_for_function(f"views.get('recording').plots.every(u => u.scales.x.min === {whole[0][0]})")
+            if name == "phone":
+                continue
+            box = page.locator("#plot-score .u-over").bounding_box()
+            page.mouse.move(box["x"] + box["width"] / 4, box["y"] + 20)
+            page.mouse.down()
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 30, steps=3)
+            page.mouse.up()
+            page.wait_for_function(f"views.get('recording').plots.every(u => u.scales.x.min > {whole[0][0]})")
+            ((low, high),) = shown_sections(page)
+            length = whole[0][1] - whole[0][0]
+            assert abs((low - whole[0][0]) / length - 1 / 4) < 0.01
+            assert abs((high - whole[0][0]) / length - 1 / 2) < 0.01
+            page.screenshot(path=output / f"recording-{name}-zoomed.png")
+            page.mouse.dblclick(box["x"] + 50, box["y"] + 20)
+            page.wait_for_function(f"views.get('recording').plots.every(u => u.scales.x.min === {whole[0][0]})")
+            assert shown_sections(page) == whole
+
+
+def shown_sections(page: Page) -> list[list[float]]:
+    """Returns the different sections that the figures of the whole recording show."""
+    shown = page.evaluate("views.get('recording').plots.map(u => [u.scales.x.min, u.scales.x.max])")
+    return [list(section) for section in sorted(set(map(tuple, shown)))]
+
+
 def brightness(colour: str) -> int:
     return sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
 

@@ -1,4 +1,4 @@
-"""The report and TensorBoard of a small training in a browser."""
+"""The reports and TensorBoard of a small training in a browser."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from tests.browser.look import browser, check_report, check_tensorboard, find_browser
+from tests.browser.look import browser, check_recording_report, check_report, check_tensorboard, find_browser
 from tests.conftest import make_detector
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_browser() is None, reason="there is no Chromium on the PATH")]
@@ -28,6 +28,15 @@ def test_report(evaluated, screenshots):
     report_of(evaluated)
     with browser() as started:
         check_report(started, evaluated / "results/report.html", screenshots)
+
+
+def test_recording_report(screenshots, tmp_path):
+    """100,000 rows of 8 channels, a score every 4 rows."""
+    from tests.evaluation.report.test_recording import make_scores, page_of
+
+    page_of(tmp_path, *make_scores(rows=100_000, channels=8, events=5, stride=4))
+    with browser() as started:
+        check_recording_report(started, tmp_path / "recording.html", screenshots)
 
 
 def test_tensorboard(waves, tmp_path, screenshots):

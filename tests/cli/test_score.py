@@ -1,77 +1,221 @@
-"""The command score: equal tables from a detector and from a server."""
+"""The command score: tables, events and exit statuses; equal scores from a detector and from a server."""
+
+import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from amsl_tf import AMSLDetector
+from amsl_tf.scoring.detection import DetectionMixin
+from tests.cli.conftest import ABNORMAL, assert_error, make_table, run
 from tests.conftest import close, run_python
 from tests.serving.conftest import embedded
 
-pytestmark = pytest.mark.slow
+FIRST_ROWS = list(range(0, 1451, 12))  # of the windows of 1,500 rows
 
 
-@pytest.fixture(scope="module")
-def saved(detector, waves, tmp_path_factory):
-    """A saved detector, and a recording of five windows and seven more rows, with a missing value in the fourth window."""
-    folder = tmp_path_factory.mktemp("score")
-    detector.save(folder / "detector")
-    rows = waves[:6].reshape(-1, 3)[: 5 * 24 + 7].copy()
-    rows[3 * 24 + 2, 1] = np.nan
-    table = pd.DataFrame(rows, columns=["x", "y", "z"])
-    table.insert(0, "time", [f"10:{row}" for row in range(len(rows))])
-    table.to_csv(folder / "recording.csv", index=False)
-    return folder
+def score(fitted, *arguments, recording="abnormal.csv"):
+    return run("score", fitted / recording, "--detector", fitted / "detector", *arguments)
 
 
-def score(saved, *arguments, output="scores.csv"):
-    command = ["scripts/score.py", "--input", saved / "recording.csv", "--output", saved / output, "--columns", "x", "y", "z"]
-    return run_python(*command, *arguments)
+def test_table_and_events(fitted, tmp_path, capsys):
+    outputs = ("--output", tmp_path / "windows.csv", "--events", tmp_path / "events.csv")
+    assert score(fitted, "--label", "fault", *outputs) == 0
+    windows, events = pd.read_csv(tmp_path / "windows.csv"), pd.read_csv(tmp_path / "events.csv")
+    assert windows["first_row"].tolist() == FIRST_ROWS
+    assert windows["start"][1] == "2024-01-01 00:00:01.200"
+    is_abnormal = (windows["first_row"] < ABNORMAL.stop) & (windows["last_row"] >= ABNORMAL.start)
+    assert windows["label"].tolist() == is_abnormal.astype(int).tolist()
+    scores = AMSLDetector.load(fitted / "detector").score_recording(fitted / "abnormal.csv")
+    np.testing.assert_allclose(windows["score"], scores.score, rtol=1e-6)
+    np.testing.assert_allclose(windows["p_value"], scores.p_value)
+    assert windows["is_anomaly"].tolist() == scores.is_anomaly.tolist()
+    place = events["peak_score"].argmax()
+    assert events["first_row"][place] < ABNORMAL.start < ABNORMAL.stop <= events["last_row"][place] + 1
+    assert events["channels"][place].startswith("b ")
+    text = capsys.readouterr().out
+    count = f"{len(events)} event" + "s" * (len(events) != 1)
+    assert f"1 recording, 121 windows, {scores.is_anomaly.sum()} flagged, 0 with missing values: {count}" in text
+    start, end = map(pd.Timestamp, events.loc[place, ["start", "end"]])
+    assert f"  {start} to {end} (" in text
+    assert f"events: {tmp_path / 'events.csv'}" in text
 
 
-def assert_scores(table, detector, waves):
-    assert table["first_row"].tolist() == [0, 24, 48, 72, 96]
-    assert table["valid"].tolist() == [True, True, True, False, True]
-    assert table["is_anomaly"][3]
-    assert table["health"].fillna("").tolist() == ["", "", "", "y missing", ""]
-    valid = [0, 1, 2, 4]
-    close(table["score"].to_numpy()[valid], detector.decision_function(waves[valid]))
+def test_json(fitted, capsys):
+    assert score(fitted, "--json", "--merge", "10s") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    values = json.loads(line, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert values["windows"] == 121
+    event = max(values["events"], key=lambda event: event["peak_score"])
+    assert next(iter(event["channels"])) == "b"
+    assert pd.Timestamp(event["start"]) == pd.Timestamp("2024-01-01") + pd.Timedelta(event["first_row"] / 10, "s")
 
 
-def test_detector_and_server_have_equal_scores(saved, detector, exported, waves):
-    finished = score(saved, "--detector", saved / "detector")
-    assert finished.returncode == 0, finished.stderr
-    assert "5 windows" in finished.stdout
-    assert "1 of them invalid" in finished.stdout
-    assert_scores(pd.read_csv(saved / "scores.csv"), detector, waves)
-    with embedded(exported.parent) as (address, _):
-        for interface in ("rest", "grpc"):
-            finished = score(saved, "--server", address.url(interface), "--model", "waves", output=f"{interface}.parquet")
-            assert finished.returncode == 0, finished.stderr
-            assert_scores(pd.read_parquet(saved / f"{interface}.parquet"), detector, waves)
+def test_json_of_a_window_without_a_score(fitted, tmp_path, capsys):
+    table = make_table(200)
+    table.loc[50:120, ["a", "b", "c"]] = np.nan
+    table.to_csv(tmp_path / "recording.csv", index=False)
+    assert score(fitted, "--json", recording=tmp_path / "recording.csv") == 0
+    values = json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    event = next(event for event in values["events"] if event["health"])
+    assert event["health"] == {"a": "missing", "b": "missing", "c": "missing"}
 
 
-def test_stride(saved):
-    assert score(saved, "--detector", saved / "detector", "--stride", 1, output="dense.csv").returncode == 0
-    assert pd.read_csv(saved / "dense.csv")["first_row"].tolist() == list(range(5 * 24 + 7 - 24 + 1))
+def test_quiet_and_exit_code(fitted, capsys, caplog):
+    assert score(fitted, "--quiet", "--exit-code") == 1
+    output = capsys.readouterr()
+    assert (output.out, output.err, caplog.text) == ("", "", "")
+    assert score(fitted, "--exit-code", "--quiet", "--min-length", "2min") == 0
+
+
+def test_missing_channel_is_left_out(fitted, tmp_path):
+    """A window is scored from the channels without missing values."""
+    table = make_table()
+    table.loc[300:320, "b"] = np.nan
+    table.to_csv(tmp_path / "recording.csv", index=False)
+    assert score(fitted, "--output", tmp_path / "windows.csv", recording=tmp_path / "recording.csv") == 0
+    windows = pd.read_csv(tmp_path / "windows.csv", keep_default_na=False)
+    is_missing = (windows["first_row"] <= 320) & (windows["last_row"] >= 300)
+    assert (windows["health"] == "b missing").tolist() == (~windows["valid"]).tolist() == is_missing.tolist()
+    x = table[["a", "b", "c"]].to_numpy(np.float32)
+    cut = np.stack([x[row : row + 50] for row in windows["first_row"]])
+    expected = AMSLDetector.load(fitted / "detector").detect(cut)["score"]
+    assert np.isfinite(expected).all()
+    np.testing.assert_allclose(windows["score"].astype(float), expected, rtol=1e-5)
+
+
+def test_time_steps(fitted, tmp_path):
+    assert score(fitted, "--steps", "--output", tmp_path / "steps.parquet") == 0
+    table = pd.read_parquet(tmp_path / "steps.parquet")
+    assert table["row"].tolist() == list(range(1490))  # no window covers the last ten rows
+    assert table["time"][10] == pd.Timestamp("2024-01-01 00:00:01")
+    threshold = AMSLDetector.load(fitted / "detector").threshold_
+    assert table["is_anomaly"].tolist() == (table["score"] >= np.float32(threshold)).tolist()
+
+
+def test_stride_and_folder(fitted, tmp_path):
+    for name in ("b2.csv", "b10.csv"):
+        make_table(60).to_csv(tmp_path / name, index=False)
+    outputs = ("--output", tmp_path / "out/windows.csv", "--stride", "0.5s")
+    assert run("score", tmp_path, "--detector", fitted / "detector", *outputs) == 0
+    table = pd.read_csv(tmp_path / "out/windows.csv")
+    assert table["first_row"].tolist() == [0, 5, 10] * 2
+    assert table["file"].tolist() == [str(tmp_path / "b2.csv")] * 3 + [str(tmp_path / "b10.csv")] * 3
+
+
+def test_false_alarms(fitted, capsys):
+    assert score(fitted, "--false-alarms", 0.5, "--json") == 0
+    many = json.loads(capsys.readouterr().out)["flagged"]
+    assert score(fitted, "--false-alarms", "1/min", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["flagged"] < many
+    assert_error(capsys, score(fitted, "--false-alarms", "1/day"), "expected at least 580/day")
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--detector", "typo"], "typo/config.json: not found"),
-        (["--columns", "x"], "expected 3 channels, found 1"),
-        (["--columns", "x", "y", "y"], "column y is named twice"),
-        (["--columns", "time", "x", "y"], "column time, row 0 (from 0): expected a number"),
-        (["--stride", 0], "must be 1 to 1,000,000,000"),
-        (["--output", "scores.txt"], "ends in .csv or .parquet"),
+        (["--columns", "a"], "expected 3 channels, found 1"),
+        (["--columns", "a", "b", "b"], "columns must differ from each other"),
+        (["--columns", "time", "a", "b"], "time"),
+        (["--label", "typo"], "there is no column typo, named in --label"),
+        (["--stride", 0], "argument --stride: a length must be a number of rows or a time, above 0"),
+        (["--stride", "0.25s"], "stride must be a whole number of rows, which are 0.1 s apart"),
+        (["--min-length", "soon"], "argument --min-length: "),
+        (["--steps"], "--steps needs a table. Name it with --output."),
         (["--output", "README.md/scores.csv"], "README.md is not a folder. Name a file in a folder."),
-        (["--server", "localhost:8501"], "must start with http://"),
+        (["--output", "scores.txt"], "ends in .csv or .parquet"),
+        (["--output", "same.csv", "--events", "./same.csv"], "same.csv: is named twice, in --output and --events"),
+        (["--extrapolate"], "--extrapolate needs a budget"),
+        (["--server", "localhost:8501"], "not allowed with"),
     ],
 )
-def test_invalid_arguments_are_errors(saved, arguments, message):
-    finished = (
-        score(saved, "--detector", saved / "detector", *arguments) if "--server" not in arguments else score(saved, *arguments)
-    )
-    assert finished.returncode == 2
-    assert message in finished.stderr
-    assert "Traceback" not in finished.stderr
+def test_invalid_arguments_are_errors(fitted, tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").touch()
+    assert_error(capsys, score(fitted, *arguments), message)
+    assert [item.name for item in tmp_path.iterdir()] == ["README.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--server", "localhost:8501"], "must start with http://"),
+        (["--server", "http://localhost:1", "--steps", "--output", "steps.csv"], "--steps needs a detector"),
+        (["--server", "http://localhost:1", "--resample"], "--resample needs a detector"),
+        (["--server", "http://localhost:1", "--false-alarms", "1/day"], "--false-alarms needs a detector"),
+        (["--server", "http://localhost:1", "--stride", "2s"], "--stride must be a number of rows with --server"),
+        (["--server", "http://localhost:1", "--merge", "1min"], "--merge must be a number of rows with --server"),
+    ],
+)
+def test_options_that_a_server_does_not_have(fitted, capsys, arguments, message):
+    assert_error(capsys, run("score", fitted / "abnormal.csv", *arguments), message)
+
+
+@pytest.mark.parametrize("option", ["--output", "--events"])
+def test_recording_is_not_overwritten(fitted, capsys, option):
+    assert_error(capsys, score(fitted, option, fitted / "abnormal.csv"), "is the input, which would be overwritten")
+
+
+def test_unusable_recordings_are_errors(fitted, tmp_path, capsys):
+    file, table = tmp_path / "recording.csv", make_table()
+    for changed, message in (
+        (table[:40], "expected at least 50 rows, the length of a window, found 40"),
+        (table.rename(columns={"c": "d"}), "missing: c"),
+        (table.assign(time=pd.date_range("2024-01-01", periods=1500, freq="1s")), "found one every 1 s"),
+        (table.astype({"b": object}).replace({"b": {table["b"][900]: "off"}}), "column b, row 900 (from 0): expected a number"),
+    ):
+        changed.to_csv(file, index=False)
+        assert_error(capsys, score(fitted, "--output", tmp_path / "windows.csv", recording=file), "recording.csv: ", message)
+        assert [item.name for item in tmp_path.iterdir()] == ["recording.csv"]
+
+
+def test_interruption_leaves_the_old_table(fitted, tmp_path, capsys, monkeypatch):
+    (tmp_path / "windows.csv").write_text("old")
+    detect, calls = DetectionMixin.detect, iter(range(9))
+
+    def interrupt(self, windows):
+        if next(calls) == 1:  # in the second batch
+            raise KeyboardInterrupt
+        return detect(self, windows)
+
+    monkeypatch.setattr(AMSLDetector, "detect", interrupt)
+    assert score(fitted, "--output", tmp_path / "windows.csv", "--events", tmp_path / "events.csv") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "amsl score: interrupted"
+    assert [item.name for item in tmp_path.iterdir()] == ["windows.csv"]
+    assert (tmp_path / "windows.csv").read_text() == "old"
+
+
+@pytest.mark.slow
+def test_detector_and_server_have_equal_scores(detector, exported, waves, tmp_path):
+    """Of five windows and seven more rows, with a missing value in the fourth window."""
+    detector.save(tmp_path / "detector")
+    rows = waves[:6].reshape(-1, 3)[: 5 * 24 + 7].copy()
+    rows[3 * 24 + 2, 1] = np.nan
+    pd.DataFrame(rows, columns=["x", "y", "z"]).assign(note="text").to_csv(tmp_path / "recording.csv", index=False)
+    expected = detector.detect(np.stack([rows[24 * i : 24 * i + 24] for i in range(5)]))
+    command = ("scripts/score.py", tmp_path / "recording.csv")
+
+    def check(name, *arguments):
+        finished = run_python(*command, "--output", tmp_path / name, "--columns", "x", "y", "z", *arguments)
+        assert finished.returncode == 0, finished.stderr
+        assert "1 recording, 5 windows, " in finished.stdout
+        assert "1 with missing values" in finished.stdout
+        table = (pd.read_parquet if name.endswith("parquet") else pd.read_csv)(tmp_path / name)
+        assert table["first_row"].tolist() == [0, 24, 48, 72, 96]
+        assert table["valid"].tolist() == [True, True, True, False, True]
+        assert table["is_anomaly"].tolist() == expected["is_anomaly"].tolist()
+        assert table["health"].fillna("").tolist() == ["", "", "", "y missing", ""]
+        valid = [0, 1, 2, 4]
+        close(table["score"].to_numpy()[valid], expected["score"][valid])
+        np.testing.assert_allclose(table["score"], expected["score"], rtol=1e-4)
+
+    check("detector.csv", "--detector", tmp_path / "detector")
+    with embedded(exported.parent) as (address, _):
+        for interface in ("rest", "grpc"):
+            server = ("--server", address.url(interface), "--model", "waves")
+            check(f"{interface}.parquet", *server)
+        finished = run_python(*command, "--columns", "x", "y", *server)
+        assert finished.returncode == 2
+        assert "expected the 3 channels of the model waves, found 2. Name them with --columns." in finished.stderr

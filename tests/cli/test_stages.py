@@ -8,6 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from amsl_tf.cli import main
@@ -247,8 +248,8 @@ def test_stages_with_another_network(stages, tmp_path):
     assert finished.returncode == 0, finished.stderr
     assert "hippocampus" in (tmp_path / "results/report.html").read_text()
     windows = tmp_path / "transform/test_dataset/abnormal data/data_raw_abnormal.npy"
-    arguments = ("--detector", tmp_path / "models/amsl", "--input", windows, "--window", 0, "--output", tmp_path / "one.png")
-    finished = script("explain", *arguments)
+    arguments = ("--detector", tmp_path / "models/amsl", "--window", 0, "--output", tmp_path / "one.png")
+    finished = script("explain", windows, *arguments)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -365,3 +366,25 @@ def test_all_stages_on_real_series(series_folder, tmp_path):
     for values in metrics["scores"].values():
         assert set(values["by_subject"]) == {"valve1/0", "valve1/1", "valve1/2"}
         assert values["auroc"] > 0.5
+
+
+@pytest.mark.real_data
+def test_recordings_on_real_series(series_folder, tmp_path):
+    """A detector from the rows of labelled recordings that are normal, the events of another one, and its page."""
+    recordings = series_folder / "skab/valve1"
+    options = ("--detector", tmp_path / "detector", "--label", "anomaly", "--drop", "changepoint")
+    finished = command("fit", recordings / "0.csv", recordings / "1.csv", *options, "--window", "30s", "--json")
+    assert finished.returncode == 0, finished.stderr
+    values = json.loads(finished.stdout)
+    assert (values["recordings"], values["window_rows"], len(values["channels"])) == (2, 30, 8)
+    assert values["abnormal_windows"] > 0
+    outputs = ("--output", tmp_path / "windows.csv", "--events", tmp_path / "events.csv")
+    finished = command("score", recordings / "2.csv", *options, *outputs, "--json")
+    assert finished.returncode == 0, finished.stderr
+    windows, events = pd.read_csv(outputs[1]), pd.read_csv(outputs[3])
+    assert windows["score"][windows["label"] == 1].mean() > windows["score"][windows["label"] == 0].mean()
+    assert len(events) == len(json.loads(finished.stdout)["events"])
+    finished = command("report", recordings / "2.csv", *options, "--output", tmp_path / "page.html")
+    assert finished.returncode == 0, finished.stderr
+    assert f"{len(events)} event" in finished.stdout
+    assert "2020-03-09" in (tmp_path / "page.html").read_text()

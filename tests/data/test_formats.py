@@ -17,11 +17,11 @@ def test_formats_are_found_by_name(suffix, tmp_path):
         assert file_format(tmp_path / name) == suffix
 
 
-@pytest.mark.parametrize("name", ["a", "a.txt", "a.npz", "a.xlsx", "a.csv.zst", "a.csv.zip", "a.gz", "csv"])
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.zip", "a.xlsx", "a.csv.zst", "a.csv.zip", "a.gz", "csv"])
 def test_other_names_have_no_format(name, tmp_path):
     assert not file_format(tmp_path / name)
     (tmp_path / name).write_text("x,y\n1,2\n")
-    with pytest.raises(DataError, match=rf"{name}: expected a file that ends in .npy, .csv, .*\. Name such a file, or"):
+    with pytest.raises(DataError, match=rf"{name}: expected a file that ends in .npy, .npz, .csv, .*\. Name such a file, or"):
         check_input(tmp_path / name)
 
 
@@ -69,7 +69,13 @@ def contents(tmp_path_factory):
 
 @pytest.mark.parametrize("suffix", FORMATS)
 def test_other_content_is_an_error(suffix, contents, tmp_path):
-    own = {".npy": "an array", ".csv": "other data", ".csv.gz": "gzip data", ".parquet": "a Parquet table"}.get(suffix)
+    own = {
+        ".npy": "an array",
+        ".npz": "a zip archive, such as .npz",
+        ".csv": "other data",
+        ".csv.gz": "gzip data",
+        ".parquet": "a Parquet table",
+    }.get(suffix)
     file = tmp_path / f"a{suffix}"
     for description, content in contents.items():
         file.write_bytes(content)
@@ -81,9 +87,9 @@ def test_other_content_is_an_error(suffix, contents, tmp_path):
 
 
 def test_content_without_a_known_name_is_described(contents, tmp_path):
-    (tmp_path / "a.npz").write_bytes(contents["a zip archive, such as .npz"])
-    with pytest.raises(DataError, match=r"found a zip archive, such as .npz or .xlsx; save one array with numpy.save"):
-        check_input(tmp_path / "a.npz")
+    (tmp_path / "a.xlsx").write_bytes(contents["a zip archive, such as .npz"])
+    with pytest.raises(DataError, match=r"found a zip archive, such as .npz or .xlsx; name it .npz if it holds arrays"):
+        check_input(tmp_path / "a.xlsx")
 
 
 def test_file_that_cannot_be_opened_is_an_error(tmp_path, monkeypatch):

@@ -1,142 +1,198 @@
-"""Reading windows from recordings of any length."""
+"""Windows of recordings: by hand, and that parts do not matter."""
 
-import warnings
+import itertools
+import logging
+from dataclasses import fields
 
 import numpy as np
-import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from amsl_tf.data import tables, window_reader
-from amsl_tf.data.window_reader import cut, read_window, read_windows
+from amsl_tf.data import array_files, window_reader
+from amsl_tf.data.findings import Findings
+from amsl_tf.data.preparation import Preparation
+from amsl_tf.data.recording_files import open_recording
+from amsl_tf.data.recordings import Recording
+from amsl_tf.data.rows import Rows
+from amsl_tf.data.window_reader import WindowBatch, cut, find_window, read_any_windows, read_windows
 from amsl_tf.errors import DataError
+
+NAN = np.nan
+DAY = np.datetime64("2024-03-31", "ns")  # clocks go forward in Berlin
+
+
+def make_rows(count, starts=(), times=None, label=None):
+    """Makes rows whose two channels are their number and its double."""
+    row = np.arange(count)
+    is_start = np.isin(row, [0, *starts])
+    return Rows(np.stack([row, 2.0 * row], axis=1), row + 100, times, label, is_start)
+
+
+def join(batches):
+    columns = ([getattr(batch, item.name) for batch in batches] for item in fields(WindowBatch))
+    return WindowBatch(*(None if column[0] is None else np.concatenate(column) for column in columns))
+
+
+def test_windows_by_hand():
+    """Windows of 3 rows every 2 rows of the segments 0 to 6 and 7 to 10; one of 2 rows has none."""
+    label = np.array([0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0], np.int8)
+    found = join(list(cut([make_rows(13, [7, 11], np.arange(13.0) / 2, label)], 3, 2)))
+    assert found.x[:, 0, 0].tolist() == [0, 2, 4, 7]
+    assert found.x[1].tolist() == [[2, 4], [3, 6], [4, 8]]
+    assert found.x.dtype == np.float32
+    assert found.rows.tolist() == [[100, 101, 102], [102, 103, 104], [104, 105, 106], [107, 108, 109]]
+    assert found.place.tolist() == [0, 2, 4, 0]
+    assert found.starts.tolist() == [True, False, False, True]
+    assert (found.start.tolist(), found.end.tolist()) == ([0, 1, 2, 3.5], [1, 2, 3, 4.5])
+    assert found.label.tolist() == [0, 0, 1, 0]
+    chosen = found[[3, 0]]
+    assert (len(chosen), chosen.place.tolist(), chosen.rows[:, 0].tolist()) == (2, [0, 0], [107, 100])
+
+
+def test_stride_longer_than_a_window():
+    found = join(list(cut([make_rows(30, [22])], 3, 9)))
+    assert found.rows[:, 0].tolist() == [100, 109, 118, 122]
+    assert found.place.tolist() == [0, 9, 18, 0]
+    assert (found.times, found.label, found.start) == (None, None, None)
+
+
+def test_short_recordings_have_no_window():
+    assert not list(cut([make_rows(19)], 20, 1))
+    assert not list(cut([make_rows(30, [15])], 20, 1))
+    assert not list(cut([], 20, 1))
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    steps=st.integers(1, 25),
+    stride=st.integers(1, 40),
+    starts=st.lists(st.integers(0, 102), max_size=4),
+    cuts=st.lists(st.integers(0, 103), max_size=8).map(sorted),
+)
+def test_parts_do_not_matter(steps, stride, starts, cuts):
+    rows = make_rows(103, starts, DAY + np.arange(103), np.arange(103) % 9 == 0)
+    edges = [0, *cuts, 103]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(window_reader, "BATCH", 3)
+        found = list(cut([rows[low:high] for low, high in itertools.pairwise(edges)], steps, stride))
+    edges = [*np.flatnonzero(rows.starts), 103]
+    expected = [row for low, high in itertools.pairwise(edges) for row in range(low, high - steps + 1, stride)]
+    assert sum(map(len, found)) == len(expected)
+    assert all(len(batch) >= 3 for batch in found[:-1])
+    if not expected:
+        return
+    windows = join(found)
+    assert windows.rows[:, 0].tolist() == [100 + row for row in expected]
+    places = np.array(expected)[:, None] + np.arange(steps)
+    np.testing.assert_array_equal(windows.x, rows.x[places])
+    np.testing.assert_array_equal(windows.rows, rows.row[places])
+    np.testing.assert_array_equal(windows.times, rows.time[places])
+    np.testing.assert_array_equal(windows.label, rows.label[places].max(axis=1))
+    segment = np.cumsum(rows.starts)[expected]
+    begins = np.array([np.flatnonzero(np.cumsum(rows.starts) == number)[0] for number in segment])
+    np.testing.assert_array_equal(windows.place, expected - begins)
+    np.testing.assert_array_equal(windows.starts, windows.place == 0)
+
+
+def test_read_windows_of_a_recording(caplog):
+    caplog.set_level(logging.INFO)
+    time = np.arange(12.0)
+    time[6:] += 50
+    recording = Recording([[0.0], [1], [NAN], *([row] for row in range(3, 12))], "a.csv", time=time)
+    found = join(list(read_windows(recording, 3, 2, Preparation(max_gap=5, max_fill=1))))
+    assert found.rows[:, 0].tolist() == [0, 2, 6, 8]
+    assert found.x[1, 0, 0] == 2
+    assert caplog.messages == [
+        "a.csv: 1 step between times longer than the largest gap: no window spans them; the first before row 6 (from 0), 51 s.",
+        "a.csv: 1 missing value was interpolated.",
+    ]
+
+
+def test_too_short_recordings_are_errors():
+    recording = Recording(np.zeros((12, 1)), "a.csv", time=[*range(6), *range(50, 56)])
+    for steps, gaps in ((13, ""), (7, " without a gap")):
+        message = rf"a.csv: expected at least {steps} rows{gaps}, the length of a window, found 12. Give a longer recording"
+        with pytest.raises(DataError, match=message):
+            list(read_windows(recording, steps, 1, Preparation(max_gap=5 if gaps else None)))
+    assert not list(read_any_windows(recording, 13, 1, Preparation(), Findings("a.csv")))
 
 
 @pytest.fixture
-def recording(rng):
-    return rng.normal(size=(103, 3)).astype(np.float32)
+def windows_file(tmp_path, rng, monkeypatch):
+    """Five windows of 16 steps with a missing value at the beginning of the second, and one within the third."""
+    monkeypatch.setattr(array_files, "ROWS", 40)
+    windows = rng.normal(size=(5, 16, 2)).astype(np.float32)
+    windows[1, 0, 0] = windows[2, 5, 1] = NAN
+    np.save(tmp_path / "windows.npy", windows)
+    return open_recording(tmp_path / "windows.npy"), windows
 
 
-@pytest.fixture(autouse=True)
-def small_parts(monkeypatch):
-    monkeypatch.setattr(window_reader, "ROWS", 10)
-    monkeypatch.setattr(tables, "ROWS", 10)
-    monkeypatch.setattr(window_reader, "BATCH", 3)
+def test_windows_in_an_array_are_not_cut_again(windows_file):
+    """Values are not interpolated, as those of the window before may be of another time."""
+    recording, windows = windows_file
+    for stride in (1, 16, 40):
+        found = join(list(read_windows(recording, 16, stride, Preparation(max_fill=3))))
+        np.testing.assert_array_equal(found.x, windows)
+        assert found.place.tolist() == found.rows[:, 0].tolist() == [0, 16, 32, 48, 64]
+    with pytest.raises(DataError, match=r"windows.npy: expected windows of 25 time steps. Received: 16 time steps"):
+        list(read_windows(recording, 25, 1, Preparation()))
 
 
-@pytest.mark.parametrize("stride", [1, 7, 20, 33, 200])
-@pytest.mark.parametrize("size", [1, 4, 50, 103])
-def test_cut_is_independent_of_the_parts(recording, stride, size):
-    parts = (recording[start : start + size] for start in range(0, 103, size))
-    batches = list(cut(parts, 20, stride))
-    rows = list(range(0, 103 - 20 + 1, stride))
-    assert np.concatenate([first_rows for first_rows, _ in batches]).tolist() == rows
-    np.testing.assert_array_equal(
-        np.concatenate([windows for _, windows in batches]), [recording[row : row + 20] for row in rows]
-    )
-    assert max(len(windows) for _, windows in batches) <= 3
+def batches(times=None, size=4):
+    """Makes windows of 3 rows from every row of 12, in batches."""
+    whole = join(list(cut([make_rows(12, times=times)], 3, 1)))
+    return [whole[np.arange(first, min(first + size, 10))] for first in range(0, 10, size)]
 
 
-def test_short_recording_has_no_window(recording):
-    assert not list(cut([recording[:19]], 20, 1))
+def test_find_window_by_number():
+    for number in (0, 3, 4, 9):
+        found, window = find_window(batches(), number)
+        assert (found, len(window), window.rows[0, 0]) == (number, 1, 100 + number)
+    for number in (10, -1):
+        with pytest.raises(DataError, match=rf"there is no window {number}\. There are 10, counted from 0"):
+            find_window(batches(), number)
 
 
-def rows_of(file, channels=3, **settings):
-    """Reads all rows of a file, as windows of one row."""
-    return np.concatenate([windows[:, 0] for _, windows in read_windows(file, (1, channels), **settings)])
+@pytest.mark.parametrize(("time", "expected"), [("0", 0), ("5", 4), ("5.4", 4), ("5.6", 5), ("11", 9)])
+def test_find_window_by_seconds(time, expected):
+    """The middle of window i is at i + 1 seconds."""
+    found, window = find_window(batches(np.arange(12.0)), time=time)
+    assert (found, window.rows[0, 0]) == (expected, 100 + expected)
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".csv", ".parquet"])
-def test_all_formats_are_equivalent(recording, suffix, tmp_path):
-    recording[5, 1] = np.nan
-    file = tmp_path / f"recording{suffix}"
-    table = pd.DataFrame(recording, columns=["x", "y", "z"])
-    if suffix == ".npy":
-        np.save(file, recording)
-    elif suffix == ".csv":
-        table.to_csv(file, index=False)
-    else:
-        table.to_parquet(file)
-    np.testing.assert_array_equal(rows_of(file), recording)
-    if suffix != ".npy":
-        np.testing.assert_array_equal(rows_of(file, 2, columns=["z", "x"]), recording[:, [2, 0]])
+@pytest.mark.parametrize(
+    ("time", "zone", "expected"),
+    [
+        ("2024-03-31 05:00", None, 4),
+        ("2024-03-31 05:29", None, 4),
+        ("2024-03-31T05:00:00Z", "Europe/Berlin", 4),
+        ("2024-03-31T07:00:00+02:00", None, 4),
+        ("2024-03-31 07:00", "Europe/Berlin", 4),
+        ("2024-03-31 07:00", "+02:00", 4),
+        ("2024-03-31 02:30", "Europe/Berlin", 0),  # between clock changes: 01:00 in UTC
+    ],
+)
+def test_find_window_by_date(time, zone, expected):
+    times = DAY + np.arange(12) * np.timedelta64(1, "h")
+    assert find_window(batches(times), time=time, zone=zone)[0] == expected
 
 
-def test_windows_in_an_array(recording, tmp_path):
-    windows = recording[:100].reshape(5, 20, 3)
-    file = tmp_path / "windows.npy"
-    np.save(file, windows)
-    batches = list(read_windows(file, (20, 3)))
-    assert np.concatenate([rows for rows, _ in batches]).tolist() == [0, 20, 40, 60, 80]
-    np.testing.assert_array_equal(np.concatenate([batch for _, batch in batches]), windows)
-    with pytest.raises(DataError, match="expected windows of 25 time steps"):
-        list(read_windows(file, (25, 3)))
-    with pytest.raises(DataError, match="stride 5"):
-        list(read_windows(file, (20, 3), 5))
-
-
-def test_overflow_is_infinite_without_a_warning(tmp_path):
-    (tmp_path / "a.csv").write_text("x\n1e300\n")
-    with warnings.catch_warnings(), np.errstate(all="raise"):
-        warnings.simplefilter("error")
-        assert rows_of(tmp_path / "a.csv", 1) == np.inf
-
-
-def test_subnormal_numbers_are_numbers(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y\n1e-42,5e-324\n")
-    with np.errstate(all="raise"):
-        (row,) = rows_of(tmp_path / "a.csv", 2)
-    assert row.tolist() == [np.float32(1e-42), 0]
-
-
-def test_windows_in_column_order_are_not_loaded(tmp_path, rng, monkeypatch):
-    monkeypatch.setattr(window_reader, "ROWS", 40)
-    windows = np.asfortranarray(rng.normal(size=(5, 16, 3)))
-    np.save(tmp_path / "a.npy", windows)
-    sizes, cut_parts = [], window_reader.cut
-
-    def cut_and_count(parts, *shape):
-        return cut_parts((sizes.append(len(part)) or part for part in parts), *shape)
-
-    monkeypatch.setattr(window_reader, "cut", cut_and_count)
-    found = np.concatenate([batch for _, batch in read_windows(tmp_path / "a.npy", (16, 3))])
-    np.testing.assert_array_equal(found, windows.astype(np.float32))
-    assert sizes == [32, 32, 16]
-
-
-def test_invalid_arrays_are_errors(tmp_path):
-    np.save(tmp_path / "a.npy", np.zeros((5, 2)))
-    with pytest.raises(DataError, match="Remove --columns"):
-        list(read_windows(tmp_path / "a.npy", (1, 2), columns=["x"]))
-    with (tmp_path / "b.npy").open("wb") as archive:
-        np.savez(archive, np.zeros((5, 2)))
-    with pytest.raises(DataError, match=r"a zip archive, such as .npz"):
-        list(read_windows(tmp_path / "b.npy", (1, 2)))
-    np.save(tmp_path / "a.npy", np.zeros((5, 4)))
-    message = r"expected 2 channels, found 4: shape \(5, 4\)\. Save an array whose last axis has the 2 channels of the"
-    with pytest.raises(DataError, match=message):
-        list(read_windows(tmp_path / "a.npy", (1, 2)))
-    (tmp_path / "b.npy").write_bytes((tmp_path / "a.npy").read_bytes()[:-8])
-    with pytest.raises(DataError, match=r"not a complete .npy file of numbers .*\. Save it again with numpy.save"):
-        list(read_windows(tmp_path / "b.npy", (1, 4)))
-    for array in (np.zeros(5), np.zeros((5, 0)), np.array([["a"]]), np.zeros((2, 2, 2, 2))):
-        np.save(tmp_path / "a.npy", array)
-        with pytest.raises(DataError, match="expected numbers"):
-            list(read_windows(tmp_path / "a.npy", (1, 2)))
-
-
-@pytest.mark.parametrize("number", [0, 63, 64, 150])
-def test_read_window(tmp_path, rng, number):
-    rows = rng.normal(size=(16 + 3 * 150, 2)).astype(np.float32)
-    np.save(tmp_path / "recording.npy", rows)
-    row, window = read_window(tmp_path / "recording.npy", number, (16, 2), 3)
-    assert row == 3 * number
-    np.testing.assert_array_equal(window, rows[row : row + 16])
-    with pytest.raises(DataError, match=r"no window 151\. There are 151"):
-        read_window(tmp_path / "recording.npy", 151, (16, 2), 3)
-
-
-@pytest.mark.parametrize("stride", [0, -3])
-def test_stride_below_one_is_rejected(tmp_path, stride):
-    np.save(tmp_path / "a.npy", np.zeros((50, 2)))
-    with pytest.raises(DataError, match=f"stride must be at least 1. Received: {stride}"):
-        list(read_windows(tmp_path / "a.npy", (16, 2), stride))
+@pytest.mark.parametrize(
+    ("times", "time", "message"),
+    [
+        (np.arange(12.0), "-0.1", "no window holds the time -0.1. Give a time within the recording"),
+        (np.arange(12.0), "11.1", "no window holds the time 11.1"),
+        (DAY + np.arange(12), "2030-01-01", "no window holds the time 2030-01-01"),
+        (None, "3", "the recording has no times. Give the number of a window"),
+        (np.arange(12.0), "noon", "expected a time such as those of the recording. Received: 'noon'"),
+        (np.arange(12.0), "nan", "expected a time such as those of the recording. Received: 'nan'"),
+        (DAY + np.arange(12), "noon?", "expected a time such as those of the recording. Received: 'noon?'"),
+        (DAY + np.arange(12), "NaT", "expected a time such as those of the recording. Received: 'NaT'"),
+        (DAY + np.arange(12), "9999-01-01", "expected a time such as those of the recording. Received: '9999"),
+    ],
+)
+def test_times_that_are_not_found(times, time, message):
+    with pytest.raises(DataError) as error:
+        find_window(batches(times), time=time)
+    assert message in str(error.value)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
@@ -13,6 +12,7 @@ from amsl_tf import plotting
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.store import TEST_ABNORMAL, TEST_NORMAL, TRAIN, open_array
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.evaluation.report.templates import render
 from amsl_tf.evaluation.results import (
     ADVICE,
     FIGURES,
@@ -99,13 +99,8 @@ def write_report(results: Path, detector: Path, metrics: Mapping[str, Any]) -> P
     errors = _worst_errors(tested, summary)
     window_sections, unavailable = _window_figures(errors, tested, detector, decision_score)
     sections |= window_sections
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("amsl_tf.evaluation", "report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    page = environment.get_template("report.html.jinja").render(
+    page = render(
+        "report.html.jinja",
         metrics=metrics,
         decision_metrics=metrics["scores"][decision_score],
         decision_score=_display_name(decision_score),

@@ -58,18 +58,17 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
 
     Args:
         detector: A fitted detector.
-        windows: (N, T, C), finite.
+        windows: (N, T, C); NaN where a value is missing.
         training: The training windows of the detector, to show the nearest normal window; None if they are not available.
 
     Returns:
         An explanation for each window.
 
     Raises:
-        DataError: The windows have another shape or are not finite.
+        DataError: The windows have another shape.
     """
-    explanation, scores = detector.explain(windows), detector.decision_function(windows)
-    has_nearest = any(score.has_nearest for score in detector.pipeline.scores.values())
-    nearest = detector.nearest(windows).tolist() if has_nearest else [None] * len(windows)
+    explanation, scores = detector.explain(windows), detector.detect(windows)["score"]
+    nearest = [None if place < 0 else int(place) for place in explanation.nearest]
     reconstruction = None
     if detector.config_.score == "reconstruction" and detector.config_.views[0] == "raw":
         reconstruction = detector.reconstruct(windows).reconstruction

@@ -1,0 +1,82 @@
+"""Fits a detector to recordings of normal operation, and saves it."""
+
+import argparse
+
+from amsl_tf.cli.common import Parser, add_settings
+from amsl_tf.cli.recordings import (
+    add_events,
+    add_length,
+    add_recordings,
+    check_extrapolate,
+    default_detector,
+    make_reading,
+    make_rule,
+    set_false_alarms,
+)
+from amsl_tf.config import DEFAULT_SCORE, PRESETS, DetectorConfig, TrainingConfig
+from amsl_tf.networks import NETWORKS
+from amsl_tf.scoring import SCORES
+
+
+def add_arguments(parser: Parser) -> None:
+    """Adds the arguments of the command."""
+    default_detector(parser, text="folder to save the detector in")
+    add_recordings(parser)
+    windows = parser.add_argument_group("windows", "A LENGTH is a number of rows such as 100, or a time such as 2s.")
+    add_length(windows, "--window", "length of a window; by default two periods of the recording, if it has one")
+    add_length(windows, "--stride", "rows or time between the starts of windows; by default a quarter of a window")
+    windows.add_argument(
+        "--groups",
+        choices=("file", "folder"),
+        default="file",
+        help="recordings that are left out together to score normal windows that the detector has not seen",
+    )
+    windows.add_argument("--rate", type=float, metavar="HZ", help="sampling rate of recordings without times")
+    windows.add_argument("--resample", metavar="TIME", help="time between rows after resampling, such as 20ms")
+    windows.add_argument("--resample-by", choices=("mean", "last"), default="mean", help="the value of a row after resampling")
+    add_length(windows, "--max-gap", "longest time between two rows of a window; by default a quarter of a window")
+    windows.add_argument(
+        "--missing", choices=("interpolate", "refuse"), default="interpolate", help="treatment of missing values"
+    )
+    add_length(windows, "--max-fill", "longest run of missing values to interpolate; by default a tenth of a window")
+    add_events(parser)
+    settings = parser.add_argument_group("detector")
+    settings.add_argument(
+        "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help=f"decision score (default: {DEFAULT_SCORE})"
+    )
+    settings.add_argument("--axes", type=int, default=1, help="consecutive channels that are the axes of one sensor")
+    add_settings(settings, DetectorConfig)
+    training = parser.add_argument_group("network", "By default no network is trained.")
+    training.add_argument("--network", choices=(*NETWORKS, "none"), default="none", help="network to train")
+    training.add_argument("--preset", choices=tuple(PRESETS), default="compact", help="size and epochs of the network")
+    add_settings(training, TrainingConfig)
+
+
+def run(arguments: argparse.Namespace, parser: Parser) -> None:
+    """Runs the command."""
+    from amsl_tf.data.files import check_replaceable, resolve
+    from amsl_tf.persistence import expected_entries
+
+    target = resolve(arguments.detector)
+    check_replaceable(target, expected_entries(target))
+    check_extrapolate(arguments)
+    known = vars(arguments)
+    shared = ("score", "network", "preset", "axes")
+    names = [*shared, *(item for item in known if item in _SETTINGS)]
+    config = DetectorConfig.from_settings(**{name: known[name] for name in names if name in known})
+    reading = make_reading(arguments)
+
+    from amsl_tf.detector import AMSLDetector
+    from amsl_tf.evaluation.summary import summarise_detector
+
+    detector = AMSLDetector.from_config(config)
+    options = ("window", "stride", "groups", "rate", "resample", "resample_by", "max_gap", "missing", "max_fill")
+    detector.fit_recordings(arguments.recordings, reading=reading, **{name: known[name] for name in options})
+    rule = make_rule(arguments, detector.preparation_.period)
+    set_false_alarms(detector, arguments, rule)
+    detector.save(arguments.detector)
+    text, values = summarise_detector(detector, rule)
+    parser.print_result(f"{text}\nsaved:        {arguments.detector}", {**values, "detector": arguments.detector})
+
+
+_SETTINGS = {name for config in (TrainingConfig, DetectorConfig) for name in config.__dataclass_fields__}

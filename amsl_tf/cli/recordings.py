@@ -1,0 +1,208 @@
+"""The options of commands that read recordings, and the text in which they report events."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amsl_tf.cli.common import Parser, local_path
+from amsl_tf.errors import AMSLError
+
+if TYPE_CHECKING:
+    from amsl_tf.data.reading import Reading
+    from amsl_tf.data.recordings import Recordings
+    from amsl_tf.detector import AMSLDetector
+    from amsl_tf.scoring.events import Event, MergeRule
+    from amsl_tf.scoring.p_values import AlertBudget
+
+SHOWN_EVENTS, SHOWN_CHANNELS = 10, 3
+
+
+def add_recordings(parser: Parser, *, several: bool = True) -> None:
+    """Adds the argument `recordings` and how to read them: the attributes of `Reading`."""
+    # recordings come first: an option with several names would take them for names
+    parser.usage = f"%(prog)s RECORDING{' ...' if several else ''} [OPTION ...]"
+    kinds = ".csv (may be .gz, .bz2, .xz), .parquet, .npy, .npz"
+    parser.add_argument(
+        "recordings",
+        type=local_path,
+        nargs="+" if several else 1,
+        metavar="RECORDING",
+        help=f"{'files or folders' if several else 'a file'}: {kinds}",
+    )
+    group = parser.add_argument_group("reading")
+    names: dict[str, Any] = {"nargs": "+", "default": (), "metavar": "NAME"}
+    group.add_argument(
+        "--columns", **names, help="columns that are the channels; by default those of the detector, or all others"
+    )
+    group.add_argument("--drop", **names, help="columns to leave out")
+    group.add_argument(
+        "--time", default="", metavar="NAME", help="column of times; by default found by name or type; none for no times"
+    )
+    group.add_argument("--label", default="", metavar="NAME", help="column of labels, 1 for abnormal rows")
+    group.add_argument(
+        "--delimiter", default="", metavar="CHARACTER", help="delimiter of a CSV, also tab or space; by default found"
+    )
+    group.add_argument(
+        "--decimal", default="", choices=(".", ","), metavar="CHARACTER", help="decimal separator of a CSV; by default found"
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the first line of a CSV names its columns",
+    )
+
+
+def add_scoring(parser: Parser) -> None:
+    """Adds the options of scoring recordings with a detector."""
+    group = parser.add_argument_group("windows")
+    add_length(group, "--stride", "rows or time between the starts of windows; by default as in fitting")
+    group.add_argument(
+        "--resample", action="store_true", help="resample recordings to the sampling rate of the training recordings"
+    )
+
+
+def add_events(parser: Parser) -> None:
+    """Adds the options of events and of the threshold."""
+    group = parser.add_argument_group("events and threshold")
+    add_length(group, "--min-length", "rows or time that an event lasts at least")
+    group.add_argument(
+        "--merge",
+        type=_length_or_zero,
+        default="0",
+        metavar="LENGTH",
+        help="rows or time between two flagged windows of an event, at most",
+    )
+    group.add_argument(
+        "--false-alarms",
+        type=_false_alarms,
+        metavar="RATE",
+        help="false alarms to expect: a share of normal windows such as 0.02, or a budget of events such as 1/day",
+    )
+    group.add_argument(
+        "--extrapolate",
+        action="store_true",
+        help="for a budget below what the normal data resolve, fit a distribution to the tail of their scores",
+    )
+
+
+def add_length(parser: Any, option: str, text: str) -> None:
+    """Adds an option that is a length in rows or in time; `text` is its help."""
+    parser.add_argument(option, type=_length, metavar="LENGTH", help=text)
+
+
+def _length(text: str) -> str:
+    """Checks a length, for argparse; its rows may depend on the recording."""
+    from amsl_tf.data.lengths import parse_length
+
+    try:
+        parse_length("a length", text)
+    except AMSLError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return text
+
+
+def _length_or_zero(text: str) -> str:
+    return text if text == "0" else _length(text)
+
+
+def _false_alarms(text: str) -> "float | AlertBudget":
+    """Converts a share of windows, or a budget of events, for argparse."""
+    from amsl_tf.config import check_rate
+    from amsl_tf.scoring.p_values import AlertBudget
+
+    try:
+        return AlertBudget.parse(text) if "/" in text else check_rate("a share of normal windows", float(text))
+    except AMSLError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected a share such as 0.02, or a budget such as 1/day, not {text!r}") from error
+
+
+def make_reading(arguments: argparse.Namespace) -> "Reading":
+    """Makes the `Reading` of parsed arguments."""
+    from amsl_tf.data.reading import Reading
+
+    return Reading(
+        columns=tuple(arguments.columns),
+        drop=tuple(arguments.drop),
+        time=arguments.time,
+        label=arguments.label,
+        header=arguments.header,
+        delimiter=arguments.delimiter,
+        decimal=arguments.decimal,
+    )
+
+
+def open_recordings(arguments: argparse.Namespace, names: Sequence[str] = ()) -> "Recordings":
+    """Opens the recordings of parsed arguments."""
+    from amsl_tf.data.recordings import Recordings
+
+    return Recordings.of(arguments.recordings, make_reading(arguments), names)
+
+
+def find_recording(arguments: argparse.Namespace) -> Path:
+    """Returns the one recording of parsed arguments. Raises AMSLError for a folder or a pattern with several."""
+    from amsl_tf.data.recording_files import find_files
+
+    files = find_files(arguments.recordings)
+    if len(files) > 1:
+        raise AMSLError(f"{arguments.recordings[0]}: expected one recording, found {len(files):,}. Name one of them.")
+    return files[0]
+
+
+def make_rule(arguments: argparse.Namespace, period: float | None) -> "MergeRule":
+    """Makes the rule for events of parsed arguments; `period` is the time between rows in seconds, if known."""
+    from amsl_tf.data.lengths import parse_length, to_rows
+    from amsl_tf.scoring.events import MergeRule
+
+    lengths = {"min_rows": ("--min-length", arguments.min_length), "merge_rows": ("--merge", arguments.merge)}
+    return MergeRule(
+        **{
+            name: to_rows(option, parse_length(option, text), period)
+            for name, (option, text) in lengths.items()
+            if text not in (None, "0")
+        }
+    )
+
+
+def check_extrapolate(arguments: argparse.Namespace) -> None:
+    """Raises AMSLError if `--extrapolate` is given without a budget."""
+    if arguments.extrapolate and (arguments.false_alarms is None or isinstance(arguments.false_alarms, float)):
+        raise AMSLError("--extrapolate needs a budget of events. Add one, such as --false-alarms 1/day.")
+
+
+def set_false_alarms(detector: "AMSLDetector", arguments: argparse.Namespace, rule: "MergeRule") -> None:
+    """Sets the threshold of a fitted detector as `--false-alarms` says, if it is given."""
+    wanted = arguments.false_alarms
+    if isinstance(wanted, float):
+        detector.set_false_alarm_rate(wanted)
+    elif wanted is not None:
+        detector.set_alert_budget(wanted, rule=rule, extrapolate=arguments.extrapolate)
+
+
+def describe_events(events: "Sequence[Event]", zone: str | None) -> list[str]:
+    """Returns a line for each of the first events, and how many more there are."""
+    from amsl_tf.data.lengths import describe_seconds
+    from amsl_tf.stages.recordings import describe_time
+
+    lines = []
+    for event in events[:SHOWN_EVENTS]:
+        place = f"rows {event.first_row:,} to {event.last_row:,}"
+        if event.start is not None:
+            start, end = (describe_time(time, zone) for time in (event.start, event.end))
+            place = f"{start} to {end} ({describe_seconds(event.duration)})"
+        faults = [f"{name} {state}" for name, state in event.health.items()]
+        causes = [*faults, *(name for name in event.channels if name not in event.health)]
+        p_value = "" if event.p_value != event.p_value else f", p {event.p_value:.2g}"
+        score = "no score" if event.peak_score != event.peak_score else f"score {event.peak_score:.3g}"
+        lines.append(f"  {place}: {score}{p_value}: {', '.join(causes[:SHOWN_CHANNELS])}")
+    if len(events) > SHOWN_EVENTS:
+        lines.append(f"  ... and {len(events) - SHOWN_EVENTS:,} more")
+    return lines
+
+
+def default_detector(parser: Any, default: Path = Path("saved_models/mine"), text: str = "folder of the detector") -> None:
+    """Adds `--detector`."""
+    parser.add_argument("--detector", type=local_path, default=default, help=text)

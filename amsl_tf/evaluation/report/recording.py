@@ -1,0 +1,229 @@
+"""The page of one recording: score, events, channels and their health over time, in one HTML file that works offline."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amsl_tf._version import __version__
+from amsl_tf.data.channel_states import HEALTHY, STATES
+from amsl_tf.data.files import atomic_file
+from amsl_tf.data.recordings import Recording
+from amsl_tf.errors import DataError
+from amsl_tf.evaluation.report.axis import RecordingAxis
+from amsl_tf.evaluation.report.templates import render
+from amsl_tf.plotting.recordings import worst_channels
+from amsl_tf.scoring.events import Event
+from amsl_tf.scoring.recording_scores import RecordingScores
+
+LIBRARY = Path(__file__).with_name("uplot")  # draws the figures
+SCORE_BINS, CHANNEL_BINS, EVENT_BINS = 10_000, 4_000, 600  # two points each: minimum and maximum
+STRIPS = 1_000  # periods of labels, or of faults of a channel, shown at most
+CHANNELS, EVENT_CHANNELS, HEALTH_CHANNELS = 8, 3, 50  # shown at most: over the recording, in an event, in the figure of health
+SECTIONS, TABLE_ROWS = 20, 1_000  # events shown at most with figures and in the table
+CONTRIBUTIONS = 6  # shown at most for each event
+SKEWED = 100  # times the threshold; the axis of larger scores is logarithmic above the threshold
+
+
+def write_recording_report(
+    file: Path,
+    recording: Recording,
+    scores: RecordingScores,
+    *,
+    normal_range: np.ndarray | None,
+    detector_name: str,
+    title: str = "Recording report",
+) -> None:
+    """Writes the page of a recording.
+
+    Args:
+        file: The file to write or replace.
+        recording: The recording.
+        scores: Its scores and events.
+        normal_range: (2, C), the lowest and the highest value of each channel in the training data, in the units of the
+            recording; None if unknown.
+        detector_name: The name of the detector, such as its folder.
+        title: The title of the page.
+
+    Raises:
+        DataError: The scores are those of a recording with other channels.
+        AMSLError: The file cannot be written.
+    """
+    channels = recording.x.shape[1]
+    if channels != len(scores.channel_names):
+        raise DataError(
+            f"{scores.name}: expected the scores of a recording with {channels} channels. Received: scores of "
+            f"{len(scores.channel_names)} channels. Score this recording."
+        )
+    axis = RecordingAxis(recording, scores)
+    sections = set(_highest(scores.events, SECTIONS))
+    rows = sorted(_highest(scores.events, TABLE_ROWS))
+    events = {place: _describe(scores.events[place], axis, scores) for place in rows}
+    shown = worst_channels(scores.events, scores.channel_names, CHANNELS)
+    unhealthy = np.flatnonzero((scores.health != HEALTHY).any(axis=0))
+    shares = {int(channel): _health_shares(scores, channel) for channel in unhealthy}
+    strips = sorted(shares, key=lambda channel: -sum(shares[channel].values()))[:HEALTH_CHANNELS]
+    data: dict[str, Any] = {
+        "axis": axis.json(),
+        "score": _score_data(scores, axis),
+        "events": [axis.span(event) for event in scores.events],
+        "labels": [] if recording.label is None else _strips(recording.label, axis.values, axis.stops, axis),
+        "channels": _channel_data(recording, axis, slice(None), shown, CHANNEL_BINS, normal_range),
+        "health": [_strips(scores.health[:, channel], axis.first, axis.next, axis) for channel in strips],
+        "names": [scores.channel_names[channel] for channel in strips],
+        "figures": {
+            place: _channel_data(
+                recording,
+                axis,
+                _event_rows(scores.events[place], axis),
+                [scores.channel_names.index(name) for name in events[place]["worst"]],
+                EVENT_BINS,
+                normal_range,
+            )
+            for place in sorted(sections)
+        },
+    }
+    page = render(
+        "recording.html.jinja",
+        title=title,
+        recording=recording,
+        scores=scores,
+        events=events,
+        sections=sections,
+        detector_name=detector_name,
+        version=__version__,
+        axis=axis,
+        duration=axis.duration(axis.values[0], axis.values[-1]),
+        stride=int(np.median(np.diff(scores.rows))) if len(scores.rows) > 1 else axis.window,
+        shown=[scores.channel_names[channel] for channel in shown],
+        rows_in_bin=-(-len(recording) // CHANNEL_BINS) if len(recording) > 2 * CHANNEL_BINS else 1,
+        strips=strips,
+        shares=shares,
+        states=STATES,
+        has_range=normal_range is not None,
+        is_skewed=data["score"]["is_skewed"],
+        has_p_values=bool(np.isfinite([event.p_value for event in scores.events]).any()),
+        data=data,
+        library={name: (LIBRARY / name).read_text("utf-8") for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE")},
+    )
+    with atomic_file(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _highest(events: list[Event], count: int) -> list[int]:
+    """Returns the positions of the events with the highest peaks; those without a score are the first."""
+    peaks = np.nan_to_num([event.peak_score for event in events], nan=np.inf)
+    return np.argsort(-peaks, kind="stable")[:count].tolist()
+
+
+def _describe(event: Event, axis: RecordingAxis, scores: RecordingScores) -> dict[str, Any]:
+    """Returns an event in words.
+
+    Its worst channels are those with the largest contributions, then those with a fault; the other way round if the score does
+    not reach the threshold, so that the faults made the event.
+    """
+    first, last = axis.bounds(event)
+    named = [name for name, contribution in event.channels.items() if contribution > 0]
+    reached = event.peak_score >= scores.threshold
+    worst = list(dict.fromkeys([*named, *event.health] if reached else [*event.health, *named]))[:EVENT_CHANNELS]
+    peak = np.searchsorted(scores.rows, event.peak_row)
+    return {
+        "start": axis.text(first),
+        "end": axis.text(last),
+        "duration": axis.duration(first, last),
+        "windows": event.windows,
+        "peak_score": event.peak_score,
+        "peak": axis.text(axis.first[min(peak, len(axis.first) - 1)]),
+        "p_value": event.p_value,
+        "worst": worst,
+        "health": [f"{name} {state}" for name, state in event.health.items()],
+        "contributions": {"channels": _bars(event.channels), "parts of the score": _bars(event.members)},
+    }
+
+
+def _bars(contributions: dict[str, float]) -> list[tuple[str, float, float]]:
+    """Returns the largest contributions: the name, the contribution, and its share of the largest one in percent."""
+    largest = max([*contributions.values(), 1e-12])
+    found = list(contributions.items())[:CONTRIBUTIONS]
+    return [(name, contribution, 100 * max(contribution, 0) / largest) for name, contribution in found]
+
+
+def _score_data(scores: RecordingScores, axis: RecordingAxis) -> dict[str, Any]:
+    """Returns the score over time, at the middle of each window."""
+    places, (score,) = _decimate((axis.first + axis.last) / 2, scores.score[:, None], scores.starts, SCORE_BINS)
+    finite = scores.score[np.isfinite(scores.score)]
+    is_skewed = scores.threshold > 0 and finite.max(initial=0) > SKEWED * scores.threshold
+    (threshold,) = _significant([scores.threshold])
+    return {"x": axis.rounded(places), "y": _significant(score), "threshold": threshold, "is_skewed": bool(is_skewed)}
+
+
+def _channel_data(
+    recording: Recording, axis: RecordingAxis, rows: slice, channels: list[int], bins: int, normal_range: np.ndarray | None
+) -> dict[str, Any]:
+    """Returns channels over some rows, with the normal range of each."""
+    places, values = _decimate(axis.values[rows], recording.x[rows][:, channels], axis.starts[rows], bins)
+    limits = [None] * len(channels) if normal_range is None else [_significant(normal_range[:, place]) for place in channels]
+    return {"x": axis.rounded(places), "y": [_significant(channel) for channel in values], "ranges": limits}
+
+
+def _event_rows(event: Event, axis: RecordingAxis) -> slice:
+    """Returns the rows of an event and as many before and after it, at least a window."""
+    first, last = axis.bounds(event)
+    start, stop = int(np.searchsorted(axis.values, first)), int(np.searchsorted(axis.values, last, side="right"))
+    margin = max(stop - start, axis.window)
+    return slice(max(0, start - margin), stop + margin)
+
+
+def _health_shares(scores: RecordingScores, channel: int) -> dict[str, float]:
+    """Returns the share of windows in which a channel has each fault, in percent."""
+    counts = np.bincount(scores.health[:, channel], minlength=len(STATES))
+    return {STATES[state]: 100 * count / len(scores.health) for state, count in enumerate(counts) if state and count}
+
+
+def _strips(states: np.ndarray, starts: np.ndarray, stops: np.ndarray, axis: RecordingAxis) -> list[list[float]]:
+    """Returns where states other than 0 hold: start, stop and state, merged where they continue.
+
+    If these are more than `STRIPS`, consecutive states are combined first, and the largest of them is shown.
+    """
+    changes = np.append(True, (states[1:] != states[:-1]) | (starts[1:] > stops[:-1]))
+    firsts = np.flatnonzero(changes)
+    if np.count_nonzero(states[firsts]) > STRIPS:
+        firsts = np.arange(0, len(states), -(-len(states) // STRIPS))
+        lasts = np.append(firsts[1:], len(states)) - 1
+        return _strips(np.maximum.reduceat(states, firsts), starts[firsts], stops[lasts], axis)
+    lasts = np.append(firsts[1:], len(states)) - 1
+    found = zip(axis.rounded(starts[firsts]), axis.rounded(stops[lasts]), states[firsts].tolist(), strict=True)
+    return [[start, stop, state] for start, stop, state in found if state]
+
+
+def _decimate(places: np.ndarray, values: np.ndarray, starts: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reduces curves to the minimum and the maximum in each bin, in the order in which they occur.
+
+    Args:
+        places: (n,), rising.
+        values: (n, K), the values of K curves.
+        starts: bool (n,), whether a gap lies before a place.
+        bins: The number of bins. Curves of at most two values for each are kept.
+
+    Returns:
+        The places (m,) and the values (K, m); a NaN marks each gap.
+    """
+    kept = np.arange(len(places))
+    if len(places) > 2 * bins:
+        size = -(-len(places) // bins)
+        firsts = np.arange(0, len(places), size)
+        padding = len(firsts) * size - len(places)
+        binned = np.pad(values, ((0, padding), (0, 0)), constant_values=np.nan).reshape(len(firsts), size, -1)
+        is_missing = ~np.isfinite(binned)
+        extremes = np.where(is_missing, np.inf, binned).argmin(axis=1), np.where(is_missing, -np.inf, binned).argmax(axis=1)
+        order = np.sort(extremes, axis=0).transpose(1, 0, 2)
+        values = np.take_along_axis(binned, order, axis=1).reshape(2 * len(firsts), -1)
+        kept = np.minimum(np.stack([firsts, firsts + size // 2], axis=1).ravel(), len(places) - 1)
+    gaps = np.flatnonzero(np.diff(np.cumsum(starts)[kept])) + 1
+    places = np.insert(places[kept], gaps, (places[kept][gaps - 1] + places[kept][gaps]) / 2)
+    return places, np.insert(values, gaps, np.nan, axis=0).T
+
+
+def _significant(values: Any) -> list[float | None]:
+    """Rounds numbers to five significant digits; those that are not finite are None."""
+    return [float(f"{value:.5g}") if abs(value) < np.inf else None for value in np.asarray(values, np.float64).tolist()]

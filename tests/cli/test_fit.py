@@ -1,0 +1,234 @@
+"""The command fit: a detector from recordings, and what it says of them."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from amsl_tf import AMSLDetector
+from amsl_tf.data.frames import FrameConverter
+from amsl_tf.evaluation.summary import summarise_detector
+from tests.cli.conftest import assert_error, make_table, run
+
+COVERED = 50 + 120 * 12  # rows of the 121 windows of 1,500 rows
+
+
+def fit(fitted, tmp_path, *arguments):
+    return run("fit", fitted / "normal.csv", "--detector", tmp_path / "new", "--window", 50, *arguments)
+
+
+def test_summary_and_detector(fitted, tmp_path, capsys):
+    assert fit(fitted, tmp_path) == 0
+    lines = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    assert lines["recordings"].strip() == "1, 1,500 rows (2 min 30 s)"
+    assert lines["windows"].strip() == "121 of 50 rows (5 s), one every 12 rows (1.2 s)"
+    assert lines["channels"].strip() == "3: a, b, c"
+    detector = AMSLDetector.load(tmp_path / "new")
+    scores = detector.decision_scores_
+    flagged = (scores >= detector.threshold_).sum()
+    assert lines["threshold"].strip().startswith(f"{detector.threshold_:.4g}, reached by {flagged} of 121 normal windows")
+    assert lines["saved"].strip() == str(tmp_path / "new")
+
+
+def test_json_is_the_summary(fitted, tmp_path, capsys):
+    assert fit(fitted, tmp_path, "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    values = json.loads(line)
+    assert {name: values[name] for name in ("rows", "windows", "window_rows", "stride_rows", "filled")} == {
+        "rows": 1500,
+        "windows": 121,
+        "window_rows": 50,
+        "stride_rows": 12,
+        "filled": 0,
+    }
+    assert values["normal_seconds"] == pytest.approx(COVERED / 10)
+    assert values["false_alarms_per_hour"] == pytest.approx(values["normal_events"] / (COVERED / 10) * 3600)
+    assert values["channels"] == ["a", "b", "c"]
+
+
+def test_quiet(fitted, tmp_path, capsys, caplog):
+    assert fit(fitted, tmp_path, "--quiet") == 0
+    output = capsys.readouterr()
+    assert (output.out, output.err, caplog.text) == ("", "", "")
+
+
+def test_windows_with_abnormal_rows_are_left_out(fitted, tmp_path, capsys):
+    status = run("fit", fitted / "abnormal.csv", "--label", "fault", "--window", 50, "--detector", tmp_path / "new", "--json")
+    assert status == 0
+    values = json.loads(capsys.readouterr().out)
+    # windows begin at rows 0, 12, ...; those from row 660 to 792 overlap the rows 700 to 799
+    assert (values["abnormal_windows"], values["windows"]) == (12, 121 - 12)
+
+
+def test_decimal_commas_and_gaps(fitted, tmp_path, capsys, caplog):
+    """The same recording with semicolons, decimal commas and dates of day, month and year has the same threshold."""
+    table = make_table()
+    table["time"] = table["time"].dt.strftime("%d.%m.%Y %H:%M:%S.%f")
+    table.to_csv(tmp_path / "german.csv", sep=";", decimal=",", index=False)
+    status = run("fit", tmp_path / "german.csv", "--window", 50, "--detector", tmp_path / "new", "--json")
+    assert status == 0
+    assert "cells are separated by ';', numbers have decimal commas" in caplog.text
+    assert json.loads(capsys.readouterr().out)["threshold"] == AMSLDetector.load(fitted / "detector").threshold_
+    pd.concat([table[:600], table[700:]]).to_csv(tmp_path / "gap.csv", sep=";", decimal=",", index=False)
+    assert run("fit", tmp_path / "gap.csv", "--window", 50, "--detector", tmp_path / "new", "--json") == 0
+    # 46 windows of the first 600 rows and 63 of the last 800
+    assert json.loads(capsys.readouterr().out)["windows"] == 46 + 63
+    assert "1 step between times longer than the largest gap" in caplog.text
+
+
+def test_missing_values_are_counted(tmp_path, capsys):
+    table = make_table()
+    table.loc[100:102, "a"] = np.nan  # interpolated, up to a tenth of a window
+    table.loc[300:319, "b"] = np.nan
+    table.to_csv(tmp_path / "missing.csv", index=False)
+    assert run("fit", tmp_path / "missing.csv", "--window", 50, "--detector", tmp_path / "new") == 0
+    text = capsys.readouterr().out
+    assert "1,500 rows (2 min 30 s), 3 missing values interpolated" in text
+    assert "left out: 6 with missing values" in text  # those that begin in rows 252 to 312
+
+
+def test_false_alarms(fitted, tmp_path, capsys):
+    assert fit(fitted, tmp_path, "--false-alarms", 0.1, "--json") == 0
+    # the smallest score that at most a tenth of the windows reach
+    assert json.loads(capsys.readouterr().out)["flagged"] in (12, 13)
+    assert fit(fitted, tmp_path, "--false-alarms", "1/min", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["normal_events"] <= 2  # in 149 s
+    # 86,400 s a day / 149 s = 579.9
+    assert_error(capsys, fit(fitted, tmp_path / "other", "--false-alarms", "1/day"), "expected at least 580/day")
+    assert not (tmp_path / "other").exists()
+
+
+def test_no_event_in_normal_data_is_no_rate(fitted):
+    """A threshold above all normal scores, as an extrapolated one."""
+    detector = AMSLDetector.load(fitted / "detector")
+    detector.set_threshold(1 + float(detector.decision_scores_.max()))
+    text, values = summarise_detector(detector)
+    # 86,400 s a day / 149 s = 579.9
+    assert "0 events in 2 min 29 s of normal data: they are too short to tell rates below 580 a day" in text
+    assert (values["flagged"], values["normal_events"]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--false-alarms", "1/dy"], "argument --false-alarms: false alarms: expected a number above 0 and a unit"),
+        (["--false-alarms", "few"], "expected a share such as 0.02, or a budget such as 1/day, not 'few'"),
+        (["--false-alarms", "2"], "must be a number from 1e-06 to 0.5"),
+        (["--extrapolate"], "--extrapolate needs a budget of events. Add one, such as --false-alarms 1/day."),
+        (["--extrapolate", "--false-alarms", "0.1"], "--extrapolate needs a budget"),
+        (["--window", "3x"], "argument --window: a length must be a number of rows or a time, above 0. Received: '3x'"),
+        (["--merge", "-1"], "argument --merge: "),
+        (["--window", "0.25s"], "window must be a whole number of rows, which are 0.1 s apart"),
+        (["--drop", "d"], "there is no column d, named in --drop"),
+        (["--rate", "0"], "rate must be a number from 1e-09"),
+        (["--memory", "none"], "unrecognized arguments"),
+    ],
+)
+def test_invalid_arguments_are_errors(fitted, tmp_path, capsys, arguments, message):
+    assert_error(capsys, fit(fitted, tmp_path, *arguments), message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def _write(table, file):
+    table.to_csv(file, index=False)
+
+
+WRITERS = {
+    "empty.csv": lambda file: file.touch(),
+    "header.csv": lambda file: file.write_text("time,a,b\n"),
+    "short.csv": lambda file: _write(make_table(30), file),
+    "text.csv": lambda file: _write(make_table().astype({"b": object}).replace({"b": {make_table()["b"][900]: "off"}}), file),
+    "abnormal.csv": lambda file: _write(make_table().assign(fault=1), file),
+    "numbers.csv": lambda file: make_table().drop(columns="time").to_csv(file, index=False, header=False),
+    "offsets.csv": lambda file: _write(
+        make_table().assign(time=pd.date_range("2024-03-31T01:59", periods=1500, freq="100ms", tz="Europe/Berlin")), file
+    ),
+    "broken.parquet": lambda file: file.write_text("a,b,c"),
+    "notes.txt": lambda file: file.write_text("a,b,c"),
+    "broken.npy": lambda file: file.write_text("a,b,c"),
+    "missing.csv": lambda file: None,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("empty.csv", "expected a recording, found an empty file"),
+        ("header.csv", "expected rows of numbers, found none"),
+        ("short.csv", "expected at least 2 normal windows of 50 rows. Received: 0, of 30 rows"),
+        ("text.csv", "column b, row 900 (from 0): expected a number, found 'off'"),
+        ("abnormal.csv", "expected at least 2 normal windows of 50 rows. Received: 0"),
+        ("numbers.csv", "the first line holds only numbers. Use --no-header"),
+        ("offsets.csv", "expected times with the same offset from UTC, found +01:00 in row 0 and +02:00 in row 600"),
+        ("broken.parquet", "expected the content of a .parquet file"),
+        ("notes.txt", "expected a file that ends in .npy"),
+        ("broken.npy", "broken.npy"),
+        ("missing.csv", "not found"),
+    ],
+)
+def test_unusable_recordings_are_errors(tmp_path, capsys, name, message):
+    WRITERS[name](tmp_path / name)
+    labels = ("--label", "fault") if name == "abnormal.csv" else ()
+    status = run("fit", tmp_path / name, *labels, "--window", 50, "--detector", tmp_path / "detector")
+    assert_error(capsys, status, name if "normal windows" not in message else "", message)
+    assert [item.name for item in tmp_path.iterdir()] == ([name] if name != "missing.csv" else [])
+
+
+def test_recordings_with_other_channels_or_rate_are_errors(fitted, tmp_path, capsys):
+    _write(make_table().rename(columns={"c": "d"}), tmp_path / "other.csv")
+    arguments = ("--window", 50, "--detector", tmp_path / "detector")
+    assert_error(capsys, run("fit", fitted / "normal.csv", tmp_path / "other.csv", *arguments), "missing: c", "new: d")
+    _write(make_table().assign(time=pd.date_range("2024-01-01", periods=1500, freq="1s")), tmp_path / "slow.csv")
+    status = run("fit", fitted / "normal.csv", tmp_path / "slow.csv", *arguments)
+    assert_error(capsys, status, "slow.csv: expected a row every 0.1 s", "found one every 1 s")
+    assert not (tmp_path / "detector").exists()
+
+
+def test_recording_that_grows_is_an_error(fitted, tmp_path, capsys, monkeypatch):
+    file = tmp_path / "growing.csv"
+    file.write_bytes((fitted / "normal.csv").read_bytes())
+    convert = FrameConverter.convert
+
+    def grow(self, frame, start):
+        with file.open("a") as opened:
+            opened.write("2024-01-01 00:02:30,0,0,0\n")
+        return convert(self, frame, start)
+
+    monkeypatch.setattr(FrameConverter, "convert", grow)
+    status = run("fit", file, "--window", 50, "--detector", tmp_path / "detector")
+    assert_error(capsys, status, "growing.csv: has grown while it was read. Wait until it is complete, or copy it.")
+    assert [item.name for item in tmp_path.iterdir()] == ["growing.csv"]
+
+
+def test_interrupted_fit_leaves_the_old_detector(fitted, tmp_path, capsys, monkeypatch):
+    assert fit(fitted, tmp_path) == 0
+    before = {item.name: item.read_bytes() for item in (tmp_path / "new").iterdir()}
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "savez", interrupt)
+    monkeypatch.setattr(np, "savez_compressed", interrupt)
+    assert fit(fitted, tmp_path, "--window", 40) == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "amsl fit: interrupted"
+    assert {item.name: item.read_bytes() for item in (tmp_path / "new").iterdir()} == before
+    assert os.listdir(tmp_path) == ["new"]
+
+
+def test_detector_folder_is_checked_first(fitted, tmp_path, capsys):
+    (tmp_path / "new").mkdir()
+    Path(tmp_path / "new/thesis.txt").touch()
+    assert_error(capsys, fit(fitted, tmp_path), "thesis.txt, which amsl_tf does not write")
+
+
+def test_help_is_grouped(capsys):
+    assert run("fit", "--help") == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: amsl fit RECORDING ... [OPTION ...]\n")
+    for group in ("reading:", "windows:", "events and threshold:", "detector:", "network:"):
+        assert f"\n{group}\n" in text
+    assert "(default: )" not in text
+    assert "(default: False)" not in text
