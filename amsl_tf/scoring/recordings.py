@@ -118,8 +118,8 @@ class RecordingMixin(DetectionMixin):
         found = self.normal_scores(rule).threshold_for(parsed, extrapolate)
         if found.extrapolated:
             log.info(
-                f"the threshold {found.threshold:.4g} for {parsed.text} is extrapolated: the held-out normal scores are too few "
-                "to tell it."
+                f"the threshold {found.threshold:.4g} for {parsed.text} is extrapolated: the held-out normal scores are too "
+                "few to tell it."
             )
         return self.set_threshold(found.threshold)
 
