@@ -15,12 +15,11 @@ import numpy as np
 from sklearn.base import BaseEstimator
 
 from amsl_tf.config import DEFAULT_SCORE, ENSEMBLE, NOISE, DetectorConfig, MixedPrecision, OnDeadChannel, ScoringPrecision
+from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.files import check_local
 from amsl_tf.data.pieces import Pieces, find_pieces
-from amsl_tf.data.preparation import Missing
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Recordings, check_channels
-from amsl_tf.data.resampling import ResampleBy
 from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig
@@ -36,6 +35,7 @@ from amsl_tf.scoring.threshold import percentile_threshold
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import FitInput, check_fit_input
 from amsl_tf.training.recordings import collect_windows
+from amsl_tf.training.window_plan import plan_windows
 from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
@@ -288,11 +288,10 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         opened = Recordings.of(recordings, reading, config.channel_names)
         if config.channel_names:
             check_channels(opened[0], config.channel_names, "the channel_names of the detector")
-        found = collect_windows(
-            opened,
+        plan = plan_windows(
+            opened[0],
             window=window,
             stride=stride,
-            groups=groups,
             rate=rate,
             resample=resample,
             resample_by=resample_by,
@@ -300,10 +299,11 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             missing=missing,
             max_fill=max_fill,
         )
+        found = collect_windows(opened, plan, groups)
         config = replace(config, channel_names=found.channel_names)
         data = check_fit_input(config, found.x, groups=found.groups)
         self._fit(config, data, found.pieces, work_dir=work_dir, log_dir=log_dir, checkpoint_seconds=checkpoint_seconds)
-        self.recordings_, self.segments_, self.rows_ = found.about, found.segment, found.row
+        self.recordings_, self.segments_, self.rows_ = found.metadata, found.segment, found.row
         return self
 
     def _fit(

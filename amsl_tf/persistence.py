@@ -28,7 +28,7 @@ OLDEST = 7  # the oldest format that can be read
 ADVICE = "Name the folder of a saved detector, or train one (amsl train)."
 PARTS = ("scaling", "health", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
 SCORE_PART = "score:"  # with the name of a score
-RECORDINGS = "recordings"  # the key of what is known of the training recordings, in the data summary
+RECORDINGS = "recordings"  # the key of the metadata of the training recordings, in the data summary
 
 UNKNOWN_GROUPS = np.array([-1])  # in place of the groups of the training windows, where the format did not keep them
 

@@ -124,9 +124,9 @@ def compare(scores: RecordingScores, label: np.ndarray, first_row: int, period: 
     is_false = [not ((starts <= last) & (ends >= first)).any() for first, last in events]
     delays = []
     for start, end in zip(starts, ends, strict=True):
-        overlaps = scores.is_anomaly & (scores.rows <= end) & (scores.last_rows >= start)
+        overlaps = scores.is_anomaly & (scores.first_row <= end) & (scores.last_row >= start)
         if overlaps.any():
-            delays.append(float(scores.last_rows[overlaps].min() - start) * period)
+            delays.append(float(scores.last_row[overlaps].min() - start) * period)
     return {
         "labelled": len(starts),
         "found": len(delays),

@@ -14,8 +14,8 @@ from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.persistence import RECORDINGS
 from amsl_tf.saving import TRAINING
+from amsl_tf.scoring.alert_budgets import AlertBudget
 from amsl_tf.scoring.events import MergeRule
-from amsl_tf.scoring.p_values import AlertBudget
 from tests.conftest import ROOT
 from tests.test_persistence import edit
 
@@ -163,12 +163,12 @@ def test_alert_budget(fitted, faulty):
 
 def test_fault_is_one_event_with_its_channel_and_time(fitted, faulty):
     found = fitted.score_recording(faulty)
-    assert found.rows.tolist() == list(range(0, 969, 8))
+    assert found.first_row.tolist() == list(range(0, 969, 8))
     assert found.channel_names == NAMES
     assert found.time_zone == "UTC"
     assert found.start[1] == np.datetime64("2024-03-01T00:00:00.8")
     assert found.threshold == fitted.threshold_
-    x = np.stack([faulty.to_numpy()[row : row + STEPS] for row in found.rows])
+    x = np.stack([faulty.to_numpy()[row : row + STEPS] for row in found.first_row])
     np.testing.assert_array_equal(found.score, fitted.decision_function(x))
     np.testing.assert_array_equal(found.is_anomaly, fitted.predict(x) == 1)
     np.testing.assert_allclose(found.p_value, fitted.p_values(x))
@@ -190,7 +190,7 @@ def test_missing_channel_is_left_out_and_named(fitted, faulty):
     frame.iloc[600:700, 2] = np.nan
     found = fitted.score_recording(frame)
     is_missing = found.health[:, 2] != 0
-    assert is_missing.tolist() == ((found.rows < 700) & (found.last_rows >= 600)).tolist()
+    assert is_missing.tolist() == ((found.first_row < 700) & (found.last_row >= 600)).tolist()
     assert np.isfinite(found.score).all()
     assert found.is_anomaly[is_missing].all()
     (event,) = (event for event in found.events if event.first_row >= 500 and event.health)
@@ -207,7 +207,7 @@ def test_other_sampling_rates_are_resampled(fitted):
     x = frame.to_numpy(np.float32).reshape(1000, 2, 3).mean(axis=1, dtype=np.float64).astype(np.float32)
     expected = fitted.score_recording(pd.DataFrame(x, frame.index[::2], NAMES))
     np.testing.assert_allclose(found.score, expected.score, rtol=1e-4)
-    assert found.rows.tolist() == (2 * expected.rows).tolist()
+    assert found.first_row.tolist() == (2 * expected.first_row).tolist()
     np.testing.assert_array_equal(found.start, expected.start)
     assert fitted.load_recording(frame, resample=True).x.shape == (1000, 3)
     assert fitted.load_recording(frame).x.shape == (2000, 3)
@@ -254,7 +254,7 @@ def test_recordings_without_names_have_the_channels_in_order(fitted, faulty):
 
 def test_stride_in_rows_and_in_time(fitted, faulty):
     for stride in (16, "16", "1.6s"):
-        assert fitted.score_recording(faulty, stride=stride, explain=False).rows.tolist() == list(range(0, 969, 16))
+        assert fitted.score_recording(faulty, stride=stride, explain=False).first_row.tolist() == list(range(0, 969, 16))
     with pytest.raises(DataError, match="stride must be a whole number of rows"):
         fitted.score_recording(faulty, stride="50ms")
 

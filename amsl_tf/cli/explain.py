@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 
 from amsl_tf.cli.common import Parser, local_path, number_between
-from amsl_tf.cli.recordings import add_recordings, add_scoring, default_detector, find_recording, open_recordings
+from amsl_tf.cli.recordings import add_detector, add_recordings, add_scoring, find_recording, open_recordings
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ TRAINING = Path("data/transform_dataset/train_dataset/data_raw_train.npy")
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    default_detector(parser)
+    add_detector(parser)
     place = parser.add_mutually_exclusive_group(required=True)
     place.add_argument("--window", type=number_between(int, 0, 10**12), help="number of the window, from 0")
     place.add_argument("--at", metavar="TIME", help="time in the middle of the window, as the recording writes times")
@@ -40,17 +40,16 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
 
     from amsl_tf.data.channel_states import name_states
     from amsl_tf.data.files import atomic_file
-    from amsl_tf.data.window_reader import find_window, read_windows
+    from amsl_tf.data.window_reader import read_windows
+    from amsl_tf.data.window_search import describe_times, find_window
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.errors import AMSLError
     from amsl_tf.evaluation.report.windows import explain_windows, open_training
-    from amsl_tf.stages.recordings import describe_times
 
     detector = AMSLDetector.load(arguments.detector)
     (recording,) = open_recordings(arguments, detector.config_.channel_names)
     detector.check_recording(recording)
-    stride, preparation = detector.plan(arguments.stride, arguments.resample)
-    batches = read_windows(recording, detector.window_shape[0], stride, preparation)
+    batches = read_windows(recording, detector.plan(arguments.stride, arguments.resample))
     number, window = find_window(batches, arguments.window, arguments.at, recording.time_zone)
     training, fault = None, ""
     try:

@@ -1,44 +1,47 @@
 """Fits a detector to recordings of normal operation, and saves it."""
 
 import argparse
+from typing import get_args
 
 from amsl_tf.cli.common import Parser, add_settings
 from amsl_tf.cli.recordings import (
+    add_detector,
     add_events,
     add_length,
     add_recordings,
     check_extrapolate,
-    default_detector,
     make_reading,
     make_rule,
     set_false_alarms,
 )
 from amsl_tf.config import DEFAULT_SCORE, PRESETS, DetectorConfig, TrainingConfig
+from amsl_tf.data.choices import GroupBy, Missing, ResampleBy
 from amsl_tf.networks import NETWORKS
 from amsl_tf.scoring import SCORES
 
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    default_detector(parser, text="folder to save the detector in")
+    add_detector(parser, text="folder to save the detector in")
     add_recordings(parser)
     windows = parser.add_argument_group("windows", "A LENGTH is a number of rows such as 100, or a time such as 2s.")
     add_length(windows, "--window", "length of a window; by default two periods of the recording, if it has one")
     add_length(windows, "--stride", "rows or time between the starts of windows; by default a quarter of a window")
     windows.add_argument(
         "--groups",
-        choices=("file", "folder"),
+        choices=get_args(GroupBy),
         default="file",
         help="recordings that are left out together to score normal windows that the detector has not seen",
     )
     windows.add_argument("--rate", type=float, metavar="HZ", help="sampling rate of recordings without times")
     windows.add_argument("--resample", metavar="TIME", help="time between rows after resampling, such as 20ms")
-    windows.add_argument("--resample-by", choices=("mean", "last"), default="mean", help="the value of a row after resampling")
-    add_length(windows, "--max-gap", "longest time between two rows of a window; by default a quarter of a window")
     windows.add_argument(
-        "--missing", choices=("interpolate", "refuse"), default="interpolate", help="treatment of missing values"
+        "--resample-by", choices=get_args(ResampleBy), default="mean", help="the value of a row after resampling"
     )
-    add_length(windows, "--max-fill", "longest run of missing values to interpolate; by default a tenth of a window")
+    add_length(windows, "--max-gap", "longest time between two rows of a window; by default a quarter of a window")
+    windows.add_argument("--missing", choices=get_args(Missing), default="interpolate", help="treatment of missing values")
+    text = "longest run of missing values to interpolate; by default a tenth of a window"
+    add_length(windows, "--max-fill", text, allow_zero=True)
     add_events(parser)
     settings = parser.add_argument_group("detector")
     settings.add_argument(

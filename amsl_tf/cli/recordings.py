@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,8 @@ if TYPE_CHECKING:
     from amsl_tf.data.reading import Reading
     from amsl_tf.data.recordings import Recordings
     from amsl_tf.detector import AMSLDetector
+    from amsl_tf.scoring.alert_budgets import AlertBudget
     from amsl_tf.scoring.events import Event, MergeRule
-    from amsl_tf.scoring.p_values import AlertBudget
 
 SHOWN_EVENTS, SHOWN_CHANNELS = 10, 3
 
@@ -67,13 +68,8 @@ def add_events(parser: Parser) -> None:
     """Adds the options of events and of the threshold."""
     group = parser.add_argument_group("events and threshold")
     add_length(group, "--min-length", "rows or time that an event lasts at least")
-    group.add_argument(
-        "--merge",
-        type=_length_or_zero,
-        default="0",
-        metavar="LENGTH",
-        help="rows or time between two flagged windows of an event, at most",
-    )
+    text = "rows or time between two flagged windows of an event, at most"
+    add_length(group, "--merge", text, allow_zero=True, default="0")
     group.add_argument(
         "--false-alarms",
         type=_false_alarms,
@@ -87,30 +83,26 @@ def add_events(parser: Parser) -> None:
     )
 
 
-def add_length(parser: Any, option: str, text: str) -> None:
+def add_length(parser: Any, option: str, text: str, *, allow_zero: bool = False, default: str | None = None) -> None:
     """Adds an option that is a length in rows or in time; `text` is its help."""
-    parser.add_argument(option, type=_length, metavar="LENGTH", help=text)
+    parser.add_argument(option, type=partial(_length, allow_zero=allow_zero), default=default, metavar="LENGTH", help=text)
 
 
-def _length(text: str) -> str:
+def _length(text: str, allow_zero: bool) -> str:
     """Checks a length, for argparse; its rows may depend on the recording."""
     from amsl_tf.data.lengths import parse_length
 
     try:
-        parse_length("a length", text)
+        parse_length("a length", text, allow_zero=allow_zero)
     except AMSLError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     return text
 
 
-def _length_or_zero(text: str) -> str:
-    return text if text == "0" else _length(text)
-
-
 def _false_alarms(text: str) -> "float | AlertBudget":
     """Converts a share of windows, or a budget of events, for argparse."""
     from amsl_tf.config import check_rate
-    from amsl_tf.scoring.p_values import AlertBudget
+    from amsl_tf.scoring.alert_budgets import AlertBudget
 
     try:
         return AlertBudget.parse(text) if "/" in text else check_rate("a share of normal windows", float(text))
@@ -154,17 +146,11 @@ def find_recording(arguments: argparse.Namespace) -> Path:
 
 def make_rule(arguments: argparse.Namespace, period: float | None) -> "MergeRule":
     """Makes the rule for events of parsed arguments; `period` is the time between rows in seconds, if known."""
-    from amsl_tf.data.lengths import parse_length, to_rows
+    from amsl_tf.data.lengths import to_rows
     from amsl_tf.scoring.events import MergeRule
 
-    lengths = {"min_rows": ("--min-length", arguments.min_length), "merge_rows": ("--merge", arguments.merge)}
-    return MergeRule(
-        **{
-            name: to_rows(option, parse_length(option, text), period)
-            for name, (option, text) in lengths.items()
-            if text not in (None, "0")
-        }
-    )
+    min_rows = 1 if arguments.min_length is None else to_rows("--min-length", arguments.min_length, period)
+    return MergeRule(min_rows=min_rows, merge_rows=to_rows("--merge", arguments.merge, period, allow_zero=True))
 
 
 def check_extrapolate(arguments: argparse.Namespace) -> None:
@@ -185,7 +171,7 @@ def set_false_alarms(detector: "AMSLDetector", arguments: argparse.Namespace, ru
 def describe_events(events: "Sequence[Event]", zone: str | None) -> list[str]:
     """Returns a line for each of the first events, and how many more there are."""
     from amsl_tf.data.lengths import describe_seconds
-    from amsl_tf.stages.recordings import describe_time
+    from amsl_tf.data.time_zones import describe_time
 
     lines = []
     for event in events[:SHOWN_EVENTS]:
@@ -203,6 +189,6 @@ def describe_events(events: "Sequence[Event]", zone: str | None) -> list[str]:
     return lines
 
 
-def default_detector(parser: Any, default: Path = Path("saved_models/mine"), text: str = "folder of the detector") -> None:
+def add_detector(parser: Any, default: Path = Path("saved_models/mine"), text: str = "folder of the detector") -> None:
     """Adds `--detector`."""
     parser.add_argument("--detector", type=local_path, default=default, help=text)

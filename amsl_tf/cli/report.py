@@ -5,11 +5,11 @@ from pathlib import Path
 
 from amsl_tf.cli.common import Parser, local_path
 from amsl_tf.cli.recordings import (
+    add_detector,
     add_events,
     add_recordings,
     add_scoring,
     check_extrapolate,
-    default_detector,
     find_recording,
     make_reading,
     make_rule,
@@ -19,7 +19,7 @@ from amsl_tf.cli.recordings import (
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    default_detector(parser)
+    add_detector(parser)
     parser.add_argument("--output", type=local_path, default=Path("report.html"), help="page to write, .html")
     add_recordings(parser, several=False)
     add_scoring(parser)
@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     write_recording_report(
         arguments.output, recording, scores, normal_range=detector.normal_range_, detector_name=str(arguments.detector)
     )
-    counts = {"row": len(recording), "window": len(scores.rows), "event": len(scores.events)}
+    counts = {"row": len(recording), "window": len(scores.first_row), "event": len(scores.events)}
     parser.print_result(
         f"{arguments.output}: {', '.join(describe_count(number, name) for name, number in counts.items())}",
         {"output": arguments.output, **{f"{name}s": number for name, number in counts.items()}},

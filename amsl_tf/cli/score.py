@@ -6,11 +6,11 @@ from typing import Any
 
 from amsl_tf.cli.common import Parser, local_path, require_extra
 from amsl_tf.cli.recordings import (
+    add_detector,
     add_events,
     add_recordings,
     add_scoring,
     check_extrapolate,
-    default_detector,
     describe_events,
     make_rule,
     open_recordings,
@@ -29,7 +29,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--events", type=local_path, help="table to write with a row for each event, .csv or .parquet")
     parser.add_argument("--exit-code", action="store_true", help="exit with status 1 if there are events")
     source = parser.add_mutually_exclusive_group()
-    default_detector(source)
+    add_detector(source)
     source.add_argument("--server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT, in place of a detector")
     parser.add_argument("--model", default="amsl", help="name of the model on the server")
     add_recordings(parser)
@@ -50,12 +50,12 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     if arguments.steps and arguments.output is None:
         raise AMSLError("--steps needs a table. Name it with --output.")
     check_extrapolate(arguments)
-    scorer, recordings, options = (_connect if arguments.server is not None else _load)(arguments)
+    scorer, recordings, plan, options = (_connect if arguments.server is not None else _load)(arguments)
 
     from amsl_tf.evaluation.summary import describe_count
     from amsl_tf.stages.recordings import score_recordings
 
-    found = score_recordings(scorer, recordings, output=arguments.output, events_file=arguments.events, **options)
+    found = score_recordings(scorer, recordings, plan, output=arguments.output, events_file=arguments.events, **options)
     total = sum(map(len, found.events.values()))
     lines = [
         f"{describe_count(len(recordings), 'recording')}, {describe_count(found.windows, 'window')}, {found.flagged:,} "
@@ -77,32 +77,32 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
         sys.exit(1)
 
 
-def _load(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """Returns the detector, the recordings, and how they are scored."""
+def _load(arguments: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Returns the detector, the recordings, how they are cut, and further options."""
     from amsl_tf.detector import AMSLDetector
 
     detector = AMSLDetector.load(arguments.detector)
-    stride, preparation = detector.plan(arguments.stride, arguments.resample)
-    rule = make_rule(arguments, preparation.period)
+    plan = detector.plan(arguments.stride, arguments.resample)
+    rule = make_rule(arguments, plan.preparation.period)
     set_false_alarms(detector, arguments, rule)
     recordings = open_recordings(arguments, detector.config_.channel_names)
     for recording in recordings:
         detector.check_recording(recording)
     threshold = detector.threshold_ if arguments.steps else None
-    return detector, recordings, {"stride": stride, "preparation": preparation, "rule": rule, "threshold": threshold}
+    return detector, recordings, plan, {"rule": rule, "step_threshold": threshold}
 
 
-def _connect(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
-    """Returns the client of a server, the recordings, and how they are scored."""
+def _connect(arguments: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """Returns the client of a server, the recordings, how they are cut, and further options."""
     from amsl_tf.data.lengths import parse_length
-    from amsl_tf.data.preparation import Preparation
+    from amsl_tf.data.window_reader import WindowPlan
 
     for name in NO_SERVER:
         if getattr(arguments, name):
             raise AMSLError(f"{_option(name)} needs a detector. Use --detector in place of --server.")
     for name in LENGTHS:
         text = getattr(arguments, name)
-        if text not in (None, "0") and isinstance(parse_length(_option(name), text), float):
+        if text is not None and isinstance(parse_length(_option(name), text, allow_zero=True), float):
             raise AMSLError(
                 f"{_option(name)} must be a number of rows with --server, which knows no sampling rate. Received: {text!r}."
             )
@@ -118,7 +118,7 @@ def _connect(arguments: argparse.Namespace) -> tuple[Any, Any, dict[str, Any]]:
             f"{len(recordings.channel_names)}. Name them with --columns."
         )
     stride = steps if arguments.stride is None else int(arguments.stride)
-    return client, recordings, {"stride": stride, "preparation": Preparation(), "rule": make_rule(arguments, None)}
+    return client, recordings, WindowPlan(steps, stride), {"rule": make_rule(arguments, None)}
 
 
 def _option(name: str) -> str:

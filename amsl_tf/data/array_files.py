@@ -29,14 +29,14 @@ class ArrayFile:
         names: The names of the channels, if known.
 
     Attributes:
-        channel_names, window_steps, time_zone: See `RecordingFile`.
+        name, channel_names, window_steps, time_zone: See `Source`.
 
     Raises:
         DataError: The file is damaged, or has other arrays or channels.
     """
 
     def __init__(self, file: Path, reading: Reading, names: Sequence[str]) -> None:
-        self._place = str(file)
+        self.name = str(file)
         arrays = _load_archive(file) if file.suffix.lower() == ".npz" else {"x": open_array(file, SAVE)}
         array = self._array = arrays.pop("x")
         if array.ndim not in (2, 3) or array.dtype.kind not in "fiu" or not array.shape[-1]:
@@ -53,7 +53,7 @@ class ArrayFile:
         self._times, self._labels = (self._find_column(arrays.get(name), name, rows) for name in ("time", "label"))
         self._time_column = None
         if self._times is not None and reading.time != NO_TIME:
-            self._time_column = TimeColumn("time", self._place, self._times[:ROWS])
+            self._time_column = TimeColumn("time", self.name, self._times[:ROWS])
 
     @property
     def time_zone(self) -> str | None:
@@ -68,7 +68,7 @@ class ArrayFile:
             if self._time_column and self._times is not None:
                 time = self._time_column.convert(self._times[start:end], start)
             if self._labels is not None:
-                label = convert_labels(self._labels[start:end], np.isnan(x).all(axis=1), self._place, start)
+                label = convert_labels(self._labels[start:end], np.isnan(x).all(axis=1), self.name, start)
             yield Rows(x[:, self._order], np.arange(start, end), time, label)
             start = end
 
@@ -81,7 +81,7 @@ class ArrayFile:
             "label": reading.label not in (labels if "label" in arrays else labels[:1]),
         }
         for option in (name for name, wrong in is_wrong.items() if wrong):
-            raise DataError(f"{self._place}: an array has no named columns. Remove --{option}.")
+            raise DataError(f"{self.name}: an array has no named columns. Remove --{option}.")
 
     def _find_channels(
         self, named: np.ndarray | None, reading: Reading, names: Sequence[str]
@@ -91,25 +91,25 @@ class ArrayFile:
         if named is None:
             if names and len(names) != count:
                 raise DataError(
-                    f"{self._place}: expected {len(names)} channels, found {count}: shape {self._array.shape}. Save an array "
+                    f"{self.name}: expected {len(names)} channels, found {count}: shape {self._array.shape}. Save an array "
                     f"whose last axis has the {len(names)} channels of the detector, in order."
                 )
             return slice(None), tuple(names) or tuple(f"channel {channel}" for channel in range(count))
         found = [str(name) for name in named.flat]
         if named.shape != (count,) or named.dtype.kind != "U" or len(set(found)) < count:
             received = f"{named.dtype}, shape {named.shape}"
-            raise DataError(f"{self._place}: channel_names must be {count} different names. Received: {received}. {SAVE}")
+            raise DataError(f"{self.name}: channel_names must be {count} different names. Received: {received}. {SAVE}")
         if reading.columns and names and set(reading.columns) != set(names):
-            raise DataError(f"{self._place}: --columns are not the {len(names)} channels of the detector. Remove --columns.")
+            raise DataError(f"{self.name}: --columns are not the {len(names)} channels of the detector. Remove --columns.")
         wanted = names or reading.columns or found
-        match_channels(found, wanted, self._place, "channel_names")
+        match_channels(found, wanted, self.name, "channel_names")
         return [found.index(name) for name in wanted], tuple(wanted)
 
     def _find_column(self, values: np.ndarray | None, name: str, rows: int) -> pd.Series | None:
         if values is None:
             return None
         if values.shape != (rows,):
-            raise DataError(f"{self._place}: {name} must have a value for each of {rows} rows. Received: shape {values.shape}.")
+            raise DataError(f"{self.name}: {name} must have a value for each of {rows} rows. Received: shape {values.shape}.")
         return pd.Series(values, name=name)
 
 

@@ -4,20 +4,19 @@ import difflib
 import logging
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
 from amsl_tf.data.cells import convert_labels, convert_numbers
-from amsl_tf.data.notes import note
+from amsl_tf.data.notes import list_names, note
 from amsl_tf.data.reading import NO_TIME, Reading
 from amsl_tf.data.rows import Rows
 from amsl_tf.data.time_column import TimeColumn, is_time
 from amsl_tf.errors import DataError
 
 LABELS = {"label", "labels", "anomaly", "is_anomaly", "attack", "changepoint"}  # names of columns that may be labels
-SHOWN_NAMES, SHOWN_LETTERS = 8, 40  # in an error message
 _INDEX = "index"  # the name of an index without one, in messages
 _DATE = re.compile(r"\s*(\d+([-/.])\w+\2\d+|\d+:\d\d|\d{8}T\d)")
 
@@ -103,7 +102,7 @@ class FrameConverter:
         """
         if [str(name) for name in frame.columns] != self._found:
             fault = f"expected the same columns in all parts, found others from row {start} (from 0)"
-            raise DataError(f"{self._place}: {fault}: {_shorten([*map(str, frame.columns)])}. Score the files one by one.")
+            raise DataError(f"{self._place}: {fault}: {list_names([*map(str, frame.columns)])}. Score the files one by one.")
         x = np.empty((len(frame), len(self._channels)))
         for channel, position in enumerate(self._channels):
             x[:, channel] = convert_numbers(frame.iloc[:, position], self._place, start, self._decimal, self._header_advice())
@@ -125,7 +124,7 @@ class FrameConverter:
             raise DataError(f"{self._place}: column {name} occurs {count} times. Give each its own name.")
         if not count:
             near = difflib.get_close_matches(name, self._found, 1)
-            advice = f"Did you mean {near[0]}?" if near else f"There are {_shorten(self._found)}."
+            advice = f"Did you mean {near[0]}?" if near else f"There are {list_names(self._found)}."
             raise DataError(f"{self._place}: there is no column {name}, named in --{option}. {advice}")
         return self._found.index(name)
 
@@ -181,7 +180,7 @@ class FrameConverter:
         selected = match_channels(rest, names, self._place, "--columns") if names else tuple(rest)
         self._check_repeated(selected)
         if not selected:
-            raise DataError(f"{self._place}: expected channels, found only {_shorten(self._found)}. Add columns of numbers.")
+            raise DataError(f"{self._place}: expected channels, found only {list_names(self._found)}. Add columns of numbers.")
         if not names:
             for position in others:
                 if self._found[position].lower() in LABELS and _is_binary(frame.iloc[:, position]):
@@ -192,8 +191,8 @@ class FrameConverter:
     def _select(self, columns: Sequence[str], names: Sequence[str]) -> list[int]:
         if names and len(columns) != len(names):
             raise DataError(
-                f"{self._place}: expected {len(names)} channels, found {len(columns)} in --columns: {_shorten(columns)}. "
-                f"Name the columns that are {_shorten(names)}, in this order."
+                f"{self._place}: expected {len(names)} channels, found {len(columns)} in --columns: {list_names(columns)}. "
+                f"Name the columns that are {list_names(names)}, in this order."
             )
         return [self._position(name, "columns") for name in (names if set(names) == set(columns) else columns)]
 
@@ -205,7 +204,7 @@ class FrameConverter:
                     f"{self._place}: column {name}, a channel, occurs {self._found.count(name)} times. Give each its own name."
                 )
         if repeated:
-            note(self._place, f"the names of some columns occur several times: {_shorten(repeated)}.", logging.WARNING)
+            note(self._place, f"the names of some columns occur several times: {list_names(repeated)}.", logging.WARNING)
 
     def _header_advice(self) -> str:
         if not self._decimal:
@@ -227,21 +226,15 @@ def match_channels(found: Sequence[str], names: Sequence[str], place: str, optio
     """
     new = [name for name in found if name not in names]
     if missing := [name for name in names if name not in found]:
-        others = f"; new: {_shorten(new)}" if new else ""
+        others = f"; new: {list_names(new)}" if new else ""
         raise DataError(
-            f"{place}: expected the {len(names)} channels {_shorten(names)}, missing: {_shorten(missing)}{others}. Name the "
-            f"{len(names)} channels, in this order, with {option}."
+            f"{place}: expected the {len(names)} channels {list_names(names)}, missing: {list_names(missing)}{others}. Name "
+            f"the {len(names)} channels, in this order, with {option}."
         )
     if new:
-        note(place, f"columns that are not among the channels are ignored: {_shorten(new)}")
+        note(place, f"columns that are not among the channels are ignored: {list_names(new)}")
     return tuple(names)
 
 
 def _is_binary(column: pd.Series) -> bool:
     return bool(column.dropna().isin([0, 1]).all())
-
-
-def _shorten(names: Collection[str]) -> str:
-    """Lists the first names, each up to a length, and how many there are if these are not all."""
-    shown = [name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..." for name in [*names][:SHOWN_NAMES]]
-    return ", ".join(shown) + (f", ... ({len(names):,} in all)" if len(names) > SHOWN_NAMES else "")

@@ -1,11 +1,13 @@
-"""Log messages on how recordings are read, which are not repeated for each of many files."""
+"""Messages on how recordings are read, which are not logged again for each of many files."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
 log = logging.getLogger(__name__)
+
+SHOWN_NAMES, SHOWN_LETTERS = 8, 40  # in a message
 
 _known: ContextVar[set[str] | None] = ContextVar("known", default=None)
 
@@ -27,3 +29,9 @@ def without_repeats() -> Iterator[None]:
         yield
     finally:
         _known.reset(token)
+
+
+def list_names(names: Collection[str]) -> str:
+    """Lists the first names, each up to a length, and how many there are if these are not all."""
+    shown = [name if len(name) <= SHOWN_LETTERS else f"{name[:SHOWN_LETTERS]}..." for name in [*names][:SHOWN_NAMES]]
+    return ", ".join(shown) + (f", ... ({len(names):,} in all)" if len(names) > SHOWN_NAMES else "")

@@ -3,16 +3,15 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 from amsl_tf.checks import check_choice
+from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.missing_values import interpolate, refuse_missing, remove_unusable
-from amsl_tf.data.resampling import ResampleBy, resample
+from amsl_tf.data.resampling import resample
 from amsl_tf.data.rows import Rows
 from amsl_tf.data.times import mark_starts
-
-Missing = Literal["interpolate", "refuse"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +68,6 @@ def prepare(parts: Iterable[Rows], preparation: Preparation, findings: Findings)
         yield part
 
 
-def quarter(steps: int, period: float | None) -> float | None:
+def default_max_gap(steps: int, period: float | None) -> float | None:
     """Returns the default of `max_gap`: the seconds of a quarter of a window, but at least two rows and a half."""
     return None if period is None else max(math.ceil(steps / 4), 2.5) * period

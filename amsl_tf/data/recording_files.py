@@ -3,32 +3,19 @@
 import glob
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
 from amsl_tf.data.array_files import ArrayFile
 from amsl_tf.data.files import check_local, natural_key
 from amsl_tf.data.formats import ADVICE, FORMATS, check_input, file_format
-from amsl_tf.data.frames import FrameConverter, convert_frame
+from amsl_tf.data.frames import FrameConverter
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.rows import Rows
+from amsl_tf.data.source import Source
 from amsl_tf.data.tables import CSVTable, ParquetTable
 from amsl_tf.errors import DataError
-
-__all__ = ["Reading", "RecordingFile", "convert_frame", "find_files", "open_recording"]
-
-
-class _Source(Protocol):
-    """What the classes for each format have in common."""
-
-    channel_names: tuple[str, ...]
-    window_steps: int | None
-
-    @property
-    def time_zone(self) -> str | None: ...
-
-    def parts(self) -> Iterator[Rows]: ...
 
 
 class RecordingFile:
@@ -40,8 +27,8 @@ class RecordingFile:
         window_steps: T if the file is an array of windows (N, T, C), whose rows are then below each other.
     """
 
-    def __init__(self, path: Path, files: Sequence[Path], source: _Source, state: list[tuple[int, int]]) -> None:
-        self.name = str(path)
+    def __init__(self, files: Sequence[Path], source: Source, state: list[tuple[int, int]]) -> None:
+        self.name = source.name
         self.channel_names = source.channel_names
         self.window_steps = source.window_steps
         self._files, self._source, self._state = files, source, state
@@ -102,7 +89,7 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
     for part in files:
         check_input(part)
     state = _file_states(files)
-    source: _Source
+    source: Source
     if suffix in (".npy", ".npz"):
         source = ArrayFile(file, reading, names)
     elif suffix == ".parquet":
@@ -110,7 +97,7 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
     else:
         table = CSVTable(file, reading, names)
         source = _Table(file, table, reading, names, is_named=reading.header, decimal=table.decimal)
-    return RecordingFile(file, files, source, state)
+    return RecordingFile(files, source, state)
 
 
 def find_files(paths: Iterable[str | Path]) -> list[Path]:
@@ -187,9 +174,9 @@ class _Table:
     def __init__(
         self, file: Path, table: CSVTable | ParquetTable, reading: Reading, names: Sequence[str], **layout: Any
     ) -> None:
-        self._table = table
+        self.name, self._table = str(file), table
         first = next(table.parts(), pd.DataFrame())
-        self._converter = FrameConverter(first, reading, names, str(file), **layout)
+        self._converter = FrameConverter(first, reading, names, self.name, **layout)
         self.channel_names = self._converter.channel_names
 
     @property

@@ -10,17 +10,16 @@ import pandas as pd
 
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.frames import convert_frame
-from amsl_tf.data.notes import without_repeats
+from amsl_tf.data.notes import list_names, without_repeats
 from amsl_tf.data.preparation import Preparation, prepare
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recording_files import find_files, open_recording
 from amsl_tf.data.rows import Rows
-from amsl_tf.data.window_reader import Source
+from amsl_tf.data.source import Source
 from amsl_tf.data.windows import LARGEST, check_binary, chunks
 from amsl_tf.errors import DataError
 
 ROWS = 16_384  # of a part
-SHOWN = 5  # channels in an error message
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
@@ -137,24 +136,11 @@ class Recordings(Sequence[Source]):
         """
         if isinstance(data, cls):
             return data
-        reading = reading or Reading()
-        is_named = isinstance(data, Mapping)
-        items = data if isinstance(data, list | tuple | Mapping) else [data]
-        named = items.items() if isinstance(items, Mapping) else ((f"recording {i}", item) for i, item in enumerate(items))
         sources: list[Source] = []
-        opened: set[Path] = set()  # a file may be given twice, or with its folder
         with without_repeats():
-            for name, item in named:
-                parts = find_files([item]) if isinstance(item, str | Path) else [item]
-                if is_named and len(parts) > 1:
-                    raise DataError(f"{item}: expected one recording, {name}, found {len(parts)} files. Name one file.")
-                for part in parts:
-                    if isinstance(part, Path):
-                        if part.resolve() in opened:
-                            continue
-                        opened.add(part.resolve())
-                    known = names or (sources[0].channel_names if sources else ())
-                    sources.append(_convert(part, reading, known, str(name)))
+            for name, item in _list_items(data):
+                known = names or (sources[0].channel_names if sources else ())
+                sources.append(_convert(item, reading or Reading(), known, name))
         return cls(sources)
 
     def __len__(self) -> int:
@@ -202,25 +188,31 @@ def check_channels(source: Source, names: Sequence[str], origin: str) -> None:
     if tuple(found) == tuple(names):
         return
     missing, new = ([name for name in own if name not in others] for own, others in ((names, found), (found, names)))
-    faults = [f"{fault} {_shorten(some)}" for fault, some in (("without", missing), ("with", new)) if some]
+    faults = [f"{fault} {list_names(some)}" for fault, some in (("without", missing), ("with", new)) if some]
     if not faults:
         faults = ["in another order"]
     raise DataError(
-        f"{source.name}: expected the {len(names)} channels {_shorten(names)}, {origin}; found {len(found)}, "
+        f"{source.name}: expected the {len(names)} channels {list_names(names)}, {origin}; found {len(found)}, "
         f"{' and '.join(faults)}. Name the channels, or leave out columns."
     )
 
 
-def check_rising(name: str, time: np.ndarray) -> None:
-    """Raises DataError if the times of a recording (rows,) do not rise, or one is missing."""
-    falls = np.flatnonzero(~(time[1:] > time[:-1]))
-    if len(falls):
-        row = falls[0] + 1
-        fault = "a repeated time" if time[row] == time[row - 1] else "a time that does not rise"
-        raise DataError(
-            f"{name}, row {row} (from 0): {fault}, {time[row]} after {time[row - 1]}. Sort the rows, and keep one for each "
-            "time."
-        )
+def _list_items(data: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the recordings that `Recordings.of` accepts with their names. Files, also those of a folder, are paths."""
+    items = data if isinstance(data, list | tuple | Mapping) else [data]
+    named = items.items() if isinstance(items, Mapping) else ((f"recording {i}", item) for i, item in enumerate(items))
+    listed: set[Path] = set()  # a file may be given twice, or with its folder
+    for name, item in named:
+        if not isinstance(item, str | Path):
+            yield str(name), item
+            continue
+        files = find_files([item])
+        if isinstance(data, Mapping) and len(files) > 1:
+            raise DataError(f"{item}: expected one recording, {name}, found {len(files)} files. Name one file.")
+        for file in files:
+            if file.resolve() not in listed:
+                listed.add(file.resolve())
+                yield str(name), file
 
 
 def _convert(item: Any, reading: Reading, names: Sequence[str], name: str) -> Source:
@@ -245,24 +237,3 @@ def _convert(item: Any, reading: Reading, names: Sequence[str], name: str) -> So
 def _number_channels(count: int) -> tuple[str, ...]:
     """Returns the names of channels without names."""
     return tuple(f"channel {channel}" for channel in range(count))
-
-
-def _shorten(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-
-
-def window_labels(labels: np.ndarray | None, rows: np.ndarray, steps: int) -> np.ndarray:
-    """Returns whether windows hold an abnormal time step.
-
-    Args:
-        labels: (count,), 1 or True for abnormal time steps, or None where all are normal.
-        rows: int (N,), the first row of each window.
-        steps: T, the length of a window.
-
-    Returns:
-        bool (N,).
-    """
-    if labels is None:
-        return np.zeros(len(rows), bool)
-    sums = np.concatenate([[0], np.cumsum(labels, dtype=np.int64)])
-    return sums[rows + steps] > sums[rows]

@@ -1,14 +1,13 @@
 """Resampling of recordings to a constant sampling period."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 import numpy as np
 
+from amsl_tf.data.choices import ResampleBy
 from amsl_tf.data.rows import Rows, join
 from amsl_tf.errors import DataError
 
-ResampleBy = Literal["mean", "last"]
 NANOSECONDS = 1e9
 
 

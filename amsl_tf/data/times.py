@@ -86,6 +86,18 @@ def mark_starts(
         yield replace(part, starts=starts)
 
 
+def check_rising(name: str, time: np.ndarray) -> None:
+    """Raises DataError if the times of a recording (rows,) do not rise, or one is missing."""
+    falls = np.flatnonzero(~(time[1:] > time[:-1]))
+    if len(falls):
+        row = falls[0] + 1
+        fault = "a repeated time" if time[row] == time[row - 1] else "a time that does not rise"
+        raise DataError(
+            f"{name}, row {row} (from 0): {fault}, {time[row]} after {time[row - 1]}. Sort the rows, and keep one for each "
+            "time."
+        )
+
+
 def _join_first(parts: Iterable[Rows]) -> Iterator[Rows]:
     """Joins the first parts until they have a time, and enough rows to find the period; so these do not depend on the parts."""
     parts, first = iter(parts), None

@@ -2,44 +2,32 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.preparation import Preparation, prepare
 from amsl_tf.data.rows import Rows, join
+from amsl_tf.data.source import Source
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import DataError
 
 BATCH = 64  # windows in a batch
 
 
-class Source(Protocol):
-    """A recording, in memory or in a file.
+class WindowPlan(NamedTuple):
+    """The way in which recordings are cut into windows.
 
     Attributes:
-        name: Its origin, such as the file.
-        channel_names: The names of its channels.
-        time_zone: The time zone in which times are shown, or None; known at the latest when rows are read.
-        window_steps: The length of windows that are cut already, whose rows are below each other; None for others.
+        steps: T, the number of rows of a window.
+        stride: The number of rows between the starts of consecutive windows; T for recordings that are cut already.
+        preparation: The treatment of times and missing values.
     """
 
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def channel_names(self) -> tuple[str, ...]: ...
-
-    @property
-    def time_zone(self) -> str | None: ...
-
-    @property
-    def window_steps(self) -> int | None: ...
-
-    def parts(self) -> Iterator[Rows]:
-        """Yields the rows in consecutive parts."""
+    steps: int
+    stride: int
+    preparation: Preparation = Preparation()
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value
@@ -80,14 +68,12 @@ class WindowBatch:
         return None if self.times is None else self.times[:, -1]
 
 
-def read_windows(source: Source, steps: int, stride: int, preparation: Preparation) -> Iterator[WindowBatch]:
+def read_windows(source: Source, plan: WindowPlan) -> Iterator[WindowBatch]:
     """Reads the windows of a recording in batches, and logs what was found in it.
 
     Args:
         source: The recording.
-        steps: T, the number of rows of a window.
-        stride: The number of rows between the starts of consecutive windows; T if the recording is cut already.
-        preparation: The treatment of times and missing values.
+        plan: How it is cut.
 
     Yields:
         The windows. No window spans a gap, and rows that do not fill a window are omitted.
@@ -96,87 +82,32 @@ def read_windows(source: Source, steps: int, stride: int, preparation: Preparati
         DataError: The recording cannot be read or prepared, or it has too few rows for a window.
 
     Example:
-        >>> for batch in read_windows(open_recording("pump.csv"), 60, 15, Preparation()):
+        >>> for batch in read_windows(open_recording("pump.csv"), WindowPlan(60, 15)):
         ...     scores = detector.detect(batch.x)["score"]
     """
     found = Findings(source.name)
     count = 0
-    for batch in read_any_windows(source, steps, stride, preparation, found):
+    for batch in read_any_windows(source, plan, found):
         count += len(batch)
         yield batch
     found.report()
     if not count:
         gaps = " without a gap" if found.steps and found.steps.get("gap") else ""
         raise DataError(
-            f"{source.name}: expected at least {steps} rows{gaps}, the length of a window, found {found.rows:,}. Give a longer "
-            "recording."
+            f"{source.name}: expected at least {plan.steps} rows{gaps}, the length of a window, found {found.rows:,}. Give a "
+            "longer recording."
         )
 
 
-def read_any_windows(
-    source: Source, steps: int, stride: int, preparation: Preparation, findings: Findings
-) -> Iterator[WindowBatch]:
+def read_any_windows(source: Source, plan: WindowPlan, findings: Findings) -> Iterator[WindowBatch]:
     """Reads the windows of a recording like `read_windows`, but there may be none, and `findings` are not logged."""
+    steps, stride, preparation = plan
     if source.window_steps is not None:
         if source.window_steps != steps:
             fault = f"expected windows of {steps} time steps. Received: {source.window_steps} time steps"
             raise DataError(f"{source.name}: {fault}.")
         stride, preparation = steps, replace(preparation, max_fill=0)  # the next window may be of another time
     yield from cut(prepare(source.parts(), preparation, findings), steps, stride)
-
-
-def find_window(
-    batches: Iterable[WindowBatch], number: int | None = None, time: str | None = None, zone: str | None = None
-) -> tuple[int, WindowBatch]:
-    """Finds a window of a recording by its number, or of those that hold a time the one whose middle is closest to it.
-
-    Args:
-        batches: The windows.
-        number: The number of the window, counted from 0.
-        time: Without `number`, the time as text: a date in the time zone of the recording, or seconds.
-        zone: The time zone of the recording.
-
-    Returns:
-        The number of the window, and the window alone.
-
-    Raises:
-        DataError: There is no such window, or the recording has no such times.
-    """
-    count, best, distance = 0, None, np.inf
-    for batch in batches:
-        if number is not None and count <= number < count + len(batch):
-            return number, batch[[number - count]]
-        if number is None and time is not None:
-            distances = _distances(batch, time, zone)
-            closest = int(distances.argmin())
-            if distances[closest] < distance:
-                best, distance = (count + closest, batch[[closest]]), distances[closest]
-        count += len(batch)
-    if best is None and number is None:
-        raise DataError(f"no window holds the time {time}. Give a time within the recording, with its date if it has dates.")
-    if best is None:
-        raise DataError(f"there is no window {number}. There are {count}, counted from 0.")
-    return best
-
-
-def _distances(batch: WindowBatch, time: str, zone: str | None) -> np.ndarray:
-    """Returns the distances of the middles of windows to a time, in seconds; infinite for windows that do not hold it."""
-    if batch.start is None or batch.end is None:
-        raise DataError("the recording has no times. Give the number of a window, or the column of times.")
-    try:
-        stamp = float(time) if batch.start.dtype.kind != "M" else pd.Timestamp(time).as_unit("ns")
-        if stamp != stamp:
-            raise ValueError("no time")
-        if not isinstance(stamp, float) and stamp.tzinfo is None and zone is not None:
-            stamp = stamp.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")  # where clocks are changed
-        if not isinstance(stamp, float):
-            stamp = (stamp if stamp.tzinfo is None else stamp.tz_convert("UTC").tz_localize(None)).to_datetime64()
-    except ValueError as error:
-        raise DataError(f"expected a time such as those of the recording. Received: {time!r} ({error}).") from error
-    half = (batch.end - batch.start) / 2
-    distances = np.abs(batch.start + half - stamp)
-    is_held = distances <= half
-    return np.where(is_held, distances / (1.0 if isinstance(stamp, float) else np.timedelta64(1, "s")), np.inf)
 
 
 def cut(parts: Iterable[Rows], steps: int, stride: int) -> Iterator[WindowBatch]:

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from amsl_tf.data.number_tables import read_numbers
-from amsl_tf.data.recordings import Recording, check_rising
+from amsl_tf.data.recordings import Recording
+from amsl_tf.data.times import check_rising
 from amsl_tf.datasets.activities import ActivityDataset
 from amsl_tf.errors import DataError
 

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from amsl_tf.data.files import natural_key
-from amsl_tf.data.recordings import Recording, check_rising, window_labels
+from amsl_tf.data.recordings import Recording
+from amsl_tf.data.times import check_rising
 from amsl_tf.datasets.base import Dataset
 from amsl_tf.errors import DataError
 
@@ -177,3 +178,20 @@ class SeriesDataset(Dataset):
                     raise DataError(f"{recording.name}, {place}: expected a number, found a missing value. {self.advice}")
                 if len(recording) >= steps:
                     yield series, recording, np.arange(0, len(recording) - steps + 1, steps)
+
+
+def window_labels(labels: np.ndarray | None, rows: np.ndarray, steps: int) -> np.ndarray:
+    """Returns whether windows hold an abnormal time step.
+
+    Args:
+        labels: (count,), 1 or True for abnormal time steps, or None where all are normal.
+        rows: int (N,), the first row of each window.
+        steps: T, the length of a window.
+
+    Returns:
+        bool (N,).
+    """
+    if labels is None:
+        return np.zeros(len(rows), bool)
+    sums = np.concatenate([[0], np.cumsum(labels, dtype=np.int64)])
+    return sums[rows + steps] > sums[rows]

@@ -23,23 +23,23 @@ def summarise_detector(detector: "AMSLDetector", rule: MergeRule | None = None) 
     Returns:
         The text, a line for each subject, and the same as values for JSON.
     """
-    about, (steps, channels), period = detector.recordings_ or {}, detector.window_shape, detector.preparation_.period
-    count, stride = len(detector.decision_scores_), about["stride"]
+    metadata, (steps, channels), period = detector.recordings_ or {}, detector.window_shape, detector.preparation_.period
+    count, stride = len(detector.decision_scores_), metadata["stride"]
     flagged = int(is_abnormal(detector.decision_scores_, detector.threshold_).sum())
     names = detector.config_.channel_names
     health = detector.pipeline.health
     longest = [] if health is None else health.longest_run.tolist()
     still = [name for name, run in zip(names, longest, strict=False) if run >= steps]
     values: dict[str, Any] = {
-        "recordings": about["recordings"],
-        "rows": about["rows"],
+        "recordings": metadata["recordings"],
+        "rows": metadata["rows"],
         "windows": count,
         "window_rows": steps,
         "stride_rows": stride,
         "period": period,
-        "filled": about["filled"],
-        "missing_windows": about["missing_windows"],
-        "abnormal_windows": about["abnormal_windows"],
+        "filled": metadata["filled"],
+        "missing_windows": metadata["missing_windows"],
+        "abnormal_windows": metadata["abnormal_windows"],
         "channels": names,
         "still_channels": still,
         "score": detector.config_.score,
@@ -50,12 +50,12 @@ def summarise_detector(detector: "AMSLDetector", rule: MergeRule | None = None) 
     def rows(number: int) -> str:
         return describe_count(number, "row") + ("" if period is None else f" ({describe_seconds(number * period)})")
 
-    filled = f", {describe_count(about['filled'], 'missing value')} interpolated" if about["filled"] else ""
-    left_out = {"with missing values": about["missing_windows"], "labelled abnormal": about["abnormal_windows"]}
+    filled = f", {describe_count(metadata['filled'], 'missing value')} interpolated" if metadata["filled"] else ""
+    left_out = {"with missing values": metadata["missing_windows"], "labelled abnormal": metadata["abnormal_windows"]}
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
     held_out = "group" if detector.groups_ is not None else "piece of the recording"
     lines = {
-        "recordings": f"{about['recordings']:,}, {rows(about['rows'])}{filled}",
+        "recordings": f"{metadata['recordings']:,}, {rows(metadata['rows'])}{filled}",
         "windows": f"{count:,} of {rows(steps)}, one every {rows(stride)}" + (f"; left out: {reasons}" if reasons else ""),
         "channels": f"{channels}: {_shorten(names)}",
         "health": f"constant for a whole window in normal operation: {_shorten(still) or 'none'}",

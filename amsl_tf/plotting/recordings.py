@@ -71,8 +71,8 @@ def recording(recording: Recording, scores: RecordingScores, normal_range: np.nd
     """
     by_time = has_times(recording, scores)
     places: Any = recording.time if by_time else recording.first_row + np.arange(len(recording))
-    first: Any = scores.start if by_time else scores.rows
-    last: Any = scores.end if by_time else scores.last_rows
+    first: Any = scores.start if by_time else scores.first_row
+    last: Any = scores.end if by_time else scores.last_row
     shown = worst_channels(scores.events, scores.channel_names, MAX_CHANNELS)
     figure, axes = panels(1 + len(shown), height=1.15 * (1 + len(shown)) + 0.7, sharex=True, squeeze=False)
     score_axis, *channel_axes = axes[:, 0]

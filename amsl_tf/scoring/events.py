@@ -1,6 +1,6 @@
 """Events: flagged windows that follow each other, merged."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from amsl_tf.checks import convert_count
-from amsl_tf.data.channel_states import HEALTHY, STATES
+from amsl_tf.data.time_zones import convert_time
 
-MOST_CHANNELS = 5  # of an event, those with the largest contributions
+MOST_CHANNELS, TABLE_CHANNELS = 5, 3  # of an event and in a table, those with the largest contributions
 
 
 @dataclass(frozen=True)
@@ -111,199 +111,40 @@ class Event:
         Args:
             time_zone: The time zone of the recording, if it has one; its dates are then converted from UTC.
         """
-        times = {name: _convert_time(getattr(self, name), time_zone) for name in ("start", "end")}
+        times = {name: convert_time(getattr(self, name), time_zone) for name in ("start", "end")}
         texts = {name: time.isoformat() if isinstance(time, pd.Timestamp) else time for name, time in times.items()}
         values = {**asdict(self), **texts, "duration": self.duration}
         return {name: None if value is pd.NaT or value != value else value for name, value in values.items()}
 
 
-def events_table(events: Iterable[Event], n_channels: int = 3, time_zone: str | None = None) -> dict[str, list]:
+def events_table(events: Sequence[Event], time_zone: str | None = None) -> dict[str, list]:
     """Builds the columns of a table of events.
 
     Args:
         events: The events, a row each.
-        n_channels: The number of channels that are named for each event.
         time_zone: The time zone of the recording, if it has one; its dates are then converted from UTC.
 
     Returns:
         Columns of equal length by name. `start` and `end` are times (dates as pandas.Timestamp), or rows for a recording
-        without times; `duration` is in seconds, or rows. Channels and members have their mean contributions, such as
-        `Pressure 1.2; Current 0.4`.
+        without times; `duration` is in seconds, or rows. The first `TABLE_CHANNELS` channels, and members, have their mean
+        contributions, such as `Pressure 1.2; Current 0.4`.
     """
-    columns: dict[str, list] = {name: [] for name in ("file", "start", "end", "first_row", "last_row", "duration", "windows")}
-    columns |= {name: [] for name in ("peak_score", "p_value", "channels", "members", "health")}
-    for event in events:
-        has_times = event.start is not None
-        row = {
-            "file": event.recording,
-            "start": _convert_time(event.start, time_zone) if has_times else event.first_row,
-            "end": _convert_time(event.end, time_zone) if has_times else event.last_row,
-            "first_row": event.first_row,
-            "last_row": event.last_row,
-            "duration": event.duration,
-            "windows": event.windows,
-            "peak_score": event.peak_score,
-            "p_value": event.p_value,
-            "channels": "; ".join(f"{name} {value:.3g}" for name, value in [*event.channels.items()][:n_channels]),
-            "members": "; ".join(f"{name} {value:.3g}" for name, value in event.members.items()),
-            "health": "; ".join(f"{name} {state}" for name, state in event.health.items()),
-        }
-        for name, value in row.items():
-            columns[name].append(value)
-    return columns
+    columns: dict[str, Callable[[Event], Any]] = {
+        "file": lambda event: event.recording,
+        "start": lambda event: event.first_row if event.start is None else convert_time(event.start, time_zone),
+        "end": lambda event: event.last_row if event.end is None else convert_time(event.end, time_zone),
+        "first_row": lambda event: event.first_row,
+        "last_row": lambda event: event.last_row,
+        "duration": lambda event: event.duration,
+        "windows": lambda event: event.windows,
+        "peak_score": lambda event: event.peak_score,
+        "p_value": lambda event: event.p_value,
+        "channels": lambda event: _join([*event.channels.items()][:TABLE_CHANNELS]),
+        "members": lambda event: _join(event.members.items()),
+        "health": lambda event: "; ".join(f"{name} {state}" for name, state in event.health.items()),
+    }
+    return {name: [value(event) for event in events] for name, value in columns.items()}
 
 
-def _convert_time(time: Any, time_zone: str | None) -> Any:
-    """Converts a date to a pandas.Timestamp, in a time zone if it is known; returns seconds and None as they are."""
-    if not isinstance(time, np.datetime64):
-        return time
-    return pd.Timestamp(time) if time_zone is None else pd.Timestamp(time, tz="UTC").tz_convert(time_zone)
-
-
-@dataclass(frozen=True, eq=False)  # arrays have no single truth value
-class WindowDecisions:
-    """The decisions on consecutive windows of a recording, as `EventFinder` reads them; k of the n windows are flagged.
-
-    Attributes:
-        first_row, last_row: int64 (n,), in the file, counted from 0.
-        is_anomaly: bool (n,), the flagged windows.
-        score: float32 (n,), NaN for a window without one.
-        health: int (n, C), positions in `amsl_tf.data.channel_states.STATES`.
-        starts: bool (n,), whether a window begins a segment, as after a gap.
-        start, end: The times of the first and the last row, datetime64[ns] or float64 (n,), or None.
-        p_value: float64 (n,), or None.
-        channels: float (k, C), the contributions of the channels to the scores of the flagged windows, or None. A value that is
-            not finite is left out of the mean.
-        members: float (k, M), those of the parts of the score, or None.
-        place, last_place: int64 (n,), the first and the last row of each window in its segment, by which the rule joins
-            windows: they differ from `first_row` and `last_row` after resampling. Equal to these if None.
-    """
-
-    first_row: np.ndarray
-    last_row: np.ndarray
-    is_anomaly: np.ndarray
-    score: np.ndarray
-    health: np.ndarray
-    starts: np.ndarray
-    start: np.ndarray | None = None
-    end: np.ndarray | None = None
-    p_value: np.ndarray | None = None
-    channels: np.ndarray | None = None
-    members: np.ndarray | None = None
-    place: np.ndarray | None = None
-    last_place: np.ndarray | None = None
-
-    def __post_init__(self) -> None:
-        for name, default in (("place", self.first_row), ("last_place", self.last_row)):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, default)
-
-
-class EventFinder:
-    """The events of a recording, found batch by batch. They do not depend on how the windows are divided into batches.
-
-    Args:
-        recording: The name of the recording.
-        rule: The rule by which flagged windows form events.
-        channel_names: The names of the channels.
-        members: The names of the parts of the score.
-    """
-
-    def __init__(self, recording: str, rule: MergeRule, channel_names: Sequence[str], members: Sequence[str] = ()) -> None:
-        self.recording, self.rule = recording, rule
-        self.channel_names, self.members = tuple(channel_names), tuple(members)
-        self._open: _OpenEvent | None = None
-
-    def update(self, batch: WindowDecisions) -> list[Event]:
-        """Reads the next windows, in order of their rows.
-
-        Returns:
-            The events that these windows complete: no later window can belong to them.
-        """
-        events, flagged_before = [], np.cumsum(batch.is_anomaly) - batch.is_anomaly
-        assert batch.place is not None
-        for i in np.flatnonzero(batch.is_anomaly | batch.starts):
-            if self._open and (batch.starts[i] or not self.rule.joins(self._open.last_place, batch.place[i])):
-                events += self.finish()
-            if batch.is_anomaly[i]:
-                self._open = self._open or _OpenEvent(batch, i, len(self.channel_names), len(self.members))
-                self._open.add(batch, i, flagged_before[i])
-        if self._open and len(batch.first_row) and not self.rule.joins(self._open.last_place, batch.place[-1]):
-            events += self.finish()
-        return events
-
-    def finish(self) -> list[Event]:
-        """Ends the recording. Returns the last event, if it is not complete yet."""
-        event, self._open = self._open, None
-        if event is None or not self.rule.keeps(event.windows, event.last_place - event.place + 1):
-            return []
-        states = {
-            name: STATES[np.argmax(counts)]
-            for name, counts in zip(self.channel_names, event.states, strict=True)
-            if counts.any()
-        }
-        return [
-            Event(
-                recording=self.recording,
-                first_row=event.first_row,
-                last_row=event.last_row,
-                start=event.start,
-                end=event.end,
-                windows=event.windows,
-                peak_score=event.peak_score,
-                peak_row=event.peak_row,
-                p_value=event.p_value,
-                channels=event.channels.largest(self.channel_names, MOST_CHANNELS),
-                members=event.members.largest(self.members, len(self.members)),
-                health=states,
-            )
-        ]
-
-
-class _Means:
-    """Running means of the finite values of several columns."""
-
-    def __init__(self, columns: int) -> None:
-        self.sums, self.counts = np.zeros(columns), np.zeros(columns, int)
-
-    def add(self, values: np.ndarray) -> None:
-        is_finite = np.isfinite(values)
-        self.sums[is_finite] += values[is_finite]
-        self.counts += is_finite
-
-    def largest(self, names: Sequence[str], count: int) -> dict[str, float]:
-        """Returns the largest means by name, in falling order. Columns without a finite value are left out."""
-        means = {name: float(self.sums[i] / self.counts[i]) for i, name in enumerate(names) if self.counts[i]}
-        return dict(sorted(means.items(), key=lambda item: -item[1])[:count])
-
-
-class _OpenEvent:
-    """An event to which windows may still be added, one by one, so that batches do not change the order of sums."""
-
-    def __init__(self, batch: WindowDecisions, i: int, channels: int, members: int) -> None:
-        assert batch.place is not None
-        self.first_row = self.peak_row = int(batch.first_row[i])
-        self.place = int(batch.place[i])
-        self.start = None if batch.start is None else batch.start[i]
-        self.windows, self.peak_score, self.p_value = 0, np.nan, np.nan
-        self.channels, self.members = _Means(channels), _Means(members)
-        self.states = np.zeros((channels, len(STATES)), int)  # flagged windows in each state other than healthy
-
-    def add(self, batch: WindowDecisions, i: int, flagged: int) -> None:
-        """Adds a window by its position in a batch, and by that among the flagged windows of the batch."""
-        assert batch.last_place is not None
-        self.windows += 1
-        self.last_row, self.last_place = int(batch.last_row[i]), int(batch.last_place[i])
-        self.end = None if batch.end is None else batch.end[i]
-        score = float(batch.score[i])
-        if not (np.isnan(score) or score <= self.peak_score):  # the first score is compared with NaN
-            self.peak_score, self.peak_row = score, int(batch.first_row[i])
-        if batch.p_value is not None:
-            self.p_value = float(np.fmin(self.p_value, batch.p_value[i]))
-        if batch.channels is not None:
-            self.channels.add(batch.channels[flagged])
-        if batch.members is not None:
-            self.members.add(batch.members[flagged])
-        health = batch.health[i]
-        unhealthy = np.flatnonzero(health != HEALTHY)
-        self.states[unhealthy, health[unhealthy]] += 1
+def _join(contributions: Iterable[tuple[str, float]]) -> str:
+    return "; ".join(f"{name} {value:.3g}" for name, value in contributions)

@@ -1,21 +1,18 @@
 """The scores, decisions and events of recordings, in constant memory."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
 
 from amsl_tf.data.window_reader import WindowBatch
-from amsl_tf.scoring.events import Event, EventFinder, MergeRule, WindowDecisions
+from amsl_tf.scoring.event_finder import EventFinder, WindowDecisions
+from amsl_tf.scoring.events import Event, MergeRule
 
 
 class Scorer(Protocol):
     """A detector, or the client of a server."""
-
-    @property
-    def window_shape(self) -> tuple[int, int]:
-        """(T, C) of the windows."""
 
     def detect(self, windows: Any) -> dict[str, np.ndarray]:
         """Computes `score`, `is_anomaly`, `valid` and `health` of windows."""
@@ -55,8 +52,8 @@ def score_windows(scorer: Scorer, batches: Iterable[WindowBatch], *, explain: bo
         channels = members = None
         if explain and is_anomaly.any():
             explanation = scorer.explain(batch.x[is_anomaly])
-            fields = explanation if isinstance(explanation, dict) else explanation._asdict()
-            channels, members = fields["channels"], fields["members"]
+            causes = explanation if isinstance(explanation, dict) else explanation._asdict()
+            channels, members = causes["channels"], causes["members"]
         decisions = WindowDecisions(
             batch.rows[:, 0],
             batch.rows[:, -1],
@@ -64,13 +61,13 @@ def score_windows(scorer: Scorer, batches: Iterable[WindowBatch], *, explain: bo
             score,
             health,
             batch.starts,
+            batch.place,
+            batch.place + batch.x.shape[1] - 1,
             batch.start,
             batch.end,
             p_value,
             channels,
             members,
-            batch.place,
-            batch.place + batch.x.shape[1] - 1,
         )
         yield ScoredWindows(batch, decisions, found["valid"])
 
@@ -141,8 +138,7 @@ class RecordingScores:
         name: The name of the recording, such as its file.
         channel_names: The names of the C channels.
         time_zone: The time zone in which times are shown; those below are in UTC if there is one. None without one.
-        rows: int64 (N,), the first row of each window in the file, counted from 0.
-        last_rows: int64 (N,), the last row of each window.
+        first_row, last_row: int64 (N,), the first and the last row of each window in the file, counted from 0.
         start, end: (N,), the times of these rows, datetime64[ns] or float64 in seconds; None for a recording without times.
         score: float32 (N,), NaN where no channel can be used.
         p_value: float64 (N,), or None if the detector has none.
@@ -157,8 +153,8 @@ class RecordingScores:
     name: str
     channel_names: tuple[str, ...]
     time_zone: str | None
-    rows: np.ndarray
-    last_rows: np.ndarray
+    first_row: np.ndarray
+    last_row: np.ndarray
     start: np.ndarray | None
     end: np.ndarray | None
     score: np.ndarray
@@ -184,18 +180,13 @@ class RecordingScores:
     ) -> "RecordingScores":
         """Collects the batches of a recording, at least one, and finds its events."""
         finder, events = EventFinder(name, rule, channel_names, members), []
-        columns: dict[str, list[Any]] = {}
+        shared = {item.name for item in fields(cls)} & {item.name for item in fields(WindowDecisions)}
+        columns: dict[str, list[Any]] = {key: [] for key in ("label", *shared)}
         for batch in scored:
             events += finder.update(batch.decisions)
-            found = batch.decisions
-            values = {
-                "rows": found.first_row,
-                "last_rows": found.last_row,
-                "label": batch.windows.label,
-                **{key: getattr(found, key) for key in ("start", "end", "score", "p_value", "is_anomaly", "health", "starts")},
-            }
-            for key, value in values.items():
-                columns.setdefault(key, []).append(value)
+            columns["label"].append(batch.windows.label)
+            for key in shared:
+                columns[key].append(getattr(batch.decisions, key))
         return cls(
             name=name,
             channel_names=channel_names,

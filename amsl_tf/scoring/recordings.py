@@ -6,15 +6,17 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from amsl_tf.data.lengths import parse_length, to_rows
-from amsl_tf.data.preparation import Preparation, quarter
+from amsl_tf.data.lengths import to_rows
+from amsl_tf.data.preparation import Preparation, default_max_gap
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Recording, Recordings, check_channels, load_recording
-from amsl_tf.data.window_reader import Source, read_windows
+from amsl_tf.data.source import Source
+from amsl_tf.data.window_reader import WindowPlan, read_windows
 from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.scoring.alert_budgets import AlertBudget, NormalScores
 from amsl_tf.scoring.detection import DetectionMixin
 from amsl_tf.scoring.events import MergeRule
-from amsl_tf.scoring.p_values import AlertBudget, NormalScores, conformal_p_values
+from amsl_tf.scoring.p_values import conformal_p_values
 from amsl_tf.scoring.recording_scores import RecordingScores, score_windows
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ class RecordingMixin(DetectionMixin):
     """The methods of a fitted detector for recordings. `AMSLDetector` inherits them and sets the attributes.
 
     Attributes:
-        recordings_: What is known of the training recordings: the fields of `Preparation`, `stride` and several counts; None if
+        recordings_: Metadata of the training recordings: the fields of `Preparation`, `stride` and several counts; None if
             the detector was fitted to windows.
         segments_, rows_: int64 (N,), the segment of each training window, a part of a recording without gaps, and its first row
             there; None as above.
@@ -130,8 +132,8 @@ class RecordingMixin(DetectionMixin):
         known = self.recordings_ or {}
         return Preparation(**{item.name: known[item.name] for item in fields(Preparation) if item.name in known})
 
-    def plan(self, stride: Any = None, resample: bool = False) -> tuple[int, Preparation]:
-        """Returns the stride in rows and the preparation with which recordings are scored.
+    def plan(self, stride: Any = None, resample: bool = False) -> WindowPlan:
+        """Returns how recordings are cut into windows to be scored.
 
         Args:
             stride: The length between the starts of windows, in rows or in time; if None, that of the training windows, or the
@@ -141,15 +143,17 @@ class RecordingMixin(DetectionMixin):
         Raises:
             AMSLError: The stride is invalid, or the detector knows no sampling rate.
         """
-        preparation, known = self.preparation_, self.recordings_ or {}
+        preparation, steps = self.preparation_, self.window_shape[0]
         if resample and preparation.period is None:
             raise DataError("resample needs the sampling rate of the training recordings, which had no times.")
         if resample:
-            gap = preparation.max_gap or quarter(self.window_shape[0], preparation.period)
+            gap = preparation.max_gap or default_max_gap(steps, preparation.period)
             preparation = replace(preparation, resample=True, max_gap=gap)
         if stride is None:
-            return known.get("stride", self.window_shape[0]), preparation
-        return to_rows("stride", parse_length("stride", stride), preparation.period), preparation
+            rows = (self.recordings_ or {}).get("stride", steps)
+        else:
+            rows = to_rows("stride", stride, preparation.period)
+        return WindowPlan(steps, rows, preparation)
 
     def check_recording(self, source: Source) -> None:
         """Raises DataError if a recording has other channels than the training windows."""
@@ -176,7 +180,7 @@ class RecordingMixin(DetectionMixin):
         source = self._open(recording, reading)
         if not resample:
             return load_recording(source)
-        _, preparation = self.plan(resample=True)
+        preparation = self.plan(resample=True).preparation
         return load_recording(source, replace(preparation, missing="interpolate", max_fill=0))  # gaps stay visible
 
     def _open(self, recording: Any, reading: Reading | None) -> Source:
@@ -220,8 +224,7 @@ class RecordingMixin(DetectionMixin):
             ...     print(event.start, event.end, event.channels)
         """
         threshold, source = self.threshold_, self._open(recording, reading)
-        step, preparation = self.plan(stride, resample)
-        windows = read_windows(source, self.window_shape[0], step, preparation)
+        windows = read_windows(source, self.plan(stride, resample))
         return RecordingScores.collect(
             score_windows(self, windows, explain=explain),
             name=source.name,

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from amsl_tf import progress
 from amsl_tf.data.channel_states import name_states
 from amsl_tf.data.outputs import write_table
-from amsl_tf.data.preparation import Preparation
 from amsl_tf.data.recordings import Recordings
-from amsl_tf.data.window_reader import Source, WindowBatch, read_windows
+from amsl_tf.data.source import Source
+from amsl_tf.data.time_zones import convert_times
+from amsl_tf.data.window_reader import WindowPlan, read_windows
 from amsl_tf.errors import AMSLError
-from amsl_tf.scoring.events import Event, EventFinder, MergeRule, events_table
+from amsl_tf.scoring.event_finder import EventFinder
+from amsl_tf.scoring.events import Event, MergeRule, events_table
 from amsl_tf.scoring.recording_scores import ScoredWindows, Scorer, StepScores, score_windows
 from amsl_tf.scoring.threshold import is_abnormal
 
@@ -43,25 +44,23 @@ class ScoringResult(NamedTuple):
 def score_recordings(
     scorer: Scorer,
     recordings: Recordings,
+    plan: WindowPlan,
     *,
-    stride: int,
-    preparation: Preparation,
     rule: MergeRule | None = None,
     output: Path | None = None,
     events_file: Path | None = None,
-    threshold: float | None = None,
+    step_threshold: float | None = None,
 ) -> ScoringResult:
     """Scores recordings one after the other in constant memory, and writes tables, completely or not at all.
 
     Args:
         scorer: A fitted detector, or a client.
         recordings: The recordings.
-        stride: The number of rows between the starts of windows.
-        preparation: The treatment of times and missing values.
+        plan: How they are cut into windows.
         rule: How flagged windows form events.
         output: The table of windows, .csv or .parquet, or None.
         events_file: The table of events, .csv or .parquet, or None.
-        threshold: If given, `output` has a row for each time step, which is flagged if its score reaches the threshold.
+        step_threshold: If given, `output` has a row for each time step, which is flagged if its score reaches it.
 
     Returns:
         The counts and the events.
@@ -73,7 +72,7 @@ def score_recordings(
     events: dict[str, list[Event]] = {}
     zones: dict[str, str | None] = {}
     members = getattr(scorer, "members_", ())
-    steps, many = scorer.window_shape[0], len(recordings) > 1
+    many = len(recordings) > 1
     known = {source.time_zone for source in recordings}
     zone = known.pop() if len(known) == 1 else "UTC"  # of the tables
 
@@ -82,8 +81,8 @@ def score_recordings(
             for source in recordings:
                 finder = EventFinder(source.name, rule or MergeRule(), source.channel_names, members)
                 found = events[source.name] = []
-                by_step = None if threshold is None else StepScores(steps)
-                for batch in score_windows(scorer, read_windows(source, steps, stride, preparation)):
+                by_step = StepScores(plan.steps)
+                for batch in score_windows(scorer, read_windows(source, plan)):
                     # the parts of the score of a server have no names
                     decisions = batch.decisions if members else replace(batch.decisions, members=None)
                     totals["windows"] += len(batch.windows)
@@ -91,14 +90,14 @@ def score_recordings(
                     totals["incomplete"] += int((~batch.valid).sum())
                     found += finder.update(decisions)
                     bar.update(len(batch.windows))
-                    if by_step is None:
+                    if step_threshold is None:
                         yield _window_columns(source, batch, zone, many)
                     elif columns := by_step.update(batch.windows, decisions.score):
-                        yield _step_columns(source, columns, threshold, zone, many)
+                        yield _step_columns(source, columns, step_threshold, zone, many)
                 found += finder.finish()
                 zones[source.name] = source.time_zone
-                if by_step is not None:
-                    yield _step_columns(source, by_step.finish(), threshold, zone, many)
+                if step_threshold is not None:
+                    yield _step_columns(source, by_step.finish(), step_threshold, zone, many)
         if events_file is not None:  # before `output` is complete: both tables are written, or none
             rows = [event for found in events.values() for event in found]
             write_table(events_file, [events_table(rows, time_zone=zone)])
@@ -116,7 +115,7 @@ def _window_columns(source: Source, batch: ScoredWindows, zone: str | None, has_
     columns: dict[str, Any] = {"file": np.repeat(source.name, len(windows))} if has_files else {}
     columns |= {"first_row": decisions.first_row, "last_row": decisions.last_row}
     if decisions.start is not None:
-        columns |= {name: show_times(getattr(decisions, name), _zone(source, zone)) for name in ("start", "end")}
+        columns |= {name: convert_times(getattr(decisions, name), _zone(source, zone)) for name in ("start", "end")}
     columns["score"] = decisions.score
     if decisions.p_value is not None:
         columns["p_value"] = decisions.p_value
@@ -126,40 +125,18 @@ def _window_columns(source: Source, batch: ScoredWindows, zone: str | None, has_
 
 
 def _step_columns(
-    source: Source, columns: dict[str, np.ndarray], threshold: float | None, zone: str | None, has_files: bool
+    source: Source, columns: dict[str, np.ndarray], threshold: float, zone: str | None, has_files: bool
 ) -> dict[str, Any]:
     named: dict[str, Any] = {"file": np.repeat(source.name, len(columns["row"]))} if has_files else {}
     named |= columns
     if "time" in columns:
-        named["time"] = show_times(columns["time"], _zone(source, zone))
-    return {**named, "is_anomaly": is_abnormal(columns["score"], threshold or 0.0)}
-
-
-def show_times(times: np.ndarray, zone: str | None) -> Any:
-    """Converts times from UTC to the time zone of a recording, if it has one; (n,)."""
-    if zone is None or times.dtype.kind != "M":
-        return times
-    return pd.DatetimeIndex(times, tz="UTC").tz_convert(zone)
+        named["time"] = convert_times(columns["time"], _zone(source, zone))
+    return {**named, "is_anomaly": is_abnormal(columns["score"], threshold)}
 
 
 def _zone(source: Source, zone: str | None) -> str | None:
     """Returns the time zone of tables, or None for a recording without one."""
     return None if source.time_zone is None else zone
-
-
-def describe_time(time: Any, zone: str | None) -> str:
-    """Returns a time of `Rows` as text, as the recording writes it: `2020-03-09 11:05:40`, or `12.5 s`."""
-    if isinstance(time, np.datetime64):
-        stamp = pd.Timestamp(time)
-        return str(stamp if zone is None else stamp.tz_localize("UTC").tz_convert(zone))
-    return f"{time:.12g} s"
-
-
-def describe_times(window: WindowBatch, zone: str | None) -> tuple[str, str] | None:
-    """Returns the times of the first and the last row of one window as text, or None if it has none."""
-    if window.times is None:
-        return None
-    return describe_time(window.times[0, 0], zone), describe_time(window.times[0, -1], zone)
 
 
 def _check_equal(parts: Iterator[dict[str, Any]], file: Path, names: Collection[str] | None = None) -> Iterator[dict[str, Any]]:

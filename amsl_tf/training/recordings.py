@@ -2,32 +2,25 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
-from amsl_tf.checks import check_choice, check_number
+from amsl_tf.checks import check_choice
+from amsl_tf.data.choices import GroupBy
 from amsl_tf.data.findings import Findings
-from amsl_tf.data.lengths import describe_seconds, parse_length, to_rows
-from amsl_tf.data.periods import DEFAULT_STEPS, MOST_ROWS, propose_steps
 from amsl_tf.data.pieces import Pieces, find_pieces, make_pieces
-from amsl_tf.data.preparation import Missing, Preparation, prepare, quarter
 from amsl_tf.data.recordings import Recordings
-from amsl_tf.data.resampling import ResampleBy
-from amsl_tf.data.rows import Rows, join
-from amsl_tf.data.times import find_period
-from amsl_tf.data.window_reader import Source, WindowBatch, read_any_windows
-from amsl_tf.data.windows import MIN_STEPS, chunks
+from amsl_tf.data.window_reader import WindowBatch, WindowPlan, read_any_windows
+from amsl_tf.data.windows import chunks
 from amsl_tf.errors import DataError
 
 log = logging.getLogger(__name__)
 
 LEAST_GROUPS = 3  # fewer recordings are left out in pieces, not as a whole: half of the data say too little about the rest
-FILL = 10  # the longest run of missing values that is interpolated is this part of a window
 REPORTED = 10  # recordings whose findings are logged
-GROUPS = ("file", "folder")
 
 
 class RecordingWindows(NamedTuple):
@@ -40,7 +33,7 @@ class RecordingWindows(NamedTuple):
         segment: int64 (N,), the part of a recording without gaps that each window is of, counted over all recordings.
         row: int64 (N,), the first row of each window in its segment, after resampling.
         channel_names: The names of the channels.
-        about: What a detector keeps: the fields of `Preparation`, `stride`, and the numbers of `recordings`, `rows`, `filled`
+        metadata: Kept by a detector: the fields of `Preparation`, `stride`, and the numbers of `recordings`, `rows`, `filled`
             values, and windows left out because of `missing_windows`, values, and as `abnormal_windows`, labels.
     """
 
@@ -50,50 +43,28 @@ class RecordingWindows(NamedTuple):
     segment: np.ndarray
     row: np.ndarray
     channel_names: tuple[str, ...]
-    about: dict[str, Any]
+    metadata: dict[str, Any]
 
 
-def collect_windows(
-    recordings: Recordings,
-    *,
-    window: Any = None,
-    stride: Any = None,
-    groups: Any = "file",
-    rate: float | None = None,
-    resample: Any = None,
-    resample_by: ResampleBy = "mean",
-    max_gap: Any = None,
-    missing: Missing = "interpolate",
-    max_fill: Any = None,
-) -> RecordingWindows:
-    """Cuts recordings into training windows; see `AMSLDetector.fit_recordings` for the arguments.
+def collect_windows(recordings: Recordings, plan: WindowPlan, groups: Any = "file") -> RecordingWindows:
+    """Cuts recordings into training windows.
+
+    Args:
+        recordings: The recordings.
+        plan: How they are cut, see `plan_windows`.
+        groups: `file`, `folder`, or a group for each recording.
 
     Raises:
-        AMSLError: An argument is invalid, or a recording cannot be read or used.
+        DataError: `groups` are invalid, a recording cannot be read, or there are too few normal windows.
     """
-    keys = _group_keys(recordings, groups)
-    head = _read_head(recordings[0])
-    period = _find_period(head, recordings[0].name, rate, resample)
-    gap = None
-    if max_gap is not None:
-        gap = _to_seconds("max_gap", max_gap, None if head.time is None else period)
-    given = Preparation(
-        period, resample is not None, resample_by, gap or quarter(DEFAULT_STEPS, period), missing, DEFAULT_STEPS // FILL
-    )
-    steps = _find_steps(head, given, window, recordings[0])
-    step = _find_stride(stride, steps, period, recordings[0])
-    fill = max(1, steps // FILL)
-    if max_fill is not None:
-        fill = 0 if max_fill in (0, "0") else to_rows("max_fill", parse_length("max_fill", max_fill), period)
-    preparation = replace(given, max_gap=gap or quarter(steps, period), max_fill=fill)
-
+    keys, steps = _group_keys(recordings, groups), plan.steps
     batches: list[WindowBatch] = []
     segments, owners, totals = [], [], {"rows": 0, "filled": 0, "missing_windows": 0, "abnormal_windows": 0}
     segment = -1
     all_findings, short = [], []
     for number, source in enumerate(recordings):
         findings, count = Findings(source.name), 0
-        for batch in read_any_windows(source, steps, step, preparation, findings):
+        for batch in read_any_windows(source, plan, findings):
             count += len(batch)
             own = segment + np.cumsum(batch.starts)
             segment = int(own[-1])
@@ -114,9 +85,39 @@ def collect_windows(
     _log_findings(all_findings, short, steps)
     x = np.concatenate([batch.x for batch in batches]) if batches else np.empty((0, steps, 1))
     _log_left_out(totals, len(x))
+    _check_normal(x, totals["rows"])
+    group = np.concatenate([keys[owner] for owner in owners])
+    has_groups = len(np.unique(group)) >= LEAST_GROUPS
+    return RecordingWindows(
+        x,
+        group if has_groups else None,
+        None if has_groups else _make_pieces(x, plan.stride, recordings),
+        np.concatenate(segments),
+        np.concatenate([batch.place for batch in batches]),
+        recordings.channel_names,
+        {**asdict(plan.preparation), "stride": plan.stride, "recordings": len(recordings), **totals},
+    )
+
+
+def _group_keys(recordings: Recordings, groups: Any) -> np.ndarray:
+    """Returns the group of each recording, (number of recordings,)."""
+    if isinstance(groups, str):
+        check_choice("groups", groups, get_args(GroupBy))
+        names = [source.name for source in recordings]
+        return np.array([str(Path(name).parent) for name in names] if groups == "folder" else names)
+    if np.shape(groups) != (len(recordings),):
+        raise DataError(
+            f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {len(recordings)} recordings. "
+            f"Received: {groups!r}."
+        )
+    return np.asarray(groups)
+
+
+def _check_normal(x: np.ndarray, rows: int) -> None:
+    """Raises DataError if there are too few windows, or all channels are constant."""
     if len(x) < 2:
         raise DataError(
-            f"expected at least 2 normal windows of {steps} rows. Received: {len(x)}, of {totals['rows']:,} rows. Give more or "
+            f"expected at least 2 normal windows of {x.shape[1]} rows. Received: {len(x)}, of {rows:,} rows. Give more or "
             "longer normal recordings, or shorter windows."
         )
     if not any((part != x[0, 0]).any() for _, part in chunks(x)):
@@ -124,92 +125,6 @@ def collect_windows(
             "expected a channel that varies in normal operation, found none: all are constant. Record while the machine runs, "
             "or name other columns."
         )
-    group = np.concatenate([keys[owner] for owner in owners])
-    has_groups = len(np.unique(group)) >= LEAST_GROUPS
-    return RecordingWindows(
-        x,
-        group if has_groups else None,
-        None if has_groups else _make_pieces(x, step, recordings),
-        np.concatenate(segments),
-        np.concatenate([batch.place for batch in batches]),
-        recordings.channel_names,
-        {**asdict(preparation), "stride": step, "recordings": len(recordings), **totals},
-    )
-
-
-def _group_keys(recordings: Recordings, groups: Any) -> np.ndarray:
-    """Returns the group of each recording, (number of recordings,)."""
-    if isinstance(groups, str):
-        check_choice("groups", groups, GROUPS)
-        names = [source.name for source in recordings]
-        return np.array([str(Path(name).parent) for name in names] if groups == "folder" else names)
-    if np.shape(groups) != (len(recordings),):
-        raise DataError(
-            f"groups must be one of {', '.join(GROUPS)}, or a group for each of {len(recordings)} recordings. "
-            f"Received: {groups!r}."
-        )
-    return np.asarray(groups)
-
-
-def _read_head(source: Source) -> Rows:
-    """Reads the first rows of a recording."""
-    head: Rows | None = None
-    for part in source.parts():
-        head = part if head is None else join(head, part)
-        if len(head) >= MOST_ROWS:
-            break
-    if head is None:
-        raise DataError(f"{source.name}: expected rows, found none. Give a longer recording.")
-    return head
-
-
-def _find_period(head: Rows, name: str, rate: float | None, resample: Any) -> float | None:
-    """Returns the seconds between rows, after resampling; None if they are not known."""
-    found = find_period(head.time)
-    if resample is not None:
-        if found is None:
-            raise DataError(f"{name}: expected times to resample, found none. Name their column, or do not resample.")
-        return _to_seconds("resample", resample, found)
-    return found if rate is None else 1 / check_number("rate", rate, 1e-9, 1e9)
-
-
-def _to_seconds(name: str, value: Any, period: float | None) -> float:
-    length = parse_length(name, value)
-    if period is None:
-        raise DataError(f"{name} needs a recording with times. Received: {value!r}. Name their column, or leave it out.")
-    return length * period if isinstance(length, int) else length
-
-
-def _find_steps(head: Rows, given: Preparation, window: Any, source: Source) -> int:
-    """Returns the rows of a window, as given or proposed."""
-    if source.window_steps is not None:
-        if window is not None and parse_length("window", window) != source.window_steps:
-            raise DataError(
-                f"{source.name}: holds windows of {source.window_steps} rows. Received: window={window!r}. Leave it out."
-            )
-        return source.window_steps
-    if window is None:
-        prepared = list(prepare([head], given, Findings(source.name)))
-        steps, reason = propose_steps(np.concatenate([part.x for part in prepared]))
-        seconds = "" if given.period is None else f", {describe_seconds(steps * given.period)}"
-        log.info(f"windows of {steps} rows{seconds}: {reason}. Another length can be given as window.")
-        return steps
-    steps = to_rows("window", parse_length("window", window), given.period)
-    if steps < MIN_STEPS:
-        raise DataError(
-            f"window must have at least {MIN_STEPS} rows. Received: {window!r}, {steps} rows. Give a longer window."
-        )
-    return steps
-
-
-def _find_stride(stride: Any, steps: int, period: float | None, source: Source) -> int:
-    """Returns the rows between the starts of windows, by default a quarter of a window."""
-    if stride is None:
-        return steps if source.window_steps is not None else max(1, steps // 4)
-    rows = to_rows("stride", parse_length("stride", stride), period)
-    if source.window_steps not in (None, rows):
-        raise DataError(f"{source.name}: holds windows, which are not cut again. Received: stride={stride!r}. Leave it out.")
-    return rows
 
 
 def _make_pieces(x: np.ndarray, stride: int, recordings: Recordings) -> Pieces:

@@ -32,7 +32,7 @@ def test_comparison_by_hand():
     label = np.zeros(60, int)
     label[[17, 18, 19, 20, 21, 50, 51]] = 1
     found = [SimpleNamespace(first_row=105, last_row=124), SimpleNamespace(first_row=135, last_row=144)]
-    scores = SimpleNamespace(rows=rows, last_rows=rows + 9, is_anomaly=np.isin(rows, [105, 110, 115, 135]), events=found)
+    scores = SimpleNamespace(first_row=rows, last_row=rows + 9, is_anomaly=np.isin(rows, [105, 110, 115, 135]), events=found)
     assert events.compare(scores, label, 100, 2.0) == {
         "labelled": 2,
         "found": 1,

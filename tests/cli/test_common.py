@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from amsl_tf import progress
+from amsl_tf.cli import fit
 from amsl_tf.cli.common import Parser
 from amsl_tf.cli.recordings import add_events, describe_events, make_rule
 from amsl_tf.evaluation.summary import describe_count
@@ -131,6 +132,15 @@ def test_rule_of_events(arguments, expected):
     parser = Parser("test")
     add_events(parser)
     assert make_rule(parser.parse_args(arguments), 0.1) == expected
+
+
+def test_runs_of_missing_values_may_be_left_as_they_are():
+    """`--max-fill 0` is a length; `--max-gap 0` is none."""
+    parser = Parser("test")
+    fit.add_arguments(parser)
+    assert parser.parse_args(["a.csv", "--max-fill", "0"]).max_fill == "0"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["a.csv", "--max-gap", "0"])
 
 
 def test_counts_in_words():

@@ -47,16 +47,23 @@ def test_others_are_errors(value):
     [
         (100, None, 100),
         (100, 0.02, 100),
-        (2.0, 0.02, 100),
-        (1.0, 1 / 3, 3),
-        (1.0, 0.333, 3),
-        (0.02, 0.02, 1),
-        (60.0, 60.3, 1),
-        (1.03, 0.02, 52),
+        ("2s", 0.02, 100),
+        ("1s", 1 / 3, 3),
+        ("1s", 0.333, 3),
+        ("20ms", 0.02, 1),
+        ("1min", 60.3, 1),
+        ("1.03s", 0.02, 52),
     ],
 )
 def test_rows(length, period, expected):
     assert to_rows("stride", length, period) == expected
+
+
+@pytest.mark.parametrize("zero", [0, "0", "0s"])
+def test_zero_is_a_length_where_it_is_allowed(zero):
+    assert to_rows("max_fill", zero, 0.02, allow_zero=True) == 0
+    with pytest.raises(DataError, match=r"max_fill must be a number of rows or a time, 0 or more. Received: -1"):
+        to_rows("max_fill", -1, 0.02, allow_zero=True)
 
 
 @pytest.mark.parametrize("length", [0.03, 0.0001, 0.029])
@@ -64,12 +71,12 @@ def test_times_between_rows_are_errors(length):
     with pytest.raises(
         DataError, match=rf"stride must be a whole number of rows, which are 0.02 s apart. Received: {length} s"
     ):
-        to_rows("stride", length, 0.02)
+        to_rows("stride", timedelta(seconds=length), 0.02)
 
 
 def test_times_need_a_sampling_period():
     with pytest.raises(DataError, match=r"stride is a time, 2 s, but the recording has no times. Give stride in rows, or the"):
-        to_rows("stride", 2.0, None)
+        to_rows("stride", "2s", None)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amsl_tf.data import times as times_module
 from amsl_tf.data.findings import Findings
-from amsl_tf.data.preparation import Preparation, prepare, quarter
+from amsl_tf.data.preparation import Preparation, default_max_gap, prepare
 from amsl_tf.data.rows import Rows
 from amsl_tf.data.times import find_period
 from amsl_tf.errors import AMSLError, DataError
@@ -211,10 +211,10 @@ def test_period_of_coarse_times(rate, phase):
     assert find_period(to_dates(time)) == expected
 
 
-def test_quarter():
-    assert quarter(100, 0.5) == 12.5
-    assert quarter(7, 1.0) == 2.5  # one missing row is no gap
-    assert quarter(100, None) is None
+def test_default_of_the_largest_gap():
+    assert default_max_gap(100, 0.5) == 12.5
+    assert default_max_gap(7, 1.0) == 2.5  # one missing row is no gap
+    assert default_max_gap(100, None) is None
 
 
 def test_report(caplog):

@@ -9,7 +9,7 @@ import pytest
 from amsl_tf.data import recordings
 from amsl_tf.data.preparation import Preparation
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Recording, Recordings, check_channels, check_rising, load_recording, window_labels
+from amsl_tf.data.recordings import Recording, Recordings, check_channels, load_recording
 from amsl_tf.errors import DataError
 
 
@@ -48,27 +48,6 @@ def test_missing_values_are_kept():
 def test_errors(x, others, message):
     with pytest.raises(DataError, match=message):
         Recording(x, "a.csv", **others)
-
-
-@pytest.mark.parametrize(
-    ("time", "message"),
-    [
-        ([3, 3], r"a.csv, row 1 \(from 0\): a repeated time, 3 after 3"),
-        ([3, 2.5], r"row 1 \(from 0\): a time that does not rise, 2.5 after 3.0"),
-        ([3, np.nan], "does not rise, nan after 3.0"),
-        (np.array(["2020-01-02", "2020-01-01"], "datetime64[s]"), "2020-01-01.* after 2020-01-02"),
-    ],
-)
-def test_times_that_do_not_rise(time, message):
-    with pytest.raises(DataError, match=message):
-        check_rising("a.csv", np.asarray(time))
-
-
-def test_labels_of_windows():
-    labels = np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 0])
-    rows = np.array([0, 1, 4, 5, 6])
-    assert window_labels(labels, rows, 4).tolist() == [False, True, True, False, False]
-    assert not window_labels(None, rows, 4).any()
 
 
 def write(folder, *names, columns=("x", "y"), count=20):

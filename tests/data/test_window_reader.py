@@ -15,7 +15,7 @@ from amsl_tf.data.preparation import Preparation
 from amsl_tf.data.recording_files import open_recording
 from amsl_tf.data.recordings import Recording
 from amsl_tf.data.rows import Rows
-from amsl_tf.data.window_reader import WindowBatch, cut, find_window, read_any_windows, read_windows
+from amsl_tf.data.window_reader import WindowBatch, WindowPlan, cut, read_any_windows, read_windows
 from amsl_tf.errors import DataError
 
 NAN = np.nan
@@ -100,7 +100,7 @@ def test_read_windows_of_a_recording(caplog):
     time = np.arange(12.0)
     time[6:] += 50
     recording = Recording([[0.0], [1], [NAN], *([row] for row in range(3, 12))], "a.csv", time=time)
-    found = join(list(read_windows(recording, 3, 2, Preparation(max_gap=5, max_fill=1))))
+    found = join(list(read_windows(recording, WindowPlan(3, 2, Preparation(max_gap=5, max_fill=1)))))
     assert found.rows[:, 0].tolist() == [0, 2, 6, 8]
     assert found.x[1, 0, 0] == 2
     assert caplog.messages == [
@@ -114,8 +114,8 @@ def test_too_short_recordings_are_errors():
     for steps, gaps in ((13, ""), (7, " without a gap")):
         message = rf"a.csv: expected at least {steps} rows{gaps}, the length of a window, found 12. Give a longer recording"
         with pytest.raises(DataError, match=message):
-            list(read_windows(recording, steps, 1, Preparation(max_gap=5 if gaps else None)))
-    assert not list(read_any_windows(recording, 13, 1, Preparation(), Findings("a.csv")))
+            list(read_windows(recording, WindowPlan(steps, 1, Preparation(max_gap=5 if gaps else None))))
+    assert not list(read_any_windows(recording, WindowPlan(13, 1), Findings("a.csv")))
 
 
 @pytest.fixture
@@ -132,67 +132,8 @@ def test_windows_in_an_array_are_not_cut_again(windows_file):
     """Values are not interpolated, as those of the window before may be of another time."""
     recording, windows = windows_file
     for stride in (1, 16, 40):
-        found = join(list(read_windows(recording, 16, stride, Preparation(max_fill=3))))
+        found = join(list(read_windows(recording, WindowPlan(16, stride, Preparation(max_fill=3)))))
         np.testing.assert_array_equal(found.x, windows)
         assert found.place.tolist() == found.rows[:, 0].tolist() == [0, 16, 32, 48, 64]
     with pytest.raises(DataError, match=r"windows.npy: expected windows of 25 time steps. Received: 16 time steps"):
-        list(read_windows(recording, 25, 1, Preparation()))
-
-
-def batches(times=None, size=4):
-    """Makes windows of 3 rows from every row of 12, in batches."""
-    whole = join(list(cut([make_rows(12, times=times)], 3, 1)))
-    return [whole[np.arange(first, min(first + size, 10))] for first in range(0, 10, size)]
-
-
-def test_find_window_by_number():
-    for number in (0, 3, 4, 9):
-        found, window = find_window(batches(), number)
-        assert (found, len(window), window.rows[0, 0]) == (number, 1, 100 + number)
-    for number in (10, -1):
-        with pytest.raises(DataError, match=rf"there is no window {number}\. There are 10, counted from 0"):
-            find_window(batches(), number)
-
-
-@pytest.mark.parametrize(("time", "expected"), [("0", 0), ("5", 4), ("5.4", 4), ("5.6", 5), ("11", 9)])
-def test_find_window_by_seconds(time, expected):
-    """The middle of window i is at i + 1 seconds."""
-    found, window = find_window(batches(np.arange(12.0)), time=time)
-    assert (found, window.rows[0, 0]) == (expected, 100 + expected)
-
-
-@pytest.mark.parametrize(
-    ("time", "zone", "expected"),
-    [
-        ("2024-03-31 05:00", None, 4),
-        ("2024-03-31 05:29", None, 4),
-        ("2024-03-31T05:00:00Z", "Europe/Berlin", 4),
-        ("2024-03-31T07:00:00+02:00", None, 4),
-        ("2024-03-31 07:00", "Europe/Berlin", 4),
-        ("2024-03-31 07:00", "+02:00", 4),
-        ("2024-03-31 02:30", "Europe/Berlin", 0),  # between clock changes: 01:00 in UTC
-    ],
-)
-def test_find_window_by_date(time, zone, expected):
-    times = DAY + np.arange(12) * np.timedelta64(1, "h")
-    assert find_window(batches(times), time=time, zone=zone)[0] == expected
-
-
-@pytest.mark.parametrize(
-    ("times", "time", "message"),
-    [
-        (np.arange(12.0), "-0.1", "no window holds the time -0.1. Give a time within the recording"),
-        (np.arange(12.0), "11.1", "no window holds the time 11.1"),
-        (DAY + np.arange(12), "2030-01-01", "no window holds the time 2030-01-01"),
-        (None, "3", "the recording has no times. Give the number of a window"),
-        (np.arange(12.0), "noon", "expected a time such as those of the recording. Received: 'noon'"),
-        (np.arange(12.0), "nan", "expected a time such as those of the recording. Received: 'nan'"),
-        (DAY + np.arange(12), "noon?", "expected a time such as those of the recording. Received: 'noon?'"),
-        (DAY + np.arange(12), "NaT", "expected a time such as those of the recording. Received: 'NaT'"),
-        (DAY + np.arange(12), "9999-01-01", "expected a time such as those of the recording. Received: '9999"),
-    ],
-)
-def test_times_that_are_not_found(times, time, message):
-    with pytest.raises(DataError) as error:
-        find_window(batches(times), time=time)
-    assert message in str(error.value)
+        list(read_windows(recording, WindowPlan(25, 1)))

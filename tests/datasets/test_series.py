@@ -10,7 +10,7 @@ import pytest
 
 from amsl_tf.data.recordings import Recording
 from amsl_tf.datasets import DATASETS, load_dataset, load_series
-from amsl_tf.datasets.series import Series, SeriesDataset
+from amsl_tf.datasets.series import Series, SeriesDataset, window_labels
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.stages.preprocessing import preprocess
 from tests.datasets.writers import WRITERS, make_values, replace_line, write_pickles, write_smd_pickles
@@ -413,3 +413,10 @@ def test_real_files(series_folder, name, tmp_path):
     assert set(windows.label) == {0, 1}
     shapes = preprocess(series_folder / folder, tmp_path / "out", name)
     assert sum(shape[0] for shape in shapes.values()) == len(windows)
+
+
+def test_labels_of_windows():
+    labels = np.array([0, 0, 0, 0, 1, 0, 0, 0, 0, 0])
+    rows = np.array([0, 1, 4, 5, 6])
+    assert window_labels(labels, rows, 4).tolist() == [False, True, True, False, False]
+    assert not window_labels(None, rows, 4).any()

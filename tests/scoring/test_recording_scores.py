@@ -157,16 +157,16 @@ def test_collected_scores_and_events(size, to_dict, monkeypatch):
     monkeypatch.setattr(window_reader, "BATCH", size)
     monkeypatch.setattr(Scorer, "to_dict", to_dict)
     found = collect(Detector(), read(25, 2, [17], times=True, labels=True))
-    assert found.rows.tolist() == [100, 102, 104, 106, 108, 110, 112, 117, 119, 121]
-    assert found.last_rows.tolist() == (found.rows + 3).tolist()
-    assert found.start.tolist() == ((found.rows - 100) / 2).tolist()
-    assert found.end.tolist() == ((found.rows - 97) / 2).tolist()
-    assert found.score.tolist() == (found.rows - 100).tolist()
+    assert found.first_row.tolist() == [100, 102, 104, 106, 108, 110, 112, 117, 119, 121]
+    assert found.last_row.tolist() == (found.first_row + 3).tolist()
+    assert found.start.tolist() == ((found.first_row - 100) / 2).tolist()
+    assert found.end.tolist() == ((found.first_row - 97) / 2).tolist()
+    assert found.score.tolist() == (found.first_row - 100).tolist()
     assert found.is_anomaly.tolist() == [False] * 5 + [True] * 5
     assert found.starts.tolist() == [True] + [False] * 6 + [True, False, False]
     assert found.label.tolist() == [0, 0, 1, 1, 0, 0, 0, 0, 0, 0]
     assert found.health[:, 1].tolist() == [0] * 6 + [DEAD, 0, 0, 0]
-    np.testing.assert_allclose(found.p_value, 1 / (found.rows - 99))
+    np.testing.assert_allclose(found.p_value, 1 / (found.first_row - 99))
     assert (found.name, found.channel_names, found.time_zone, found.threshold) == ("a.csv", NAMES, "UTC", 10)
     first, second = found.events  # they would touch but for the gap
     assert (first.first_row, first.last_row, first.start, first.end, first.windows) == (110, 115, 5, 7.5, 2)

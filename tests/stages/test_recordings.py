@@ -7,10 +7,10 @@ import pytest
 from amsl_tf.data.channel_states import MISSING
 from amsl_tf.data.preparation import Preparation
 from amsl_tf.data.recordings import Recording, Recordings
-from amsl_tf.data.window_reader import read_windows
+from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.errors import AMSLError
 from amsl_tf.scoring.events import MergeRule
-from amsl_tf.stages.recordings import describe_time, describe_times, score_recordings
+from amsl_tf.stages.recordings import score_recordings
 
 START = np.datetime64("2024-03-30T23:00", "ns")
 
@@ -47,8 +47,8 @@ def make_recording(name="pump.csv", times="none", zone=None, label=None, rows=14
 
 
 def score(*recordings, stride=2, scorer=None, **settings):
-    settings = {"preparation": Preparation(), **settings}
-    return score_recordings(scorer or LargestValue(), Recordings(recordings), stride=stride, **settings)
+    plan = WindowPlan(4, stride, settings.pop("preparation", Preparation()))
+    return score_recordings(scorer or LargestValue(), Recordings(recordings), plan, **settings)
 
 
 def test_table_of_windows(tmp_path):
@@ -87,7 +87,7 @@ def test_events_and_their_table(tmp_path):
 
 
 def test_table_of_time_steps(tmp_path):
-    score(make_recording(times="seconds"), output=tmp_path / "steps.csv", threshold=4.5)
+    score(make_recording(times="seconds"), output=tmp_path / "steps.csv", step_threshold=4.5)
     table = pd.read_csv(tmp_path / "steps.csv")
     assert list(table) == ["row", "time", "score", "is_anomaly"]
     assert table["row"].tolist() == list(range(14))
@@ -179,26 +179,3 @@ def test_both_tables_are_written_or_none(tmp_path):
     with pytest.raises(AMSLError, match=r"b.csv: cannot be written"):
         score(make_recording(), output=tmp_path / "a.csv", events_file=tmp_path / "file/b.csv")
     assert [item.name for item in tmp_path.iterdir()] == ["file"]
-
-
-@pytest.mark.parametrize(
-    ("time", "zone", "expected"),
-    [
-        (START, None, "2024-03-30 23:00:00"),
-        (START + np.timedelta64(250, "ms"), None, "2024-03-30 23:00:00.250000"),
-        (START, "Europe/Berlin", "2024-03-31 00:00:00+01:00"),
-        (START + np.timedelta64(3, "h"), "Europe/Berlin", "2024-03-31 04:00:00+02:00"),  # summer time
-        (START, "+05:30", "2024-03-31 04:30:00+05:30"),
-        (0.1 + 0.2, None, "0.3 s"),
-        (np.float64(1_700_000_000.25), None, "1700000000.25 s"),
-    ],
-)
-def test_times_in_words(time, zone, expected):
-    assert describe_time(time, zone) == expected
-
-
-def test_times_of_a_window():
-    (batch,) = read_windows(make_recording(times="seconds"), 4, 2, Preparation())
-    assert describe_times(batch[[1]], None) == ("1 s", "2.5 s")
-    (batch,) = read_windows(make_recording(), 4, 2, Preparation())
-    assert describe_times(batch[[1]], None) is None

@@ -10,7 +10,9 @@ from amsl_tf.data.pieces import find_pieces, make_pieces
 from amsl_tf.data.recordings import Recording, Recordings
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.training import recordings as training
+from amsl_tf.training import window_plan
 from amsl_tf.training.recordings import collect_windows
+from amsl_tf.training.window_plan import plan_windows
 
 NAN = np.nan
 
@@ -25,8 +27,8 @@ def record(count=200, name="a/0.csv", rate=10.0, first=0.0, label=None, values=N
     return Recording(x, name, label=label, time=time, channel_names=names)
 
 
-def collect(*recordings, **settings):
-    return collect_windows(Recordings(recordings), **settings)
+def collect(*recordings, groups="file", **settings):
+    return collect_windows(Recordings(recordings), plan_windows(recordings[0], **settings), groups)
 
 
 def test_defaults_follow_from_the_recording(caplog):
@@ -37,7 +39,7 @@ def test_defaults_follow_from_the_recording(caplog):
     assert found.row.tolist() == list(range(0, 970, 10))
     assert not found.segment.any()
     assert found.channel_names == ("x", "y")
-    assert found.about == {
+    assert found.metadata == {
         "period": pytest.approx(0.1),
         "resample": False,
         "resample_by": "mean",
@@ -66,14 +68,14 @@ def test_defaults_follow_from_the_recording(caplog):
 )
 def test_lengths_in_rows_and_in_time(settings, expected):
     found = collect(record(), **settings)
-    about = found.about
+    about = found.metadata
     assert (found.x.shape[1], about["stride"], about["max_gap"], about["max_fill"]) == pytest.approx(expected)
 
 
 def test_recordings_without_times():
-    about = collect(record(rate=None), window=20).about
+    about = collect(record(rate=None), window=20).metadata
     assert (about["period"], about["max_gap"], about["stride"]) == (None, None, 5)
-    about = collect(record(rate=None), window="2s", rate=8).about
+    about = collect(record(rate=None), window="2s", rate=8).metadata
     assert (about["period"], about["max_gap"], about["stride"]) == (0.125, 0.5, 4)
     for name, value in (("max_gap", "2s"), ("max_gap", 3), ("resample", "1s")):
         with pytest.raises(DataError, match="times"):
@@ -113,7 +115,7 @@ def test_windows_left_out_are_counted(caplog):
     found = collect(record(120, values=values, label=np.isin(np.arange(120), [21, 100])), window=20, stride=20)
     assert found.row.tolist() == [0, 40, 60, 80]
     assert np.isfinite(found.x).all()
-    about = found.about
+    about = found.metadata
     counts = {name: about[name] for name in ("rows", "filled", "missing_windows", "abnormal_windows")}
     assert counts == {"rows": 120, "filled": 2, "missing_windows": 1, "abnormal_windows": 1}
     assert caplog.messages == [
@@ -153,19 +155,19 @@ def test_other_sampling_rates():
     np.testing.assert_array_equal(found.x[5], others[1].x[:20])
     last = collect(*others, window=20, stride=20, resample="200ms", resample_by="last")
     np.testing.assert_array_equal(last.x[0], others[0].x[1:40:2])
-    assert (found.about["period"], found.about["rows"]) == (0.2, 300)
+    assert (found.metadata["period"], found.metadata["rows"]) == (0.2, 300)
 
 
 def test_windows_are_proposed_after_resampling_without_filling_gaps(monkeypatch):
     """Between the two halves lies a day, of 864,000 rows."""
-    propose, sizes = training.propose_steps, []
-    monkeypatch.setattr(training, "propose_steps", lambda x: sizes.append(len(x)) or propose(x))
+    propose, sizes = window_plan.propose_steps, []
+    monkeypatch.setattr(window_plan, "propose_steps", lambda x: sizes.append(len(x)) or propose(x))
     recording = record(2000)
     recording.time[1000:] += 86_400
     assert collect(recording, resample="100ms").x.shape[1:] == (40, 2)
     assert collect(record(1000, rate=5), resample="100ms").x.shape[1:] == (80, 2)  # every other row is interpolated
     assert collect(recording, resample="500ms").x.shape[1:] == (16, 2)
-    assert collect(recording, resample="100ms", max_gap="2s").about["max_gap"] == 2
+    assert collect(recording, resample="100ms", max_gap="2s").metadata["max_gap"] == 2
     assert max(sizes) <= 2001
 
 
@@ -179,24 +181,24 @@ def make_windows(folder, stride, count=30):
 @pytest.mark.parametrize("stride", [5, 20])
 def test_windows_in_an_array_are_kept(tmp_path, stride):
     recordings, windows = make_windows(tmp_path, stride)
-    found = collect_windows(recordings)
+    found = collect(*recordings)
     np.testing.assert_array_equal(found.x, windows.astype(np.float32))
-    assert found.about["stride"] == 20
+    assert found.metadata["stride"] == 20
     assert found.row.tolist() == list(range(0, 600, 20))
     expected = find_pieces(found.x) if stride < 20 else make_pieces(30, 20, 20)
     np.testing.assert_array_equal(found.pieces.border, expected.border)
     assert found.pieces.stride == stride
-    assert len(collect_windows(recordings, window=20, stride=20).x) == 30
+    assert len(collect(*recordings, window=20, stride=20).x) == 30
 
 
 def test_windows_in_an_array_are_not_cut_again(tmp_path):
     recordings, _ = make_windows(tmp_path, 20)
     with pytest.raises(DataError, match=r"windows.npy: holds windows of 20 rows. Received: window=40. Leave it out"):
-        collect_windows(recordings, window=40)
+        collect(*recordings, window=40)
     with pytest.raises(DataError, match=r"windows.npy: holds windows, which are not cut again. Received: stride='5'"):
-        collect_windows(recordings, stride="5")
+        collect(*recordings, stride="5")
     with pytest.raises(DataError, match=r"windows.npy: expected windows of 16 time steps. Received: 20 time steps"):
-        collect_windows(Recordings([record(names=("channel 0", "channel 1")), recordings[0]]), window=16)
+        collect(*Recordings([record(names=("channel 0", "channel 1")), recordings[0]]), window=16)
 
 
 @pytest.mark.parametrize(
@@ -236,11 +238,11 @@ def test_findings_of_many_recordings_are_shortened(caplog, monkeypatch):
 
 def test_constant_channels_alone_are_refused():
     with pytest.raises(DataError, match="expected a channel that varies in normal operation, found none"):
-        collect_windows(Recordings.of(np.ones((200, 2))), window=20)
+        collect(*Recordings.of(np.ones((200, 2))), window=20)
 
 
 def test_no_filling():
     x = np.random.default_rng(0).normal(size=(200, 2))
     x[50, 1] = np.nan
-    found = collect_windows(Recordings.of(x), window=20, stride=20, max_fill=0)
-    assert (found.about["max_fill"], found.about["filled"], found.about["missing_windows"]) == (0, 0, 1)
+    found = collect(*Recordings.of(x), window=20, stride=20, max_fill=0)
+    assert (found.metadata["max_fill"], found.metadata["filled"], found.metadata["missing_windows"]) == (0, 0, 1)

@@ -28,8 +28,8 @@ class RecordingAxis:
     def __init__(self, recording: Recording, scores: RecordingScores) -> None:
         self.zone = scores.time_zone
         times: Any = recording.first_row + np.arange(len(recording))
-        first: Any = scores.rows
-        last: Any = scores.last_rows
+        first: Any = scores.first_row
+        last: Any = scores.last_row
         self.kind = "rows"
         if has_times(recording, scores):
             times, first, last = recording.time, scores.start, scores.end
@@ -39,7 +39,7 @@ class RecordingAxis:
         self.starts, step = find_gaps(self.values)
         self.stops = np.append(np.where(self.starts[1:], self.values[:-1] + step, self.values[1:]), self.values[-1] + step)
         self.next = np.append(np.where(scores.starts[1:], self.last[:-1] + step, self.first[1:]), self.last[-1] + step)
-        self.window = int(np.median(scores.last_rows - scores.rows)) + 1
+        self.window = int(np.median(scores.last_row - scores.first_row)) + 1
         self._decimals = max(0, 2 - int(np.floor(np.log10(step))))  # a hundredth of a step
         self._shifts, self._unit = [(0.0, 0.0)], "seconds"
         if self.kind == "dates":

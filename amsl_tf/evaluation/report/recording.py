@@ -11,6 +11,7 @@ from amsl_tf.data.files import atomic_file
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import DataError
 from amsl_tf.evaluation.report.axis import RecordingAxis
+from amsl_tf.evaluation.report.reduction import decimate, find_strips
 from amsl_tf.evaluation.report.templates import render
 from amsl_tf.plotting.recordings import worst_channels
 from amsl_tf.scoring.events import Event
@@ -18,7 +19,6 @@ from amsl_tf.scoring.recording_scores import RecordingScores
 
 LIBRARY = Path(__file__).with_name("uplot")  # draws the figures
 SCORE_BINS, CHANNEL_BINS, EVENT_BINS = 10_000, 4_000, 600  # two points each: minimum and maximum
-STRIPS = 1_000  # periods of labels, or of faults of a channel, shown at most
 CHANNELS, EVENT_CHANNELS, HEALTH_CHANNELS = 8, 3, 50  # shown at most: over the recording, in an event, in the figure of health
 SECTIONS, TABLE_ROWS = 20, 1_000  # events shown at most with figures and in the table
 CONTRIBUTIONS = 6  # shown at most for each event
@@ -94,7 +94,7 @@ def write_recording_report(
         version=__version__,
         axis=axis,
         duration=axis.duration(axis.values[0], axis.values[-1]),
-        stride=int(np.median(np.diff(scores.rows))) if len(scores.rows) > 1 else axis.window,
+        stride=int(np.median(np.diff(scores.first_row))) if len(scores.first_row) > 1 else axis.window,
         shown=[scores.channel_names[channel] for channel in shown],
         rows_in_bin=-(-len(recording) // CHANNEL_BINS) if len(recording) > 2 * CHANNEL_BINS else 1,
         strips=strips,
@@ -126,7 +126,7 @@ def _describe(event: Event, axis: RecordingAxis, scores: RecordingScores) -> dic
     named = [name for name, contribution in event.channels.items() if contribution > 0]
     reached = event.peak_score >= scores.threshold
     worst = list(dict.fromkeys([*named, *event.health] if reached else [*event.health, *named]))[:EVENT_CHANNELS]
-    peak = np.searchsorted(scores.rows, event.peak_row)
+    peak = np.searchsorted(scores.first_row, event.peak_row)
     return {
         "start": axis.text(first),
         "end": axis.text(last),
@@ -150,7 +150,7 @@ def _bars(contributions: dict[str, float]) -> list[tuple[str, float, float]]:
 
 def _score_data(scores: RecordingScores, axis: RecordingAxis) -> dict[str, Any]:
     """Returns the score over time, at the middle of each window."""
-    places, (score,) = _decimate((axis.first + axis.last) / 2, scores.score[:, None], scores.starts, SCORE_BINS)
+    places, (score,) = decimate((axis.first + axis.last) / 2, scores.score[:, None], scores.starts, SCORE_BINS)
     finite = scores.score[np.isfinite(scores.score)]
     is_skewed = scores.threshold > 0 and finite.max(initial=0) > SKEWED * scores.threshold
     (threshold,) = _significant([scores.threshold])
@@ -161,7 +161,7 @@ def _channel_data(
     recording: Recording, axis: RecordingAxis, rows: slice, channels: list[int], bins: int, normal_range: np.ndarray | None
 ) -> dict[str, Any]:
     """Returns channels over some rows, with the normal range of each."""
-    places, values = _decimate(axis.values[rows], recording.x[rows][:, channels], axis.starts[rows], bins)
+    places, values = decimate(axis.values[rows], recording.x[rows][:, channels], axis.starts[rows], bins)
     limits = [None] * len(channels) if normal_range is None else [_significant(normal_range[:, place]) for place in channels]
     return {"x": axis.rounded(places), "y": [_significant(channel) for channel in values], "ranges": limits}
 
@@ -181,47 +181,9 @@ def _health_shares(scores: RecordingScores, channel: int) -> dict[str, float]:
 
 
 def _strips(states: np.ndarray, starts: np.ndarray, stops: np.ndarray, axis: RecordingAxis) -> list[list[float]]:
-    """Returns where states other than 0 hold: start, stop and state, merged where they continue.
-
-    If these are more than `STRIPS`, consecutive states are combined first, and the largest of them is shown.
-    """
-    changes = np.append(True, (states[1:] != states[:-1]) | (starts[1:] > stops[:-1]))
-    firsts = np.flatnonzero(changes)
-    if np.count_nonzero(states[firsts]) > STRIPS:
-        firsts = np.arange(0, len(states), -(-len(states) // STRIPS))
-        lasts = np.append(firsts[1:], len(states)) - 1
-        return _strips(np.maximum.reduceat(states, firsts), starts[firsts], stops[lasts], axis)
-    lasts = np.append(firsts[1:], len(states)) - 1
-    found = zip(axis.rounded(starts[firsts]), axis.rounded(stops[lasts]), states[firsts].tolist(), strict=True)
-    return [[start, stop, state] for start, stop, state in found if state]
-
-
-def _decimate(places: np.ndarray, values: np.ndarray, starts: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reduces curves to the minimum and the maximum in each bin, in the order in which they occur.
-
-    Args:
-        places: (n,), rising.
-        values: (n, K), the values of K curves.
-        starts: bool (n,), whether a gap lies before a place.
-        bins: The number of bins. Curves of at most two values for each are kept.
-
-    Returns:
-        The places (m,) and the values (K, m); a NaN marks each gap.
-    """
-    kept = np.arange(len(places))
-    if len(places) > 2 * bins:
-        size = -(-len(places) // bins)
-        firsts = np.arange(0, len(places), size)
-        padding = len(firsts) * size - len(places)
-        binned = np.pad(values, ((0, padding), (0, 0)), constant_values=np.nan).reshape(len(firsts), size, -1)
-        is_missing = ~np.isfinite(binned)
-        extremes = np.where(is_missing, np.inf, binned).argmin(axis=1), np.where(is_missing, -np.inf, binned).argmax(axis=1)
-        order = np.sort(extremes, axis=0).transpose(1, 0, 2)
-        values = np.take_along_axis(binned, order, axis=1).reshape(2 * len(firsts), -1)
-        kept = np.minimum(np.stack([firsts, firsts + size // 2], axis=1).ravel(), len(places) - 1)
-    gaps = np.flatnonzero(np.diff(np.cumsum(starts)[kept])) + 1
-    places = np.insert(places[kept], gaps, (places[kept][gaps - 1] + places[kept][gaps]) / 2)
-    return places, np.insert(values, gaps, np.nan, axis=0).T
+    """Returns where states other than 0 hold: start, stop and state."""
+    first, last, found = find_strips(states, starts, stops)
+    return [list(strip) for strip in zip(axis.rounded(first), axis.rounded(last), found.tolist(), strict=True)]
 
 
 def _significant(values: Any) -> list[float | None]:

@@ -10,7 +10,7 @@ import pytest
 from amsl_tf.data.channel_states import DEAD, MISSING
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import DataError
-from amsl_tf.evaluation.report.recording import _decimate, _strips, write_recording_report
+from amsl_tf.evaluation.report.recording import write_recording_report
 from amsl_tf.scoring.events import Event
 from amsl_tf.scoring.recording_scores import RecordingScores
 
@@ -232,32 +232,6 @@ def test_long_recordings_are_decimated(tmp_path):
     shown = np.array(data["channels"]["y"], float)
     assert [len(channel) for channel in shown] == [8_001] * 8
     assert np.isclose(np.nanmax(shown, axis=1), worst.max(), rtol=5e-5).any()
-
-
-def test_decimation_keeps_extremes_in_order_and_gaps():
-    """Three bins of three values, the last one padded; a gap before the fourth value."""
-    values = np.array([[1, 3, 2, 9, 5, 7, np.nan, 4]], float).T
-    places, (kept,) = _decimate(np.arange(8.0), values, np.arange(8) == 3, 3)
-    np.testing.assert_array_equal(kept, [1, 3, np.nan, 9, 5, 4, 4])
-    np.testing.assert_array_equal(places, [0, 1, 2, 3, 4, 6, 7])
-
-
-class PlainAxis:
-    rounded = staticmethod(np.ndarray.tolist)
-
-
-def test_strips_merge_what_continues():
-    """A gap lies before place 4, and ends the second strip half a step earlier."""
-    starts = np.arange(6.0)
-    stops = starts + np.array([1, 1, 1, 0.5, 1, 1])
-    strips = _strips(np.array([0, 1, 1, 2, 2, 0]), starts, stops, PlainAxis)
-    assert strips == [[1, 3, 1], [3, 3.5, 2], [4, 5, 2]]
-
-
-def test_many_strips_are_combined():
-    """2,500 strips: each bin of five of the 5,000 windows has a window in state 3, the largest."""
-    states, starts = np.tile([0, 1, 0, 3], 1250), np.arange(5000.0)
-    assert _strips(states, starts, starts + 1, PlainAxis) == [[0, 5000, 3]]
 
 
 def test_scores_of_other_channels_are_an_error(tmp_path):
