@@ -25,7 +25,7 @@ CONFIG, WEIGHTS, STATE, METRICS, DATA = ENTRIES = (
 )
 FORMAT = 11
 OLDEST = 7  # the oldest format that can be read
-ADVICE = "Name the folder of a saved detector, or train one (amsl train)."
+ADVICE = "Name the folder of a saved detector, or fit one (amsl fit, amsl train)."
 PARTS = ("scaling", "health", "draws", "training", "training_scores", "examples")  # of the state, beside those of the scores
 SCORE_PART = "score:"  # with the name of a score
 RECORDINGS = "recordings"  # the key of the metadata of the training recordings, in the data summary

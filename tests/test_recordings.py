@@ -40,7 +40,7 @@ def normal():
 
 @pytest.fixture(scope="module")
 def fitted(normal):
-    return AMSLDetector(seed=1).fit_recordings(normal, window=STEPS)
+    return AMSLDetector(seed=1).fit_recordings(normal, window=STEPS, stride=8)
 
 
 @pytest.fixture(scope="module")

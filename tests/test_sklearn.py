@@ -165,7 +165,7 @@ def test_labels_of_windows_are_used_as_y(labelled, fitted, groups):
 
 def test_detect_with_invalid_windows(fitted, waves):
     windows = waves[:4].copy()
-    windows[1, 3, 2], windows[2, 0, 0] = np.nan, np.inf
+    windows[1, 3], windows[2, 0] = np.nan, np.inf
     found = fitted.detect(windows)
     assert found["valid"].tolist() == [True, False, False, True]
     assert found["is_anomaly"][[1, 2]].all()

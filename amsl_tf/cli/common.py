@@ -140,7 +140,7 @@ def number_between(kind: type, low: float, high: float) -> Callable[[str], float
     return convert
 
 
-def add_settings(parser: Any, *configs: Any) -> None:
+def add_settings(parser: Any, *configs: Any, defaults: Mapping[str, str] | None = None) -> None:
     """Adds an option for each setting of config dataclasses that has a help text (see `setting`); they validate the values.
 
     Settings that are not given are absent from the parsed arguments. A bool becomes a pair of options (`--skip`, `--no-skip`),
@@ -149,6 +149,7 @@ def add_settings(parser: Any, *configs: Any) -> None:
     Args:
         parser: The parser, or a group of its arguments.
         configs: A dataclass, or several that share settings, each with a `name`.
+        defaults: Text for the help in place of the default, by name of the setting.
     """
     found: dict[str, dict[Any, Any]] = {}  # the field of each config, by name of the setting
     for config in configs:
@@ -168,8 +169,10 @@ def add_settings(parser: Any, *configs: Any) -> None:
         for config, item in items.items():
             value = " ".join(item.default) if isinstance(item.default, tuple) else str(item.default)
             owners.setdefault(value, []).append(config.name if len(configs) > 1 else "default")
-        defaults = "; ".join(f"{', '.join(names)}: {value}" for value, names in owners.items())
-        option |= {"default": argparse.SUPPRESS, "help": f"{first.metadata['help']} ({defaults})"}
+        shown = "; ".join(f"{', '.join(names)}: {value}" for value, names in owners.items())
+        if defaults and name in defaults:
+            shown = f"default: {defaults[name]}"
+        option |= {"default": argparse.SUPPRESS, "help": f"{first.metadata['help']} ({shown})"}
         parser.add_argument(f"--{name.replace('_', '-')}", **option)
 
 

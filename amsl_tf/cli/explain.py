@@ -1,11 +1,11 @@
-"""Draws what makes up the score of one window: channels beside the nearest normal window, time steps, parts of the score."""
+"""Draws what makes up the score of a window: channels with the nearest normal window or their normal range, time steps, parts."""
 
 import argparse
 import logging
 from pathlib import Path
 
 from amsl_tf.cli.common import Parser, local_path, number_between
-from amsl_tf.cli.recordings import add_detector, add_recordings, add_scoring, find_recording, open_recordings
+from amsl_tf.cli.recordings import add_detector, add_recordings, add_scoring, find_recording, make_reading
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     from amsl_tf.evaluation.report.windows import explain_windows, open_training
 
     detector = AMSLDetector.load(arguments.detector)
-    (recording,) = open_recordings(arguments, detector.config_.channel_names)
-    detector.check_recording(recording)
+    (recording,) = detector.open_recordings(file, make_reading(arguments))
     batches = read_windows(recording, detector.plan(arguments.stride, arguments.resample))
     number, window = find_window(batches, arguments.window, arguments.at, recording.time_zone)
     training, fault = None, ""

@@ -10,9 +10,10 @@ from amsl_tf.cli.recordings import (
     add_length,
     add_recordings,
     check_extrapolate,
+    check_inputs,
     make_reading,
     make_rule,
-    set_false_alarms,
+    set_threshold,
 )
 from amsl_tf.config import DEFAULT_SCORE, PRESETS, DetectorConfig, TrainingConfig
 from amsl_tf.data.choices import GroupBy, Missing, ResampleBy
@@ -52,7 +53,8 @@ def add_arguments(parser: Parser) -> None:
     training = parser.add_argument_group("network", "By default no network is trained.")
     training.add_argument("--network", choices=(*NETWORKS, "none"), default="none", help="network to train")
     training.add_argument("--preset", choices=tuple(PRESETS), default="compact", help="size and epochs of the network")
-    add_settings(training, TrainingConfig)
+    epochs = "; ".join(f"{name}: {preset.epochs}" for name, preset in PRESETS.items())
+    add_settings(training, TrainingConfig, defaults={"epochs": f"by preset, {epochs}"})
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
@@ -63,6 +65,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     target = resolve(arguments.detector)
     check_replaceable(target, expected_entries(target))
     check_extrapolate(arguments)
+    check_inputs(arguments.recordings)
     known = vars(arguments)
     shared = ("score", "network", "preset", "axes")
     names = [*shared, *(item for item in known if item in _SETTINGS)]
@@ -76,7 +79,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     options = ("window", "stride", "groups", "rate", "resample", "resample_by", "max_gap", "missing", "max_fill")
     detector.fit_recordings(arguments.recordings, reading=reading, **{name: known[name] for name in options})
     rule = make_rule(arguments, detector.preparation_.period)
-    set_false_alarms(detector, arguments, rule)
+    set_threshold(detector, arguments, rule)
     detector.save(arguments.detector)
     text, values = summarise_detector(detector, rule)
     parser.print_result(f"{text}\nsaved:        {arguments.detector}", {**values, "detector": arguments.detector})

@@ -4,9 +4,11 @@ import argparse
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from amsl_tf.cli.common import Parser, local_path
+from amsl_tf.config import OnDeadChannel
+from amsl_tf.data.reading import UTF_8
 from amsl_tf.errors import AMSLError
 
 if TYPE_CHECKING:
@@ -38,7 +40,13 @@ def add_recordings(parser: Parser, *, several: bool = True) -> None:
     )
     group.add_argument("--drop", **names, help="columns to leave out")
     group.add_argument(
-        "--time", default="", metavar="NAME", help="column of times; by default found by name or type; none for no times"
+        "--time", default="", metavar="NAME", help="column of times; by default found by name or dates; none for no times"
+    )
+    group.add_argument(
+        "--time-format",
+        default="",
+        metavar="FORMAT",
+        help="format of times that are text, such as '%%d/%%m/%%Y %%H:%%M:%%S'; by default found",
     )
     group.add_argument("--label", default="", metavar="NAME", help="column of labels, 1 for abnormal rows")
     group.add_argument(
@@ -53,6 +61,10 @@ def add_recordings(parser: Parser, *, several: bool = True) -> None:
         default=True,
         help="whether the first line of a CSV names its columns",
     )
+    group.add_argument(
+        "--na", nargs="+", default=(), metavar="TEXT", help="further cells that stand for missing values, such as Bad"
+    )
+    group.add_argument("--encoding", default=UTF_8, help="encoding of a CSV, such as cp1252")
 
 
 def add_scoring(parser: Parser) -> None:
@@ -74,13 +86,19 @@ def add_events(parser: Parser) -> None:
         "--false-alarms",
         type=_false_alarms,
         metavar="RATE",
-        help="false alarms to expect: a share of normal windows such as 0.02, or a budget of events such as 1/day",
+        help="false alarms to expect: a share of normal windows such as 0.02 or 2%%, or a budget of events such as 1/day",
     )
     group.add_argument(
         "--extrapolate",
         action="store_true",
         help="for a budget below what the normal data resolve, fit a distribution to the tail of their scores",
     )
+
+
+def add_dead_channel(parser: Parser) -> None:
+    """Adds `--on-dead-channel`, of a detector that is fitted."""
+    text = "whether a dead, stuck, saturated or missing channel makes a window abnormal; by default as in fitting"
+    parser.add_argument("--on-dead-channel", choices=get_args(OnDeadChannel), help=text)
 
 
 def add_length(parser: Any, option: str, text: str, *, allow_zero: bool = False, default: str | None = None) -> None:
@@ -105,7 +123,10 @@ def _false_alarms(text: str) -> "float | AlertBudget":
     from amsl_tf.scoring.alert_budgets import AlertBudget
 
     try:
-        return AlertBudget.parse(text) if "/" in text else check_rate("a share of normal windows", float(text))
+        if "/" in text:
+            return AlertBudget.parse(text)
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        return check_rate("a share of normal windows", share)
     except AMSLError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
     except ValueError as error:
@@ -124,21 +145,32 @@ def make_reading(arguments: argparse.Namespace) -> "Reading":
         header=arguments.header,
         delimiter=arguments.delimiter,
         decimal=arguments.decimal,
+        time_format=arguments.time_format,
+        na=tuple(arguments.na),
+        encoding=arguments.encoding,
     )
 
 
-def open_recordings(arguments: argparse.Namespace, names: Sequence[str] = ()) -> "Recordings":
+def open_recordings(arguments: argparse.Namespace) -> "Recordings":
     """Opens the recordings of parsed arguments."""
     from amsl_tf.data.recordings import Recordings
 
-    return Recordings.of(arguments.recordings, make_reading(arguments), names)
+    return Recordings.of(arguments.recordings, make_reading(arguments))
+
+
+def check_inputs(recordings: Sequence[Path], detector: Path | None = None) -> list[Path]:
+    """Finds the files of recordings and checks the folder of a detector, before TensorFlow is imported, which takes seconds."""
+    from amsl_tf.data.recording_files import find_files
+    from amsl_tf.persistence import read_summary
+
+    if detector is not None:
+        read_summary(detector)
+    return find_files(recordings)
 
 
 def find_recording(arguments: argparse.Namespace) -> Path:
-    """Returns the one recording of parsed arguments. Raises AMSLError for a folder or a pattern with several."""
-    from amsl_tf.data.recording_files import find_files
-
-    files = find_files(arguments.recordings)
+    """Returns the one recording of parsed arguments. Raises AMSLError if there are several, or no detector."""
+    files = check_inputs(arguments.recordings, arguments.detector)
     if len(files) > 1:
         raise AMSLError(f"{arguments.recordings[0]}: expected one recording, found {len(files):,}. Name one of them.")
     return files[0]
@@ -159,8 +191,10 @@ def check_extrapolate(arguments: argparse.Namespace) -> None:
         raise AMSLError("--extrapolate needs a budget of events. Add one, such as --false-alarms 1/day.")
 
 
-def set_false_alarms(detector: "AMSLDetector", arguments: argparse.Namespace, rule: "MergeRule") -> None:
-    """Sets the threshold of a fitted detector as `--false-alarms` says, if it is given."""
+def set_threshold(detector: "AMSLDetector", arguments: argparse.Namespace, rule: "MergeRule") -> None:
+    """Sets the threshold of a fitted detector as `--false-alarms` says, and `--on-dead-channel`, as far as given."""
+    if (dead := getattr(arguments, "on_dead_channel", None)) is not None:
+        detector.set_on_dead_channel(dead)
     wanted = arguments.false_alarms
     if isinstance(wanted, float):
         detector.set_false_alarm_rate(wanted)
@@ -180,7 +214,8 @@ def describe_events(events: "Sequence[Event]", zone: str | None) -> list[str]:
             start, end = (describe_time(time, zone) for time in (event.start, event.end))
             place = f"{start} to {end} ({describe_seconds(event.duration)})"
         faults = [f"{name} {state}" for name, state in event.health.items()]
-        causes = [*faults, *(name for name in event.channels if name not in event.health)]
+        others = (name for name, value in event.channels.items() if value > 0 and name not in event.health)
+        causes = [*faults, *others]
         p_value = "" if event.p_value != event.p_value else f", p {event.p_value:.2g}"
         score = "no score" if event.peak_score != event.peak_score else f"score {event.peak_score:.3g}"
         lines.append(f"  {place}: {score}{p_value}: {', '.join(causes[:SHOWN_CHANNELS])}")

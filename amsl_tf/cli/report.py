@@ -5,6 +5,7 @@ from pathlib import Path
 
 from amsl_tf.cli.common import Parser, local_path
 from amsl_tf.cli.recordings import (
+    add_dead_channel,
     add_detector,
     add_events,
     add_recordings,
@@ -13,7 +14,7 @@ from amsl_tf.cli.recordings import (
     find_recording,
     make_reading,
     make_rule,
-    set_false_alarms,
+    set_threshold,
 )
 
 
@@ -24,6 +25,7 @@ def add_arguments(parser: Parser) -> None:
     add_recordings(parser, several=False)
     add_scoring(parser)
     add_events(parser)
+    add_dead_channel(parser)
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
@@ -40,7 +42,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
 
     detector = AMSLDetector.load(arguments.detector)
     rule = make_rule(arguments, detector.preparation_.period)
-    set_false_alarms(detector, arguments, rule)
+    set_threshold(detector, arguments, rule)
     recording = detector.load_recording(file, reading=make_reading(arguments), resample=arguments.resample)
     scores = detector.score_recording(recording, stride=arguments.stride, resample=arguments.resample, rule=rule)
     write_recording_report(

@@ -6,19 +6,22 @@ from typing import Any
 
 from amsl_tf.cli.common import Parser, local_path, require_extra
 from amsl_tf.cli.recordings import (
+    add_dead_channel,
     add_detector,
     add_events,
     add_recordings,
     add_scoring,
     check_extrapolate,
+    check_inputs,
     describe_events,
+    make_reading,
     make_rule,
     open_recordings,
-    set_false_alarms,
+    set_threshold,
 )
 from amsl_tf.errors import AMSLError
 
-NO_SERVER = ("steps", "resample", "false_alarms")  # options that need a detector
+NO_SERVER = ("steps", "resample", "false_alarms", "on_dead_channel")  # options that need a detector
 LENGTHS = ("stride", "min_length", "merge")  # those in time need a detector
 
 
@@ -35,6 +38,7 @@ def add_arguments(parser: Parser) -> None:
     add_recordings(parser)
     add_scoring(parser)
     add_events(parser)
+    add_dead_channel(parser)
 
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
@@ -45,29 +49,33 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     for file in outputs:
         for recording in arguments.recordings:
             check_output(file, recording)
+            if recording.is_dir() and file.resolve().is_relative_to(recording.resolve()):
+                fault = f"lies in {recording}, where it would be read as a recording the next time"
+                raise AMSLError(f"{file}: {fault}. Name a file in another folder.")
     if len({file.resolve() for file in outputs}) < len(outputs):
         raise AMSLError(f"{arguments.output}: is named twice, in --output and --events. Name two files.")
     if arguments.steps and arguments.output is None:
         raise AMSLError("--steps needs a table. Name it with --output.")
     check_extrapolate(arguments)
+    check_inputs(arguments.recordings, arguments.detector if arguments.server is None else None)
     scorer, recordings, plan, options = (_connect if arguments.server is not None else _load)(arguments)
 
     from amsl_tf.evaluation.summary import describe_count
     from amsl_tf.stages.recordings import score_recordings
 
     found = score_recordings(scorer, recordings, plan, output=arguments.output, events_file=arguments.events, **options)
-    total = sum(map(len, found.events.values()))
+    total = sum(map(len, found.events))
     lines = [
         f"{describe_count(len(recordings), 'recording')}, {describe_count(found.windows, 'window')}, {found.flagged:,} "
         f"flagged, {found.incomplete:,} with missing values: {describe_count(total, 'event')}"
     ]
-    for name, events in found.events.items():
-        lines += [name] if events else []
-        lines += describe_events(events, found.time_zones[name])
+    for recording, events, zone in zip(recordings, found.events, found.time_zones, strict=True):
+        lines += [recording.name] if events else []
+        lines += describe_events(events, zone)
     lines += [
         f"{kind}: {file}" for kind, file in (("table", arguments.output), ("events", arguments.events)) if file is not None
     ]
-    described = [event.to_dict(found.time_zones[name]) for name, own in found.events.items() for event in own]
+    described = [event.to_dict(zone) for own, zone in zip(found.events, found.time_zones, strict=True) for event in own]
     counts = {name: getattr(found, name) for name in ("windows", "flagged", "incomplete")}
     parser.print_result(
         "\n".join(lines),
@@ -84,10 +92,8 @@ def _load(arguments: argparse.Namespace) -> tuple[Any, Any, Any, dict[str, Any]]
     detector = AMSLDetector.load(arguments.detector)
     plan = detector.plan(arguments.stride, arguments.resample)
     rule = make_rule(arguments, plan.preparation.period)
-    set_false_alarms(detector, arguments, rule)
-    recordings = open_recordings(arguments, detector.config_.channel_names)
-    for recording in recordings:
-        detector.check_recording(recording)
+    set_threshold(detector, arguments, rule)
+    recordings = detector.open_recordings(arguments.recordings, make_reading(arguments))
     threshold = detector.threshold_ if arguments.steps else None
     return detector, recordings, plan, {"rule": rule, "step_threshold": threshold}
 

@@ -29,7 +29,7 @@ class ArrayFile:
         names: The names of the channels, if known.
 
     Attributes:
-        name, channel_names, window_steps, time_zone: See `Source`.
+        name, channel_names, window_steps, time_zone, time_name: See `Source`.
 
     Raises:
         DataError: The file is damaged, or has other arrays or channels.
@@ -53,11 +53,15 @@ class ArrayFile:
         self._times, self._labels = (self._find_column(arrays.get(name), name, rows) for name in ("time", "label"))
         self._time_column = None
         if self._times is not None and reading.time != NO_TIME:
-            self._time_column = TimeColumn("time", self.name, self._times[:ROWS])
+            self._time_column = TimeColumn("time", self.name, self._times[:ROWS], reading.time_format)
 
     @property
     def time_zone(self) -> str | None:
         return self._time_column.time_zone if self._time_column else None
+
+    @property
+    def time_name(self) -> str | None:
+        return "time" if self._time_column else None
 
     def parts(self) -> Iterator[Rows]:
         """Yields the rows, at most `ROWS`, or one window, at a time."""

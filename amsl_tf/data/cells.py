@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from amsl_tf.data.conversion import parse_number, to_float
-from amsl_tf.data.time_column import is_time
+from amsl_tf.data.time_column import is_time, resembles_time
 from amsl_tf.errors import DataError
 
 _LABELS = {"0": 0, "0.0": 0, "false": 0, "1": 1, "1.0": 1, "true": 1}
@@ -20,7 +20,7 @@ def convert_numbers(column: pd.Series, place: str, start: int, decimal: str, adv
         place: The recording, for messages.
         start: The row of the first number.
         decimal: The decimal separator of numbers that are text, in a CSV; "" if they must not be text.
-        advice: More advice to the user if a cell is not a number, for the error message.
+        advice: What to do if a cell is not a number, for the error message.
 
     Returns:
         float64 (n,); NaN for missing values.
@@ -40,12 +40,13 @@ def convert_numbers(column: pd.Series, place: str, start: int, decimal: str, adv
         return values
     row = int(invalid.argmax())
     fault = f"{place}: column {column.name}, row {start + row} (from 0): expected a number, found {reprlib.repr(cells[row])}"
-    if column.dtype.kind == "M" or is_time(str(column.name)):
+    cell = str(cells[row])
+    if column.dtype.kind == "M" or is_time(str(column.name)) or resembles_time(cell):
         fault += ". The column looks like a time, not a channel: name it with --time or --drop"
-    elif decimal and _parse(str(cells[row]), "," if decimal == "." else ".") is not None:
+    elif decimal and _parse(cell, "," if decimal == "." else ".") is not None:
         fault += ". Name the decimal separator with --decimal, or the columns that are channels with --columns"
     else:
-        fault += f". Correct it, or leave the column out with --drop{advice}"
+        fault += f". {advice}"
     raise DataError(f"{fault}.")
 
 

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from pathlib import Path
 
 from amsl_tf.data.formats import file_format
-from amsl_tf.data.reading import DELIMITERS
+from amsl_tf.data.reading import DELIMITERS, UTF_8
 from amsl_tf.errors import DataError
 
 SAMPLE = 1_000  # lines from which the delimiter is found
@@ -29,16 +29,19 @@ class CSVText(io.TextIOBase):
 
     Args:
         file: A file with one of the formats of a CSV (see `file_format`).
+        encoding: Its encoding; UTF-8 may begin with a byte order mark.
 
     Raises:
-        DataError: On opening or while reading: the file cannot be read, is damaged, or is not text in UTF-8.
+        DataError: On opening or while reading: the file cannot be read, is damaged, or is not text in this encoding.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
+    def __init__(self, file: Path, encoding: str = UTF_8) -> None:
+        self._file, self._encoding = file, encoding
         self._line_ends = 0  # those read but not yet returned
+        self._last, self._lines_read = "", 0  # the last line without a line end, and the lines before it
+        encoding = "utf-8-sig" if encoding == UTF_8 else encoding
         with self._errors():
-            self._text = import_module(_MODULES[file_format(file)]).open(file, "rt", encoding="utf-8-sig")
+            self._text = import_module(_MODULES[file_format(file)]).open(file, "rt", encoding=encoding)
 
     def close(self) -> None:
         self._text.close()
@@ -46,6 +49,9 @@ class CSVText(io.TextIOBase):
 
     def read(self, size: int | None = -1) -> str:
         while part := self._checked(self._text.read, size):
+            *before, last = part.rsplit("\n", 1)
+            self._last = last if before else self._last + last
+            self._lines_read += part.count("\n")
             content = part.rstrip(" \t\n")
             line_ends = part.count("\n", len(content))
             if content or not self._line_ends + line_ends:  # spaces alone may lie within a line
@@ -57,7 +63,8 @@ class CSVText(io.TextIOBase):
     def rewind(self) -> None:
         """Returns to the beginning of the file."""
         self._text.seek(0)
-        self._line_ends = 0
+        self._line_ends = self._lines_read = 0
+        self._last = ""
 
     def dialect(self, delimiter: str = "", decimal: str = "") -> tuple[str, str]:
         """Finds the delimiter and the decimal separator in the first lines.
@@ -116,6 +123,21 @@ class CSVText(io.TextIOBase):
                 return line, len(cells)
         return 0, 0
 
+    def cut_line(self, width: int, delimiter: str) -> tuple[int, int]:
+        """Finds out whether the file, which has been read, ends within a line: without a line end, and with too few cells.
+
+        Args:
+            width: The number of columns.
+            delimiter: The delimiter of the cells.
+
+        Returns:
+            The line, counted from 1, and the number of its cells; (0, 0) if the file does not end so.
+        """
+        if not self._last.strip() or '"' in self._last:  # a quoted cell may have begun in a line before
+            return 0, 0
+        ((_, cells),) = self._records([self._last], delimiter)
+        return (self._lines_read + 1, len(cells)) if len(cells) < width else (0, 0)
+
     def _lines(self) -> Iterator[str]:
         self.rewind()
         return iter(lambda: self._checked(self._text.readline, LONGEST_LINE), "")
@@ -136,16 +158,19 @@ class CSVText(io.TextIOBase):
         with self._errors():
             part = read(size)
         if "\0" in part:  # which pandas takes for the end of a cell
-            raise DataError(f"{self._file}: expected text, found NUL bytes: binary data, or text in UTF-16. Save it in UTF-8.")
+            raise DataError(f"{self._file}: expected text, found NUL bytes: binary data, or text in UTF-16. Use --encoding.")
         return part
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except UnicodeDecodeError as error:
-            found = f"the byte 0x{error.object[error.start]:02x}"
-            raise DataError(f"{self._file}: expected text in UTF-8, found {found}. Convert it with iconv.") from error
+        except UnicodeError as error:
+            found = f"other text ({error})"
+            if isinstance(error, UnicodeDecodeError):
+                found = f"the byte 0x{error.object[error.start]:02x}"
+            advice = "Name its encoding with --encoding, such as cp1252"
+            raise DataError(f"{self._file}: expected text in {self._encoding.upper()}, found {found}. {advice}.") from error
         except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
             fault = getattr(error, "strerror", None) or error
             raise DataError(f"{self._file}: cannot be read to its end ({fault}). Copy or compress it again.") from error

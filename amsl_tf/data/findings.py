@@ -37,15 +37,16 @@ class Findings:
         """Returns a sentence for each kind of finding, without the name."""
         sentences = []
         titles = {
-            "gap": "longer than the largest gap: no window spans them",
-            "repeated": "of zero length",
-            "backwards": "backwards in time: no window spans them",
+            "gap": ("gap in time", "longer than --max-gap: no window spans it"),
+            "repeated": ("repeated time", ""),
+            "backwards": ("step back in time", "no window spans it"),
         }
-        for kind, title in titles.items():
+        for kind, (title, effect) in titles.items():
             if count := (self.steps or {}).get(kind, 0):
                 row, seconds = (self.places or {})[kind]
-                place = f"the first before row {row:,} (from 0)" + (f", {describe_seconds(seconds)}" if seconds > 0 else "")
-                sentences.append(f"{count:,} step{'s' * (count > 1)} between times {title}; {place}")
+                length = f"{describe_seconds(seconds)} " if seconds > 0 else ""
+                place = f"{', the first: ' if count > 1 else ': '}{length}before row {row:,} (from 0)"
+                sentences.append(f"{count:,} {title}{'s' * (count > 1)}{place}" + (f"; {effect}" if effect else ""))
         if self.slower:
             found, made = self.slower
             sentences.append(
@@ -58,8 +59,10 @@ class Findings:
         if self.filled:
             sentences.append(f"{self.filled:,} missing value{'s were' if self.filled > 1 else ' was'} interpolated")
         if self.left:
-            verb = "s are left: their channels" if self.left > 1 else " is left: its channel"
-            sentences.append(f"{self.left:,} missing value{verb} {'are' if self.left > 1 else 'is'} missing in these windows")
+            some = "s are" if self.left > 1 else " is"
+            sentences.append(
+                f"{self.left:,} missing value{some} left, as runs exceed --max-fill: the channels are missing in these windows"
+            )
         return sentences
 
     def report(self) -> None:

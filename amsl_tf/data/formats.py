@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from amsl_tf.data.files import check_local, check_regular
+from amsl_tf.data.reading import UTF_8
 from amsl_tf.errors import AMSLError, DataError
 
 FORMATS = {  # the first bytes of each format; text has none of its own
@@ -15,6 +16,7 @@ FORMATS = {  # the first bytes of each format; text has none of its own
     ".csv.xz": b"\xfd7zXZ\x00",
     ".parquet": b"PAR1",
 }
+_UTF_16 = "text in UTF-16; use --encoding utf-16"
 CONTENTS = {  # by first bytes, for error messages
     b"\x93NUMPY": "an array; name it .npy",
     b"\x1f\x8b": "gzip data; name it .csv.gz if it is a compressed CSV",
@@ -25,8 +27,8 @@ CONTENTS = {  # by first bytes, for error messages
     b"(\xb5/\xfd": "Zstandard data; decompress it",
     b"\xd0\xcf\x11\xe0": "an Excel workbook; save one sheet as CSV",
     b"\x89HDF": "HDF5 data; save one array with numpy.save",
-    b"\xff\xfe": "text in UTF-16; save it in UTF-8",
-    b"\xfe\xff": "text in UTF-16; save it in UTF-8",
+    b"\xff\xfe": _UTF_16,
+    b"\xfe\xff": _UTF_16,
 }
 ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
 
@@ -36,15 +38,22 @@ def file_format(file: Path) -> str:
     return next((suffix for suffix in FORMATS if file.name.lower().endswith(suffix)), "")
 
 
-def check_input(file: Path) -> None:
-    """Raises AMSLError if a file is missing, is a URL, is not a regular file, or is not what its name says."""
+def check_input(file: Path, encoding: str = UTF_8) -> None:
+    """Raises AMSLError if a file is missing, is a URL, is not a regular file, or is not what its name says.
+
+    Args:
+        file: The file.
+        encoding: The encoding of text, see `Reading`.
+    """
     check_local(file)
     check_regular(file, ADVICE)
     with file.open("rb") as opened:
         start = opened.read(10)
     if not start:
-        raise DataError(f"{file}: expected a recording, found an empty file. Write it again.")
+        raise DataError(f"{file}: expected a recording, but the file is empty. Write it again.")
     suffix, found = file_format(file), next((CONTENTS[first] for first in CONTENTS if start.startswith(first)), "")
+    if found == _UTF_16 and encoding.startswith("utf-16"):
+        found = ""
     if not suffix and not found:
         raise DataError(f"{file}: expected a file that ends in {', '.join(FORMATS)}. Name such a file, or convert this one.")
     if not suffix or not start.startswith(FORMATS[suffix]) or (found and not FORMATS[suffix]):

@@ -2,23 +2,24 @@
 
 import difflib
 import logging
-import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from amsl_tf.data.cells import convert_labels, convert_numbers
+from amsl_tf.data.conversion import parse_number
 from amsl_tf.data.notes import list_names, note
 from amsl_tf.data.reading import NO_TIME, Reading
 from amsl_tf.data.rows import Rows
-from amsl_tf.data.time_column import TimeColumn, is_time
+from amsl_tf.data.time_column import TimeColumn, is_date, is_time, resembles_time
 from amsl_tf.errors import DataError
 
 LABELS = {"label", "labels", "anomaly", "is_anomaly", "attack", "changepoint"}  # names of columns that may be labels
-_INDEX = "index"  # the name of an index without one, in messages
-_DATE = re.compile(r"\s*(\d+([-/.])\w+\2\d+|\d+:\d\d|\d{8}T\d)")
+SAMPLE = 10  # cells that tell whether a column holds dates
+_INDEX = "index"  # the name of an index without one
 
 
 def convert_frame(
@@ -59,6 +60,7 @@ class FrameConverter:
 
     Attributes:
         channel_names: The names of the channels.
+        time_name: The column of times, "index" for an index without a name; None without times.
 
     Raises:
         DataError: The part has no rows, lacks a column, or has times without a clear format.
@@ -77,12 +79,18 @@ class FrameConverter:
         self._place, self._decimal, self._is_named = place, decimal, is_named
         self._found = [str(name) for name in frame.columns]
         if frame.empty:
-            raise DataError(f"{place}: expected rows of numbers, found none. Record at least one window.")
-        self._drop = {self._position(name, "drop") for name in reading.drop}
+            reason = "; the file has a header, but no rows" if decimal and is_named else ""
+            raise DataError(f"{place}: expected rows of numbers, found none{reason}. Record at least one window.")
+        self._missing = [*reading.na, *(number for number in map(parse_number, reading.na) if number is not None)]
+        frame = self._mark_missing(frame)
+        self._drop = {self._position(name, "drop") for name in reading.drop if not self._lacks_dropped(name, names)}
         self._label = self._position(reading.label, "label") if reading.label else -1
         self._time = self._find_time(frame, reading, names)
-        times = self._times(frame)
-        self._time_column = None if times is None else TimeColumn(self._time_name(frame), place, times)
+        self.time_name, times = self._find_time_name(frame), self._times(frame)
+        self._time_column = None
+        if self.time_name is not None and times is not None:
+            self._time_column = TimeColumn(self.time_name, place, times, reading.time_format)
+        self._is_known = bool(names)
         self._channels, self.channel_names = self._find_channels(frame, reading, names)
 
     @property
@@ -103,9 +111,10 @@ class FrameConverter:
         if [str(name) for name in frame.columns] != self._found:
             fault = f"expected the same columns in all parts, found others from row {start} (from 0)"
             raise DataError(f"{self._place}: {fault}: {list_names([*map(str, frame.columns)])}. Score the files one by one.")
+        frame = self._mark_missing(frame)
         x = np.empty((len(frame), len(self._channels)))
         for channel, position in enumerate(self._channels):
-            x[:, channel] = convert_numbers(frame.iloc[:, position], self._place, start, self._decimal, self._header_advice())
+            x[:, channel] = convert_numbers(frame.iloc[:, position], self._place, start, self._decimal, self._text_advice())
         times, time = self._times(frame), None
         if times is not None and self._time_column:
             time = self._time_column.convert(times, start)
@@ -114,6 +123,17 @@ class FrameConverter:
             is_blank = np.asarray(np.isnan(x).all(axis=1))
             label = convert_labels(frame.iloc[:, self._label], is_blank, self._place, start)
         return Rows(x, np.arange(start, start + len(frame)), time, label)
+
+    def _mark_missing(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Replaces the cells that stand for missing values, which pandas has done already in a CSV."""
+        return frame.mask(frame.isin(self._missing)) if self._missing and not self._decimal else frame
+
+    def _lacks_dropped(self, name: str, names: Sequence[str]) -> bool:
+        """Returns whether a column that is left out is absent, which is allowed in recordings after the first."""
+        is_absent = bool(names) and self._is_named and name not in self._found
+        if is_absent:
+            note(self._place, f"there is no column {name} to leave out")
+        return is_absent
 
     def _position(self, name: str, option: str) -> int:
         """Finds a column that the user named."""
@@ -135,13 +155,21 @@ class FrameConverter:
         index = frame.index
         if reading.time:
             return -1 if reading.time == str(index.name) else self._position(reading.time, "time")
+        taken, channels = {self._label, *self._drop}, {*reading.columns, *names}
+        free = [position for position, name in enumerate(self._found) if position not in taken and name not in channels]
+        for position in free:
+            if reading.usual_time and self._found[position] == reading.usual_time:
+                return position
         if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex) or is_time(str(index.name)):
             return -1
-        for position, name in enumerate(self._found):
-            is_taken = position in (self._label, *self._drop) or name in reading.columns or name in names
-            if not is_taken and self._holds_times(frame.iloc[:, position], name, position):
-                note(self._place, f"the times are in column {name or '1, which has no name'}")
-                return position
+        if reading.usual_time and reading.usual_time == str(index.name):
+            return -1
+        columns = {position: frame.iloc[:, position] for position in free}
+        by_name = (position for position in free if self._holds_times(columns[position], self._found[position], position))
+        by_content = (position for position in free if _holds_dates(columns[position], reading.time_format))
+        for position in chain(by_name, by_content):
+            note(self._place, f"the times are in column {self._found[position] or f'{position + 1}, which has no name'}")
+            return position
         return None
 
     def _holds_times(self, column: pd.Series, name: str, position: int) -> bool:
@@ -151,13 +179,17 @@ class FrameConverter:
         if column.dtype.kind in "fiu":  # numbers that often fall are a measurement, such as the temperature t
             steps = np.diff(present.to_numpy(np.float64))
             return self._is_named and is_time(name) and bool((steps < 0).sum() <= 0.1 * len(steps))
-        is_date = not present.empty and _DATE.match(str(present.iloc[0])) is not None
-        if not self._is_named:
-            return is_date
-        return is_time(name) or (not name and not position and is_date)  # as pandas writes an index
+        if is_time(name) and self._is_named:
+            return True
+        # as pandas writes an index, or without names
+        return (
+            not present.empty and (not self._is_named or (not name and not position)) and resembles_time(str(present.iloc[0]))
+        )
 
-    def _time_name(self, frame: pd.DataFrame) -> str:
-        return str(frame.index.name or _INDEX) if self._time == -1 else self._found[self._time or 0]
+    def _find_time_name(self, frame: pd.DataFrame) -> str | None:
+        if self._time is None:
+            return None
+        return str(frame.index.name or _INDEX) if self._time == -1 else self._found[self._time]
 
     def _times(self, frame: pd.DataFrame) -> pd.Series | None:
         if self._time is None:
@@ -206,10 +238,17 @@ class FrameConverter:
         if repeated:
             note(self._place, f"the names of some columns occur several times: {list_names(repeated)}.", logging.WARNING)
 
-    def _header_advice(self) -> str:
+    def _text_advice(self) -> str:
+        """Returns what to do about a channel with a cell that is not a number."""
+        missing = "name it with --na if it stands for a missing value"
+        advice = f"Correct it, or {missing}"
+        if not self._is_known:  # else the detector, or the other recordings, need the channel
+            advice = f"Correct it, {missing}, or leave the column out with --drop"
         if not self._decimal:
-            return ""
-        return "; use --no-header if the first line is data" if self._is_named else "; remove --no-header if it is a name"
+            return advice
+        return advice + (
+            "; use --no-header if the first line is data" if self._is_named else "; remove --no-header if it is a name"
+        )
 
 
 def match_channels(found: Sequence[str], names: Sequence[str], place: str, option: str) -> tuple[str, ...]:
@@ -227,13 +266,25 @@ def match_channels(found: Sequence[str], names: Sequence[str], place: str, optio
     new = [name for name in found if name not in names]
     if missing := [name for name in names if name not in found]:
         others = f"; new: {list_names(new)}" if new else ""
+        leave_out = f", or leave out {list_names(missing)} with --drop" if option == "--columns" else ""
         raise DataError(
             f"{place}: expected the {len(names)} channels {list_names(names)}, missing: {list_names(missing)}{others}. Name "
-            f"the {len(names)} channels, in this order, with {option}."
+            f"the {len(names)} channels, in this order, with {option}; to fit without them, name those that all recordings "
+            f"have{leave_out}."
         )
     if new:
         note(place, f"columns that are not among the channels are ignored: {list_names(new)}")
     return tuple(names)
+
+
+def _holds_dates(column: pd.Series, time_format: str) -> bool:
+    """Returns whether cells of text are dates, not all the same."""
+    if column.dtype.kind in "fiubc":
+        return False
+    present = column.dropna().map(str)
+    cells = {*present.iloc[:SAMPLE], *present.iloc[-1:]}
+    is_varied = len(cells) > 1 or len(present) == 1
+    return is_varied and all(is_date(cell, time_format) for cell in cells)
 
 
 def _is_binary(column: pd.Series) -> bool:

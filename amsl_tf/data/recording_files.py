@@ -9,13 +9,15 @@ import pandas as pd
 
 from amsl_tf.data.array_files import ArrayFile
 from amsl_tf.data.files import check_local, natural_key
-from amsl_tf.data.formats import ADVICE, FORMATS, check_input, file_format
+from amsl_tf.data.formats import FORMATS, check_input, file_format
 from amsl_tf.data.frames import FrameConverter
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.rows import Rows
 from amsl_tf.data.source import Source
 from amsl_tf.data.tables import CSVTable, ParquetTable
 from amsl_tf.errors import DataError
+
+ADVICE = f"Name files that end in {', '.join(FORMATS)}, or folders of them."
 
 
 class RecordingFile:
@@ -37,6 +39,11 @@ class RecordingFile:
     def time_zone(self) -> str | None:
         """The time zone or the offset of the times, such as `UTC`; None if the file names none."""
         return self._source.time_zone
+
+    @property
+    def time_name(self) -> str | None:
+        """The column of times, "index" for an index without a name; None for a recording without times."""
+        return self._source.time_name
 
     def parts(self) -> Iterator[Rows]:
         """Reads the file from its beginning, at most `ROWS` rows (or one window) at a time.
@@ -87,7 +94,7 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
     if not files:
         raise DataError(f"{file}: expected Parquet files in the folder, found none. Write it again.")
     for part in files:
-        check_input(part)
+        check_input(part, reading.encoding)
     state = _file_states(files)
     source: Source
     if suffix in (".npy", ".npz"):
@@ -182,6 +189,10 @@ class _Table:
     @property
     def time_zone(self) -> str | None:
         return self._converter.time_zone
+
+    @property
+    def time_name(self) -> str | None:
+        return self._converter.time_name
 
     def parts(self) -> Iterator[Rows]:
         start = 0

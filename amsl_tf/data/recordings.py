@@ -1,5 +1,6 @@
 """Recordings of multivariate sensor data, in memory and in files, and their validation."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from amsl_tf.data.rows import Rows
 from amsl_tf.data.source import Source
 from amsl_tf.data.windows import LARGEST, check_binary, chunks
 from amsl_tf.errors import DataError
+
+log = logging.getLogger(__name__)
 
 ROWS = 16_384  # of a part
 
@@ -52,6 +55,7 @@ class Recording:
     time_zone: str | None = None
 
     window_steps = None  # windows are cut from it
+    time_name = None
 
     def __post_init__(self) -> None:
         x = np.asanyarray(self.x)
@@ -227,11 +231,20 @@ def _convert(item: Any, reading: Reading, names: Sequence[str], name: str) -> So
         item = item.to_pandas()
     if isinstance(item, pd.DataFrame):
         channels, rows, zone = convert_frame(item, reading, names, name)
-        with np.errstate(over="ignore", under="ignore"):
-            return Recording(rows.x, name, rows.label, rows.time, 0, channels, zone)
+        return Recording(_remove_unusable(rows.x, name), name, rows.label, rows.time, 0, channels, zone)
     if isinstance(item, np.ndarray):
-        return Recording(item, name, channel_names=tuple(names))
+        x = _remove_unusable(item, name) if item.dtype.kind == "f" else item
+        return Recording(x, name, channel_names=tuple(names))
     raise DataError(f"{name}: expected a path, a Recording, a data frame or an array. Received: {type(item).__name__}.")
+
+
+def _remove_unusable(x: np.ndarray, name: str) -> np.ndarray:
+    """Replaces values that are infinite or beyond `LARGEST` by missing ones, as in files."""
+    is_unusable = np.abs(x) > LARGEST
+    if not is_unusable.any():
+        return x
+    log.info(f"{name}: {np.sum(is_unusable):,} values that are infinite or beyond {LARGEST:g} count as missing.")
+    return np.where(is_unusable, np.nan, x)
 
 
 def _number_channels(count: int) -> tuple[str, ...]:

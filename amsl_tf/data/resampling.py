@@ -9,10 +9,13 @@ from amsl_tf.data.rows import Rows, join
 from amsl_tf.errors import DataError
 
 NANOSECONDS = 1e9
+MOST_EMPTY = 10_000  # intervals without a row in a segment: more would only fill memory
 
 
 def resample(parts: Iterable[Rows], period: float, by: ResampleBy, name: str) -> Iterator[Rows]:
     """Resamples rows to intervals of `period` seconds; intervals without a row in a segment are rows of missing values.
+
+    A new segment begins after more than `MOST_EMPTY` of them.
 
     Args:
         parts: The rows in consecutive parts, with `starts`.
@@ -73,6 +76,7 @@ def _aggregate(rows: Rows, period: float, by: ResampleBy) -> Rows:
         counts = np.add.reduceat(is_number.astype(np.int64), begins)
         x = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0).astype(np.float32)
     starts, own = rows.starts[begins], intervals[begins]
+    starts[1:] |= np.diff(own) > MOST_EMPTY
     between = np.where(starts[1:], 1, np.diff(own))  # intervals from each row to the next
     places = np.concatenate([[0], np.cumsum(between)]).astype(np.int64)
     size = int(places[-1]) + 1

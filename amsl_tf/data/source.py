@@ -12,6 +12,7 @@ class Source(Protocol):
     Attributes:
         name: Its origin, such as the file.
         channel_names: The names of its channels.
+        time_name: The column of its times; None without times, or if they have no name.
         time_zone: The time zone in which times are shown, or None; known at the latest when rows are read.
         window_steps: The length of windows that are cut already, whose rows are below each other; None for others.
     """
@@ -21,6 +22,9 @@ class Source(Protocol):
 
     @property
     def channel_names(self) -> tuple[str, ...]: ...
+
+    @property
+    def time_name(self) -> str | None: ...
 
     @property
     def time_zone(self) -> str | None: ...

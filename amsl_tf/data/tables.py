@@ -23,7 +23,7 @@ class CSVTable:
 
     The delimiter and the decimal separator are found in the first lines if the user does not name them; an info is logged if
     they are not commas and points. Missing values are empty cells, blank lines, `-`, and the words that pandas knows, such as
-    NaN, NA and null. Blank lines at the end of the file are omitted.
+    NaN, NA and null, and those that `reading` names. Blank lines at the end of the file are omitted.
 
     Args:
         file: The file.
@@ -38,8 +38,9 @@ class CSVTable:
     """
 
     def __init__(self, file: Path, reading: Reading, names: Collection[str]) -> None:
-        self._file = file
-        with CSVText(file) as text:
+        self._file, self._reading = file, reading
+        self._is_end_checked = False
+        with CSVText(file, reading.encoding) as text:
             self._delimiter, self.decimal = text.dialect(reading.delimiter, reading.decimal)
             blank, cells = text.header(self._delimiter)
         if not cells:
@@ -55,7 +56,7 @@ class CSVTable:
 
     def parts(self) -> Iterator[pd.DataFrame]:
         """Yields the rows of the table, at most `ROWS` at a time."""
-        with CSVText(self._file) as text:
+        with CSVText(self._file, self._reading.encoding) as text:
             yield from self._read(text)
 
     def _read(self, text: CSVText) -> Iterator[pd.DataFrame]:
@@ -68,7 +69,7 @@ class CSVTable:
                 header=None,
                 names=range(width + 1),  # one more, since pandas ignores a cell too many in the first row of a part
                 skiprows=self._skipped,
-                na_values=[MISSING],
+                na_values=[MISSING, *self._reading.na],
                 skip_blank_lines=False,
                 skipinitialspace=True,
                 index_col=False,
@@ -80,6 +81,7 @@ class CSVTable:
                     warnings.simplefilter("error", pd.errors.ParserWarning)  # cells too many in the first row of all
                     table = next(tables, None)
                 if table is None:
+                    self._check_end(text)
                     return
                 if table[width].notna().any():
                     raise pd.errors.ParserError("rows with too many cells")
@@ -94,6 +96,14 @@ class CSVTable:
                 f"Correct it, or name another --delimiter than {shown}; numbers need decimal {_decimal_name(self.decimal)}."
             )
             raise DataError(f"{self._file}: not a complete table ({fault}). {advice}") from error
+
+    def _check_end(self, text: CSVText) -> None:
+        """Logs once if the last line has no line end, and fewer cells than the others."""
+        line, found = text.cut_line(len(self._names), self._delimiter)
+        if line and not self._is_end_checked:
+            fault = f"line {line:,}, the last one, has {found} of {len(self._names)} cells and no line end"
+            note(str(self._file), f"{fault}: the file may be cut off.", logging.WARNING)
+        self._is_end_checked = True
 
     def _check_header(self, cells: list[str]) -> None:
         """Raises DataError if the first line looks like data; 0, 1, 2, ... are names that pandas writes."""

@@ -13,18 +13,38 @@ from amsl_tf.errors import DataError
 UNITS = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}  # in seconds
 EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"))  # numbers as large since 1970 are dates in these units
 NAMES = {"t", "ts"}  # of columns of times, and words in such names
-WORDS = {"time", "timestamp", "datetime", "date"}
+WORDS = {
+    *("time", "timestamp", "datetime", "date", "clock"),
+    *("zeit", "zeitstempel", "zeitpunkt", "uhrzeit", "datum", "datumzeit"),
+    *("fecha", "hora", "tiempo", "heure", "horodatage", "tijd", "tijdstip", "ora", "orario"),
+}
 _UNIT = re.compile(rf"(?:^|[\W_])({'|'.join(UNITS)})\W*$")  # at the end of a name: `t_ms`, `Time [ms]`
 _OFFSET = r"^(.*(?::\d\d|T\d{2,6})(?:[.,]\d+)?)\s*(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)$"  # the local time and its offset
 _ELAPSED = re.compile(r"\d+:\d\d:\d\d(\.\d+)?")  # also times of day
 _DIGITS = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])([0-2]\d|3[01])(\d{6})?")  # year, month and day, and the time
 _ISO = re.compile(r"\d{4}-\d\d-\d\d|\d{8}T\d")
+_DATE = re.compile(r"\s*(\d+([-/])\w+\2\d+|\d+\.(\d\d?|[^\W\d]+)\.\d+|\d{8}T\d)")  # 1.234.567 is none
+_TIME_OF_DAY = re.compile(r"\s*\d+:\d\d")
 _ADVICE = "Correct it, name another column with --time, or use --time none."
 
 
 def is_time(name: str) -> bool:
     """Returns whether a column has the name of a time, such as `t`, `Time [s]` or `utc_time`."""
     return name.strip().lower() in NAMES or not WORDS.isdisjoint(re.split("[^a-z]+", name.lower()))
+
+
+def is_date(cell: str, time_format: str = "") -> bool:
+    """Returns whether a cell of text is a date, or a time in the format that the user gives."""
+    local, _ = _split_offset(_to_text(pd.Series([cell])))
+    if time_format:
+        return bool(_convert_dates(local, _clean_format(time_format)).notna().all())
+    first = str(local.iloc[0])
+    return _DATE.match(first) is not None and bool(_ISO.match(first) or _guess_formats(first))
+
+
+def resembles_time(cell: str) -> bool:
+    """Returns whether a cell of text begins like a date, perhaps of unknown format, or like a time of day such as 01:30."""
+    return bool(_DATE.match(cell) or _TIME_OF_DAY.match(cell))
 
 
 class TimeColumn:
@@ -38,6 +58,7 @@ class TimeColumn:
         name: The name of the column.
         place: The recording, for messages.
         times: The first part, (n,).
+        time_format: The format of times that are text or digits, as `pandas.to_datetime` takes it; "" to find it.
 
     Attributes:
         time_zone: The time zone or the offset of the column, such as `UTC`, `Europe/Berlin` or `+02:00`; None without one.
@@ -46,23 +67,24 @@ class TimeColumn:
         DataError: No time is given, or the format of the times is not clear.
     """
 
-    def __init__(self, name: str, place: str, times: pd.Series) -> None:
+    def __init__(self, name: str, place: str, times: pd.Series, time_format: str = "") -> None:
         self.time_zone: str | None = None
         self._name, self._place = name, place
-        self._format, self._offset_row = "", -1
+        self._given_format = self._format = _clean_format(time_format)
+        self._offset_row = -1
         present = times.dropna()
         if present.empty:
             raise DataError(f"{place}: column {name}: expected times, found none in the first {len(times):,} rows. {_ADVICE}")
-        self._is_number = times.dtype.kind in "fiu"
+        self._is_number = times.dtype.kind in "fiu" and not time_format
         if self._is_number:
             self._scale = UNITS[self._find_unit(float(present.iloc[0]))]
         elif times.dtype.kind == "M":
             self.time_zone = None if present.dt.tz is None else str(present.dt.tz)
         elif times.dtype.kind != "m":
             text = _to_text(present)
-            parts = text.str.extract(_OFFSET)
-            self._format = self._find_format(text, parts[0].fillna(text))
-            self._check_offsets(parts[1][:1], np.flatnonzero(times.notna())[:1])
+            local, offsets = _split_offset(text)
+            self._format = self._given_format or self._find_format(text, local)
+            self._check_offsets(offsets[:1], np.flatnonzero(times.notna())[:1])
 
     def convert(self, times: pd.Series, start: int) -> np.ndarray:
         """Converts the next part.
@@ -100,9 +122,7 @@ class TimeColumn:
     def _find_unit(self, first: float) -> str:
         digits = f"{first:.0f}"
         if _DIGITS.fullmatch(digits) and (len(digits) == 14 or "date" in self._name.lower()):
-            fault = (
-                f"expected times or seconds, found {digits}, which looks like a date. Write ISO 8601, as in 2024-01-31 12:00:00"
-            )
+            fault = f"expected times or seconds, found {digits}, which looks like a date. Name its format with --time-format"
             raise DataError(f"{self._place}: column {self._name}: {fault}, or use --time none.")
         named = _UNIT.search(self._name)
         unit = named[1] if named else next((unit for limit, unit in EPOCHS if abs(first) > limit), "s")
@@ -131,11 +151,12 @@ class TimeColumn:
             formats = fitting or formats
         if len(formats) == 1:
             return str(formats.pop())
-        found = f"found {text.iloc[0]!r}"
+        found = f"found {text.iloc[0][:40]!r}"
         if formats:
-            fault = f"day and month cannot be told apart, {found}. Write ISO 8601, as in 2024-01-31 12:00:00"
+            shown = " or ".join(f"'{found}'" for found in sorted(formats))
+            fault = f"day and month cannot be told apart, {found}. Name the format with --time-format {shown}"
         else:
-            fault = f"expected a time, {found}. Write ISO 8601, as in 2024-01-31 12:00:00"
+            fault = f"expected a time, {found}. Name its format with --time-format, as in '%d/%m/%Y %H:%M:%S'"
         raise DataError(f"{self._place}: column {self._name}: {fault}, name another column with --time, or use --time none.")
 
     def _convert_text(self, text: pd.Series, rows: np.ndarray) -> np.ndarray:
@@ -143,14 +164,11 @@ class TimeColumn:
             seconds = pd.to_timedelta(text.where(text.str.fullmatch(_ELAPSED)), errors="coerce")
             self._check(seconds.notna().to_numpy(), text, rows, "a time as in the rows before, such as 01:30:00")
             return seconds.dt.total_seconds().to_numpy(np.float64)
-        parts = text.str.extract(_OFFSET)
-        try:
-            dates = pd.to_datetime(parts[0].fillna(text), format=self._format, errors="coerce")
-            dates.dt.tz_localize("UTC")
-        except (ValueError, TypeError):  # an offset of unusual form
-            dates = pd.Series(pd.NaT, text.index)
-        self._check(dates.notna().to_numpy(), text, rows, "a time as in the rows before")
-        self._check_offsets(parts[1], rows)
+        local, offsets = _split_offset(text)
+        dates = _convert_dates(local, self._format)
+        expected = f"a time in the format {self._given_format!r}" if self._given_format else "a time as in the rows before"
+        self._check(dates.notna().to_numpy(), text, rows, expected)
+        self._check_offsets(offsets, rows)
         if self.time_zone not in (None, "UTC"):
             dates -= pd.Timedelta(f"{self.time_zone[0]}{self.time_zone[1:]}:00")  # +02:00 is two hours ahead of UTC
         return dates.dt.as_unit("ns").to_numpy()
@@ -185,8 +203,31 @@ def _guess_formats(time: str) -> set[str]:
     return {guess.replace("%H", "%I") + half[:-2] + "%p" for guess in found} if half else found
 
 
+def _clean_format(time_format: str) -> str:
+    """Returns a format for times without an offset and with a decimal point, see `_to_text` and `_split_offset`."""
+    return time_format.replace("%z", "").replace(",%f", ".%f").strip()
+
+
+def _split_offset(text: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Splits times into local times and offsets from UTC, which are missing where there is none."""
+    parts = text.str.extract(_OFFSET)
+    return parts[0].fillna(text), parts[1]
+
+
+def _convert_dates(local: pd.Series, time_format: str) -> pd.Series:
+    """Converts local times; those of another format become NaT."""
+    try:
+        dates = pd.to_datetime(local, format=time_format, errors="coerce")
+        dates.dt.tz_localize("UTC")
+    except (ValueError, TypeError):  # an offset of unusual form, or a format that there is not
+        return pd.Series(pd.NaT, local.index)
+    return dates
+
+
 def _to_text(cells: pd.Series) -> pd.Series:
     """Converts cells to text without spaces around it, with a decimal point in seconds."""
+    if cells.dtype.kind == "f":  # digits such as 20240131, with missing values
+        cells = cells.map("{:.15g}".format)
     return cells.map(str).astype(str).str.strip().str.replace(r"(:\d\d),(\d+)", r"\1.\2", regex=True)
 
 

@@ -137,8 +137,8 @@ def _check_period(time: np.ndarray, expected: float | None, is_resampled: bool, 
         findings.slower = (period, expected) if period > expected else None
         return period
     raise DataError(
-        f"{findings.name}: expected a row every {expected:g} s, as in the training recordings; found one every "
-        f"{period:g} s. Resample the recording to {expected:g} s."
+        f"{findings.name}: expected a row every {expected:g} s, as in the recordings before; found one every "
+        f"{period:g} s. Resample all to one rate (fit --resample), or this one to that of the detector (score --resample)."
     )
 
 

@@ -92,7 +92,7 @@ def read_windows(source: Source, plan: WindowPlan) -> Iterator[WindowBatch]:
         yield batch
     found.report()
     if not count:
-        gaps = " without a gap" if found.steps and found.steps.get("gap") else ""
+        gaps = " without a gap or a step back in time" if found.steps and {"gap", "backwards"} & {*found.steps} else ""
         raise DataError(
             f"{source.name}: expected at least {plan.steps} rows{gaps}, the length of a window, found {found.rows:,}. Give a "
             "longer recording."
@@ -106,7 +106,9 @@ def read_any_windows(source: Source, plan: WindowPlan, findings: Findings) -> It
         if source.window_steps != steps:
             fault = f"expected windows of {steps} time steps. Received: {source.window_steps} time steps"
             raise DataError(f"{source.name}: {fault}.")
-        stride, preparation = steps, replace(preparation, max_fill=0)  # the next window may be of another time
+        batches = cut(prepare(source.parts(), replace(preparation, max_fill=0), findings), steps, steps)
+        yield from (replace(batch, starts=np.ones_like(batch.starts)) for batch in batches)  # each may be of another time
+        return
     yield from cut(prepare(source.parts(), preparation, findings), steps, stride)
 
 

@@ -36,18 +36,28 @@ def worst_channels(events: Sequence[Event], names: Sequence[str], count: int) ->
     return sorted(range(len(names)), key=lambda place: -sums[names[place]])[:count]
 
 
-def find_gaps(places: np.ndarray) -> tuple[np.ndarray, float]:
+def find_gaps(places: np.ndarray, is_spanned: np.ndarray | None = None) -> tuple[np.ndarray, float]:
     """Finds steps longer than `LONG` times the usual step, the median of those that are not 0.
 
     Args:
         places: (n,), times or rows that do not fall.
+        is_spanned: bool (n,), whether a window spans the step before each place, so that it is no gap; None if unknown.
 
     Returns:
         Whether a gap lies before each place, bool (n,), and the usual step, in nanoseconds for dates; 1 without a step.
     """
     steps = np.diff(places).astype(np.float64)
     usual = float(np.median(steps[steps > 0])) if steps.any() else 1.0
-    return np.append(False, steps > LONG * usual), usual
+    gaps = np.append(False, steps > LONG * usual)
+    return gaps if is_spanned is None else gaps & ~is_spanned, usual
+
+
+def find_spanned(recording: Recording, scores: RecordingScores) -> np.ndarray:
+    """Returns whether a window spans the step before each row of a recording, bool (n,)."""
+    changes = np.zeros(len(recording) + 1, int)
+    for rows, change in ((scores.first_row, 1), (scores.last_row, -1)):
+        np.add.at(changes, np.clip(rows + 1 - recording.first_row, 0, len(recording)), change)
+    return np.cumsum(changes)[:-1] > 0
 
 
 def has_times(recording: Recording, scores: RecordingScores) -> bool:
@@ -76,13 +86,14 @@ def recording(recording: Recording, scores: RecordingScores, normal_range: np.nd
     shown = worst_channels(scores.events, scores.channel_names, MAX_CHANNELS)
     figure, axes = panels(1 + len(shown), height=1.15 * (1 + len(shown)) + 0.7, sharex=True, squeeze=False)
     score_axis, *channel_axes = axes[:, 0]
+    gaps, _ = find_gaps(places, find_spanned(recording, scores))
     middle = first + (last - first) / 2
     score = np.where(np.isfinite(scores.score), scores.score, np.nan)
     score_axis.plot(*_with_gaps(middle, score, scores.starts), color=INK, linewidth=0.8, label="score")
     score_axis.axhline(scores.threshold, color=ABNORMAL, linestyle="--", linewidth=1, label="threshold")
     score_axis.set_title(f"{shorten(scores.name)}: score of windows", fontsize=9)
     for axis, channel in zip(channel_axes, shown, strict=True):
-        axis.plot(*_with_gaps(places, recording.x[:, channel], find_gaps(places)[0]), color=INK, linewidth=0.6)
+        axis.plot(*_with_gaps(places, recording.x[:, channel], gaps), color=INK, linewidth=0.6)
         if normal_range is not None:
             for limit in normal_range[:, channel]:
                 axis.axhline(limit, color=NORMAL, linestyle=":", linewidth=1, label="normal range")

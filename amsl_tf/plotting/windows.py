@@ -66,6 +66,7 @@ def explanation(
     time: np.ndarray,
     members: Mapping[str, float],
     reconstruction: np.ndarray | None = None,
+    normal_range: np.ndarray | None = None,
 ) -> Figure:
     """Draws what makes up the score of one window: channels, time steps and parts of the score.
 
@@ -76,6 +77,7 @@ def explanation(
         time: The contribution of each time step (T,).
         members: The contribution of each part of the score, by name.
         reconstruction: The reconstruction of the window (T, C), if the score is its error.
+        normal_range: (2, C), the usual range of each channel in its own units, if known. It is drawn if `nearest` is not known.
 
     Returns:
         The figure.
@@ -86,6 +88,10 @@ def explanation(
     for axis, (channel, (name, contribution)) in zip(axes, channels.items(), strict=False):
         if nearest is not None:
             axis.plot(nearest[:, channel], color=NORMAL, linewidth=1, linestyle=":", label="nearest normal window")
+        elif normal_range is not None:
+            axis.axhspan(
+                *normal_range[:, channel], facecolor=(NORMAL, 0.12), edgecolor=NORMAL, linewidth=0.8, label="normal range"
+            )
         axis.plot(x[:, channel], color=INK, linewidth=1, label="this window")
         if reconstruction is not None:
             axis.plot(reconstruction[:, channel], color=ABNORMAL, linewidth=1, linestyle="--", label="reconstruction")

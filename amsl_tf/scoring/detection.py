@@ -1,13 +1,14 @@
 """The methods of a fitted detector: scores, decisions, thresholds, explanations."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 from sklearn.exceptions import NotFittedError
 
 from amsl_tf.checks import check_number
-from amsl_tf.config import DetectorConfig, check_rate, to_percentile
+from amsl_tf.config import DetectorConfig, OnDeadChannel, check_rate, to_percentile
 from amsl_tf.data.channel_states import HEALTHY
 from amsl_tf.data.windows import Windows, check_windows
 from amsl_tf.errors import AMSLError
@@ -107,6 +108,22 @@ class DetectionMixin:
         if self.groups_ is not None and len(self.groups_) != len(scores):
             raise AMSLError("this detector was saved by a version that did not keep the groups. Fit it again.")
         return self.set_threshold(percentile_threshold(scores, to_percentile(rate), self.groups_))
+
+    def set_on_dead_channel(self: T, value: OnDeadChannel) -> T:
+        """Sets whether a channel with a fault makes a window abnormal, as `on_dead_channel` does in `fit`.
+
+        Args:
+            value: `flag`, or `ignore`: the score alone decides.
+
+        Returns:
+            The detector itself.
+
+        Raises:
+            NotFittedError: The detector is not fitted.
+            AMSLError: The value is neither.
+        """
+        self.pipeline.config = self.config_ = replace(self.config_, on_dead_channel=value)
+        return self
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Computes the decision scores of windows.

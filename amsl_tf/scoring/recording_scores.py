@@ -166,6 +166,10 @@ class RecordingScores:
     threshold: float
     events: list[Event]
 
+    def __repr__(self) -> str:
+        counts = f"{len(self.score):,} windows, {int(self.is_anomaly.sum()):,} flagged, {len(self.events):,} events"
+        return f"RecordingScores({self.name!r}: {counts})"
+
     @classmethod
     def collect(
         cls,

@@ -9,6 +9,7 @@ import numpy as np
 from amsl_tf.data.lengths import to_rows
 from amsl_tf.data.preparation import Preparation, default_max_gap
 from amsl_tf.data.reading import Reading
+from amsl_tf.data.recording_files import RecordingFile
 from amsl_tf.data.recordings import Recording, Recordings, check_channels, load_recording
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan, read_windows
@@ -183,12 +184,33 @@ class RecordingMixin(DetectionMixin):
         preparation = self.plan(resample=True).preparation
         return load_recording(source, replace(preparation, missing="interpolate", max_fill=0))  # gaps stay visible
 
+    def open_recordings(self, recordings: Any, reading: Reading | None = None) -> Recordings:
+        """Opens recordings to score, with the column of times of the training recordings, unless `reading` names another.
+
+        Args:
+            recordings: What `Recordings.of` accepts.
+            reading: Which columns of files and data frames are channels, times and labels.
+
+        Raises:
+            NotFittedError: The detector is not fitted.
+            AMSLError: A recording cannot be read, or has other channels than the training windows.
+        """
+        names, time = self.pipeline.config.channel_names, (self.recordings_ or {}).get("time_name")
+        opened = Recordings.of(recordings, replace(reading or Reading(), usual_time=time or ""), names)
+        for source in opened:
+            self.check_recording(source)
+            if time is not None and source.time_name is None and isinstance(source, RecordingFile):
+                log.warning(
+                    f"{source.name}: no times, which the training recordings have in column {time}: a row every "
+                    f"{self.preparation_.period:g} s is assumed. Name their column with --time."
+                )
+        return opened
+
     def _open(self, recording: Any, reading: Reading | None) -> Source:
-        """Opens one recording. Raises AMSLError if it cannot be read, or has other channels than the detector."""
-        opened = Recordings.of(recording, reading, self.pipeline.config.channel_names)
+        """Opens one recording to score. Raises DataError if there are several."""
+        opened = self.open_recordings(recording, reading)
         if len(opened) != 1:
             raise DataError(f"expected one recording. Received: {len(opened)}. Give them one by one.")
-        self.check_recording(opened[0])
         return opened[0]
 
     def score_recording(

@@ -30,15 +30,15 @@ class ScoringResult(NamedTuple):
         windows: The number of windows.
         flagged: The number of those that are flagged.
         incomplete: The number of those with missing values.
-        events: The events of each recording, by its name.
-        time_zones: The time zone of each recording, by its name.
+        events: The events of each recording, in order.
+        time_zones: The time zone of each recording, or None.
     """
 
     windows: int
     flagged: int
     incomplete: int
-    events: dict[str, list[Event]]
-    time_zones: dict[str, str | None]
+    events: list[list[Event]]
+    time_zones: list[str | None]
 
 
 def score_recordings(
@@ -69,8 +69,8 @@ def score_recordings(
         AMSLError: A recording cannot be read or does not fit the detector, or a table cannot be written.
     """
     totals = {"windows": 0, "flagged": 0, "incomplete": 0}
-    events: dict[str, list[Event]] = {}
-    zones: dict[str, str | None] = {}
+    events: list[list[Event]] = []
+    zones: list[str | None] = []
     members = getattr(scorer, "members_", ())
     many = len(recordings) > 1
     known = {source.time_zone for source in recordings}
@@ -80,7 +80,7 @@ def score_recordings(
         with progress.bar(None, "scoring", "windows") as bar:
             for source in recordings:
                 finder = EventFinder(source.name, rule or MergeRule(), source.channel_names, members)
-                found = events[source.name] = []
+                found: list[Event] = []
                 by_step = StepScores(plan.steps)
                 for batch in score_windows(scorer, read_windows(source, plan)):
                     # the parts of the score of a server have no names
@@ -95,11 +95,12 @@ def score_recordings(
                     elif columns := by_step.update(batch.windows, decisions.score):
                         yield _step_columns(source, columns, step_threshold, zone, many)
                 found += finder.finish()
-                zones[source.name] = source.time_zone
+                events.append(found)
+                zones.append(source.time_zone)
                 if step_threshold is not None:
                     yield _step_columns(source, by_step.finish(), step_threshold, zone, many)
         if events_file is not None:  # before `output` is complete: both tables are written, or none
-            rows = [event for found in events.values() for event in found]
+            rows = [event for found in events for event in found]
             write_table(events_file, [events_table(rows, time_zone=zone)])
 
     if output is not None:

@@ -14,7 +14,7 @@ from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces, find_pieces, make_pieces
 from amsl_tf.data.recordings import Recordings
 from amsl_tf.data.window_reader import WindowBatch, WindowPlan, read_any_windows
-from amsl_tf.data.windows import chunks
+from amsl_tf.data.windows import check_labels, chunks
 from amsl_tf.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,9 @@ class RecordingWindows(NamedTuple):
         segment: int64 (N,), the part of a recording without gaps that each window is of, counted over all recordings.
         row: int64 (N,), the first row of each window in its segment, after resampling.
         channel_names: The names of the channels.
-        metadata: Kept by a detector: the fields of `Preparation`, `stride`, and the numbers of `recordings`, `rows`, `filled`
-            values, and windows left out because of `missing_windows`, values, and as `abnormal_windows`, labels.
+        metadata: Kept by a detector: the fields of `Preparation`, `stride`, `time_name`, and the numbers of `recordings`,
+            `rows`, `filled` values, and windows left out because of `missing_windows`, values, and as `abnormal_windows`,
+            labels.
     """
 
     x: np.ndarray
@@ -95,7 +96,13 @@ def collect_windows(recordings: Recordings, plan: WindowPlan, groups: Any = "fil
         np.concatenate(segments),
         np.concatenate([batch.place for batch in batches]),
         recordings.channel_names,
-        {**asdict(plan.preparation), "stride": plan.stride, "recordings": len(recordings), **totals},
+        {
+            **asdict(plan.preparation),
+            "stride": plan.stride,
+            "recordings": len(recordings),
+            "time_name": recordings[0].time_name,
+            **totals,
+        },
     )
 
 
@@ -110,7 +117,7 @@ def _group_keys(recordings: Recordings, groups: Any) -> np.ndarray:
             f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {len(recordings)} recordings. "
             f"Received: {groups!r}."
         )
-    return np.asarray(groups)
+    return check_labels("groups", groups, len(recordings), "recording")
 
 
 def _check_normal(x: np.ndarray, rows: int) -> None:

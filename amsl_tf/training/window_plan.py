@@ -1,6 +1,7 @@
 """The plan by which training recordings are cut into windows, as given or proposed for the first of them."""
 
 import logging
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from amsl_tf.checks import check_number
 from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.lengths import describe_seconds, parse_length, to_rows
-from amsl_tf.data.periods import DEFAULT_STEPS, MOST_ROWS, propose_steps
+from amsl_tf.data.periods import DEFAULT_STEPS, MOST_ROWS, find_cycle, propose_steps
 from amsl_tf.data.preparation import Preparation, default_max_gap, prepare
 from amsl_tf.data.rows import Rows, join
 from amsl_tf.data.source import Source
@@ -21,6 +22,7 @@ from amsl_tf.errors import DataError
 
 log = logging.getLogger(__name__)
 
+LEAST_PHASES = 8  # of a period at which windows should begin
 FILL = 10  # the longest run of missing values that is interpolated is this part of a window
 
 
@@ -51,8 +53,12 @@ def plan_windows(
         gap = _to_seconds("max_gap", max_gap, None if head.time is None else period)
     default_gap, default_fill = default_max_gap(DEFAULT_STEPS, period), DEFAULT_STEPS // FILL
     given = Preparation(period, resample is not None, resample_by, gap or default_gap, missing, default_fill)
-    steps = _find_steps(head, given, window, source)
-    step = _find_stride(stride, steps, period, source)
+    if source.window_steps is not None:
+        steps = step = _check_cut(source, window, stride)
+    else:
+        x = np.concatenate([part.x for part in prepare([head], given, Findings(source.name))])
+        steps = _find_steps(x, window, period)
+        step = _find_stride(x, stride, steps, period)
     fill = max(1, steps // FILL) if max_fill is None else to_rows("max_fill", max_fill, period, allow_zero=True)
     return WindowPlan(steps, step, replace(given, max_gap=gap or default_max_gap(steps, period), max_fill=fill))
 
@@ -86,21 +92,26 @@ def _to_seconds(name: str, value: Any, period: float | None) -> float:
     return length * period if isinstance(length, int) else length
 
 
-def _find_steps(head: Rows, given: Preparation, window: Any, source: Source) -> int:
-    """Returns the rows of a window, as given or proposed."""
-    if source.window_steps is not None:
-        if window is not None and parse_length("window", window) != source.window_steps:
+def _check_cut(source: Source, window: Any, stride: Any) -> int:
+    """Returns the rows of windows that are cut already. Raises DataError if others are given."""
+    for name, value in (("window", window), ("stride", stride)):
+        if value is not None and parse_length(name, value) != source.window_steps:
             raise DataError(
-                f"{source.name}: holds windows of {source.window_steps} rows. Received: window={window!r}. Leave it out."
+                f"{source.name}: holds windows of {source.window_steps} rows, which are not cut again. "
+                f"Received: {name}={value!r}. Leave it out."
             )
-        return source.window_steps
+    assert source.window_steps is not None
+    return source.window_steps
+
+
+def _find_steps(x: np.ndarray, window: Any, period: float | None) -> int:
+    """Returns the rows of a window, as given, or proposed for the first rows of a recording (rows, C)."""
     if window is None:
-        prepared = list(prepare([head], given, Findings(source.name)))
-        steps, reason = propose_steps(np.concatenate([part.x for part in prepared]))
-        seconds = "" if given.period is None else f", {describe_seconds(steps * given.period)}"
-        log.info(f"windows of {steps} rows{seconds}: {reason}. Another length can be given as window.")
+        steps, reason = propose_steps(x)
+        seconds = "" if period is None else f", {describe_seconds(steps * period)}"
+        log.info(f"windows of {steps} rows{seconds}: {reason}. Another length can be given as window (--window).")
         return steps
-    steps = to_rows("window", window, given.period)
+    steps = to_rows("window", window, period)
     if steps < MIN_STEPS:
         raise DataError(
             f"window must have at least {MIN_STEPS} rows. Received: {window!r}, {steps} rows. Give a longer window."
@@ -108,11 +119,20 @@ def _find_steps(head: Rows, given: Preparation, window: Any, source: Source) -> 
     return steps
 
 
-def _find_stride(stride: Any, steps: int, period: float | None, source: Source) -> int:
-    """Returns the rows between the starts of windows, by default a quarter of a window."""
+def _find_stride(x: np.ndarray, stride: Any, steps: int, period: float | None) -> int:
+    """Returns the rows between the starts of windows.
+
+    By default it is the largest number up to a quarter of a window that shares no factor with the period of the channels: else
+    windows would begin at a few phases of it only, and those at other phases would be unlike all of them.
+    """
+    cycle = find_cycle(x)
     if stride is None:
-        return steps if source.window_steps is not None else max(1, steps // 4)
+        most = max(1, steps // 4)
+        return most if cycle is None else next(rows for rows in range(most, 0, -1) if math.gcd(rows, cycle) == 1)
     rows = to_rows("stride", stride, period)
-    if source.window_steps not in (None, rows):
-        raise DataError(f"{source.name}: holds windows, which are not cut again. Received: stride={stride!r}. Leave it out.")
+    if cycle is not None and (phases := cycle // math.gcd(rows, cycle)) < min(LEAST_PHASES, cycle):
+        log.warning(
+            f"windows every {rows} rows begin at only {phases} phase{'s' * (phases > 1)} of the period of {cycle} rows: those "
+            "at others may be flagged. Choose a stride that shares no factor with it."
+        )
     return rows

@@ -106,6 +106,10 @@ def make_event(**values):
             {"health": {"b": "stuck"}, "channels": {"b": 9.0, "a": 2.0, "c": 1.0, "d": 0.5}},
             "rows 1,200 to 1,299: score 2.5, p 0.012: b stuck, a, c",
         ),
+        (
+            {"health": {"b": "missing"}, "channels": {"a": 0.0, "b": 0.0, "c": -1.0}},
+            "rows 1,200 to 1,299: score 2.5, p 0.012: b missing",
+        ),
         ({"peak_score": math.nan, "health": {"a": "missing"}}, "rows 1,200 to 1,299: no score, p 0.012: a missing"),
     ],
 )

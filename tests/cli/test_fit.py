@@ -76,7 +76,39 @@ def test_decimal_commas_and_gaps(fitted, tmp_path, capsys, caplog):
     assert run("fit", tmp_path / "gap.csv", "--window", 50, "--detector", tmp_path / "new", "--json") == 0
     # 46 windows of the first 600 rows and 63 of the last 800
     assert json.loads(capsys.readouterr().out)["windows"] == 46 + 63
-    assert "1 step between times longer than the largest gap" in caplog.text
+    assert "1 gap in time: 10.1 s before row 600 (from 0)" in caplog.text
+
+
+def test_table_of_another_program(fitted, tmp_path, capsys):
+    """The same recording in another encoding, with dates of day and month, and words for missing values."""
+    table = make_table()
+    table["time"] = table["time"].dt.strftime("%d/%m/%Y %H:%M:%S.%f")
+    table = table.astype({"b": object})
+    table.loc[[7, 90], "b"] = ["Störung", "Bad"]
+    table = table.rename(columns={"time": "Messung", "a": "Strömung"})
+    table.to_csv(tmp_path / "a.csv", index=False, encoding="cp1252")
+    arguments = ("--detector", tmp_path / "new", "--window", 50)
+    options = {
+        "--encoding": (("cp1252",), "found the byte 0xf6. Name its encoding with --encoding"),
+        "--time-format": (("%d/%m/%Y %H:%M:%S.%f",), "day and month cannot be told apart"),
+        "--na": (("Störung", "Bad"), "row 7 (from 0): expected a number, found 'Störung'. Correct it, name it with --na"),
+    }
+    for option, (values, message) in options.items():
+        assert_error(capsys, run("fit", tmp_path / "a.csv", *arguments), message)
+        arguments += (option, *values)
+    assert run("fit", tmp_path / "a.csv", *arguments, "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert (values["filled"], values["channels"]) == (2, ["Strömung", "b", "c"])
+    assert values["period"] == pytest.approx(0.1)
+
+
+def test_channel_of_some_recordings_only_can_be_left_out(fitted, tmp_path, capsys):
+    _write(make_table().drop(columns="c"), tmp_path / "two.csv")
+    command = ("fit", fitted / "normal.csv", tmp_path / "two.csv", "--window", 50, "--detector", tmp_path / "new", "--json")
+    assert_error(capsys, run(*command), "missing: c. Name", "or leave out c with --drop.")
+    for advice in (("--drop", "c"), ("--columns", "a", "b")):
+        assert run(*command, *advice) == 0
+        assert json.loads(capsys.readouterr().out)["channels"] == ["a", "b"]
 
 
 def test_missing_values_are_counted(tmp_path, capsys):
@@ -93,7 +125,9 @@ def test_missing_values_are_counted(tmp_path, capsys):
 def test_false_alarms(fitted, tmp_path, capsys):
     assert fit(fitted, tmp_path, "--false-alarms", 0.1, "--json") == 0
     # the smallest score that at most a tenth of the windows reach
-    assert json.loads(capsys.readouterr().out)["flagged"] in (12, 13)
+    assert (flagged := json.loads(capsys.readouterr().out)["flagged"]) in (12, 13)
+    assert fit(fitted, tmp_path, "--false-alarms", "10%", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["flagged"] == flagged
     assert fit(fitted, tmp_path, "--false-alarms", "1/min", "--json") == 0
     assert json.loads(capsys.readouterr().out)["normal_events"] <= 2  # in 149 s
     # 86,400 s a day / 149 s = 579.9
@@ -121,6 +155,11 @@ def test_no_event_in_normal_data_is_no_rate(fitted):
         (["--extrapolate", "--false-alarms", "0.1"], "--extrapolate needs a budget"),
         (["--window", "3x"], "argument --window: a length must be a number of rows or a time, above 0. Received: '3x'"),
         (["--merge", "-1"], "argument --merge: "),
+        (["--window", "60,5s"], "Received: '60,5s'. If the comma is a decimal one, write 60.5s."),
+        (["--false-alarms", "%"], "expected a share such as 0.02, or a budget such as 1/day, not '%'"),
+        (["--false-alarms", "60%"], "must be a number from 1e-06 to 0.5"),
+        (["--time-format", "dd.mm.yyyy"], "time_format must be as in %d/%m/%Y"),
+        (["--encoding", "windows"], "encoding must be one of Python"),
         (["--window", "0.25s"], "window must be a whole number of rows, which are 0.1 s apart"),
         (["--drop", "d"], "there is no column d, named in --drop"),
         (["--rate", "0"], "rate must be a number from 1e-09"),
@@ -156,8 +195,8 @@ WRITERS = {
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("empty.csv", "expected a recording, found an empty file"),
-        ("header.csv", "expected rows of numbers, found none"),
+        ("empty.csv", "expected a recording, but the file is empty"),
+        ("header.csv", "expected rows of numbers, found none; the file has a header, but no rows"),
         ("short.csv", "expected at least 2 normal windows of 50 rows. Received: 0, of 30 rows"),
         ("text.csv", "column b, row 900 (from 0): expected a number, found 'off'"),
         ("abnormal.csv", "expected at least 2 normal windows of 50 rows. Received: 0"),
@@ -166,7 +205,7 @@ WRITERS = {
         ("broken.parquet", "expected the content of a .parquet file"),
         ("notes.txt", "expected a file that ends in .npy"),
         ("broken.npy", "broken.npy"),
-        ("missing.csv", "not found"),
+        ("missing.csv", "not found. Name files that end in .npy, .npz"),
     ],
 )
 def test_unusable_recordings_are_errors(tmp_path, capsys, name, message):
@@ -230,5 +269,6 @@ def test_help_is_grouped(capsys):
     assert text.startswith("usage: amsl fit RECORDING ... [OPTION ...]\n")
     for group in ("reading:", "windows:", "events and threshold:", "detector:", "network:"):
         assert f"\n{group}\n" in text
+    assert "by preset, paper: 100; compact: 4)" in " ".join(text.split())
     assert "(default: )" not in text
     assert "(default: False)" not in text

@@ -37,6 +37,13 @@ def test_recording_with_another_rate_is_resampled_on_request(fitted, tmp_path, c
     assert json.loads(capsys.readouterr().out)["rows"] == 4500 / 4
 
 
+@pytest.mark.parametrize(("value", "count"), [("flag", "1 event"), ("ignore", "0 events")])
+def test_dead_channels_may_be_ignored(fitted, tmp_path, capsys, value, count):
+    make_table(200).assign(b=0).to_csv(tmp_path / "dead.csv", index=False)
+    assert report(fitted, tmp_path, "--on-dead-channel", value, recording=tmp_path / "dead.csv") == 0
+    assert capsys.readouterr().out.endswith(f"200 rows, 13 windows, {count}\n")
+
+
 def test_recording_without_numbers(fitted, tmp_path, capsys):
     make_table(200).assign(a=np.nan, b=np.nan, c=np.nan).to_csv(tmp_path / "missing.csv", index=False)
     assert report(fitted, tmp_path, recording=tmp_path / "missing.csv") == 0

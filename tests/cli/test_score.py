@@ -95,13 +95,57 @@ def test_time_steps(fitted, tmp_path):
 
 
 def test_stride_and_folder(fitted, tmp_path):
+    (tmp_path / "in").mkdir()
     for name in ("b2.csv", "b10.csv"):
-        make_table(60).to_csv(tmp_path / name, index=False)
+        make_table(60).to_csv(tmp_path / "in" / name, index=False)
     outputs = ("--output", tmp_path / "out/windows.csv", "--stride", "0.5s")
-    assert run("score", tmp_path, "--detector", fitted / "detector", *outputs) == 0
+    assert run("score", tmp_path / "in", "--detector", fitted / "detector", *outputs) == 0
     table = pd.read_csv(tmp_path / "out/windows.csv")
     assert table["first_row"].tolist() == [0, 5, 10] * 2
-    assert table["file"].tolist() == [str(tmp_path / "b2.csv")] * 3 + [str(tmp_path / "b10.csv")] * 3
+    assert table["file"].tolist() == [str(tmp_path / "in/b2.csv")] * 3 + [str(tmp_path / "in/b10.csv")] * 3
+
+
+@pytest.mark.parametrize("option", ["--output", "--events"])
+def test_tables_among_the_recordings_are_errors(fitted, tmp_path, monkeypatch, capsys, option):
+    """The next run would read them."""
+    make_table(60).to_csv(tmp_path / "a.csv", index=False)
+    (tmp_path / "link").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for folder, output in ((".", "events.csv"), (tmp_path, "deep/events.csv"), ("link", tmp_path / "events.csv")):
+        status = run("score", folder, "--detector", fitted / "detector", option, output)
+        assert_error(capsys, status, "events.csv: lies in ", "where it would be read as a recording the next time. Name a file")
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["a.csv", "link"]
+
+
+@pytest.mark.parametrize(("value", "flagged"), [("flag", 13), ("ignore", 0)])
+def test_dead_channels_may_be_ignored(fitted, tmp_path, capsys, value, flagged):
+    make_table(200).assign(b=0).to_csv(tmp_path / "dead.csv", index=False)
+    assert score(fitted, "--on-dead-channel", value, "--json", recording=tmp_path / "dead.csv") == 0
+    assert json.loads(capsys.readouterr().out)["flagged"] == flagged
+
+
+def test_time_column_is_that_of_the_training_recordings(tmp_path, capsys):
+    """Another column has the name of a time, and is no channel."""
+    table = make_table().rename(columns={"time": "Messung"})
+    table.to_csv(tmp_path / "normal.csv", index=False)
+    detector = ("--detector", tmp_path / "detector")
+    assert run("fit", tmp_path / "normal.csv", "--window", 50, "--quiet", *detector) == 0
+    table.insert(0, "date", "2020-01-01")
+    table.to_csv(tmp_path / "other.csv", index=False)
+    assert run("score", tmp_path / "other.csv", "--output", tmp_path / "windows.csv", *detector) == 0
+    assert pd.read_csv(tmp_path / "windows.csv")["start"][1] == "2024-01-01 00:00:01.200"
+
+
+@pytest.mark.parametrize("command", ["score", "report", "explain", "fit"])
+def test_wrong_paths_are_found_before_tensorflow_is_imported(fitted, tmp_path, command):
+    options = {"explain": ("--window", "0")}.get(command, ())
+    code = "import sys; from amsl_tf.cli import main\ntry: main(sys.argv[1:])\nfinally: assert 'tensorflow' not in sys.modules"
+    wrong = [(tmp_path / "typo.csv", fitted / "detector")]
+    wrong += [(fitted / "normal.csv", tmp_path / "typo")] if command != "fit" else []
+    for recording, detector in wrong:
+        finished = run_python("-c", code, command, recording, "--detector", detector, *options)
+        assert (finished.returncode, finished.stdout) == (2, "")
+        assert "not found" in finished.stderr
 
 
 def test_false_alarms(fitted, capsys):
@@ -143,6 +187,7 @@ def test_invalid_arguments_are_errors(fitted, tmp_path, monkeypatch, capsys, arg
     [
         (["--server", "localhost:8501"], "must start with http://"),
         (["--server", "http://localhost:1", "--steps", "--output", "steps.csv"], "--steps needs a detector"),
+        (["--server", "http://localhost:1", "--on-dead-channel", "flag"], "--on-dead-channel needs a detector"),
         (["--server", "http://localhost:1", "--resample"], "--resample needs a detector"),
         (["--server", "http://localhost:1", "--false-alarms", "1/day"], "--false-alarms needs a detector"),
         (["--server", "http://localhost:1", "--stride", "2s"], "--stride must be a number of rows with --server"),

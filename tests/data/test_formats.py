@@ -34,7 +34,7 @@ def test_missing_and_empty_files_are_errors(suffix, tmp_path):
     with pytest.raises(DataError, match=r"not found. Name a file that exists"):
         check_input(file)
     (tmp_path / "typo").touch()
-    with pytest.raises(DataError, match="found an empty file"):
+    with pytest.raises(DataError, match="expected a recording, but the file is empty"):
         check_input(file)
 
 
@@ -90,6 +90,13 @@ def test_content_without_a_known_name_is_described(contents, tmp_path):
     (tmp_path / "a.xlsx").write_bytes(contents["a zip archive, such as .npz"])
     with pytest.raises(DataError, match=r"found a zip archive, such as .npz or .xlsx; name it .npz if it holds arrays"):
         check_input(tmp_path / "a.xlsx")
+
+
+def test_text_in_utf_16_needs_its_encoding(contents, tmp_path):
+    (tmp_path / "a.csv").write_bytes(contents["text in UTF-16"])
+    check_input(tmp_path / "a.csv", "utf-16")
+    with pytest.raises(DataError, match=r"found text in UTF-16; use --encoding utf-16\."):
+        check_input(tmp_path / "a.csv", "cp1252")
 
 
 def test_file_that_cannot_be_opened_is_an_error(tmp_path, monkeypatch):

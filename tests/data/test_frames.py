@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data.frames import convert_frame
+from amsl_tf.data.frames import FrameConverter, convert_frame
 from amsl_tf.data.reading import Reading
 from amsl_tf.errors import AMSLError, DataError
 
@@ -54,7 +54,10 @@ def test_names_of_the_detector_select_the_channels(frame, caplog):
     assert "a: columns that are not among the channels are ignored: anomaly" in caplog.messages
     assert convert(frame, ["y", "x"], columns=["x", "y"])[0] == ("y", "x")  # the same channels, in the detector's order
     assert convert(frame, ["a", "b"], columns=["x", "y"])[0] == ("x", "y")
-    with pytest.raises(DataError, match=r"expected the 3 channels z, y, w, missing: z, w; new: x, anomaly. Name the 3"):
+    with pytest.raises(
+        DataError,
+        match=r"expected the 3 channels z, y, w, missing: z, w; new: x, anomaly. Name the 3.* leave out z, w",
+    ):
         convert(frame, ["z", "y", "w"])
     with pytest.raises(DataError, match=r"expected 3 channels, found 2 in --columns: x, y. Name the columns that are a, b, c"):
         convert(frame, ["a", "b", "c"], columns=["x", "y"])
@@ -101,6 +104,79 @@ def test_times_are_found_by_name_or_type(column, name, is_found):
     names, rows, _ = convert(pd.DataFrame({name: column, "x": 1}))
     assert (rows.time is not None) == is_found
     assert names == (("x",) if is_found else (name, "x"))
+
+
+@pytest.mark.parametrize("name", ["Zeit", "Messung", "when"])
+def test_dates_that_are_text_are_times(name, caplog):
+    caplog.set_level(logging.INFO)
+    texts = TIMES.strftime("%d.%m.%Y %H:%M:%S")
+    names, rows, _ = convert(pd.DataFrame({"x": [1.0, 2, 3], name: texts}))
+    assert names == ("x",)
+    np.testing.assert_array_equal(rows.time, SECONDS)
+    assert f"a: the times are in column {name}" in caplog.messages
+
+
+def test_names_come_before_dates():
+    frame = pd.DataFrame({"installed": ["2020-01-01", "2020-01-02", "2020-01-03"], "Zeit": TIMES.astype(str), "x": 1})
+    np.testing.assert_array_equal(convert(frame, ["x"])[1].time, SECONDS)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["2024-01-01"] * 3, ["1.2.3.4", "1.2.3.5", "1.2.3.6"], ["2024-01-01", "off", "on"], ["12-345-6", "12-345-7", "12-345-8"]],
+)
+def test_other_texts_are_not_times(cells):
+    assert convert(pd.DataFrame({"note": cells, "x": 1}), ["x"])[1].time is None
+
+
+def test_columns_with_a_role_are_not_times(frame):
+    frame = frame.rename(columns={"datetime": "when"})
+    assert convert(frame, drop=["when"])[1].time is None
+    with pytest.raises(DataError, match=r"column when, row 0 .* looks like a time, not a channel: name it with --time"):
+        convert(frame, columns=["when", "x"])
+
+
+def test_usual_column_of_times(frame):
+    def time_name(frame, names=(), **reading):
+        return FrameConverter(frame, Reading(**reading), names, "a").time_name
+
+    frame = frame.assign(cycle=[7, 8, 9])
+    assert time_name(frame) == "datetime"
+    assert time_name(frame, usual_time="cycle") == "cycle"
+    assert time_name(frame, usual_time="cycle", time="datetime") == "datetime"
+    assert time_name(frame, usual_time="other") == "datetime"
+    assert time_name(frame, ["cycle"], usual_time="cycle") == "datetime"
+    assert time_name(frame, usual_time="cycle", time="none") is None
+    assert time_name(frame.set_index(TIMES), usual_time="cycle") == "cycle"
+    assert time_name(frame.set_index(TIMES), usual_time="other") == "index"
+    assert time_name(frame.set_index("cycle"), usual_time="cycle") == "cycle"
+    assert time_name(frame[["x"]]) is None
+    assert convert(frame, usual_time="cycle", drop=["datetime"])[1].time.tolist() == [7, 8, 9]
+
+
+def test_format_of_times(frame):
+    frame["datetime"] = ["01/02/2024", "02/02/2024", "03/02/2024"]
+    for name in ("datetime", "when"):
+        found = convert(frame.rename(columns={"datetime": name}), time_format="%d/%m/%Y")[1].time
+        assert found.astype("M8[D]").astype(str).tolist() == ["2024-02-01", "2024-02-02", "2024-02-03"]
+    with pytest.raises(DataError, match=r"day and month cannot be told apart.*--time-format '%d/%m/%Y' or '%m/%d/%Y'"):
+        convert(frame)
+
+
+def test_texts_for_missing_values():
+    frame = pd.DataFrame({"x": [1.0, "Störung", -999.0], "y": [-999, 2, 3]})
+    rows = convert(frame, na=["Störung", "-999"])[1]
+    np.testing.assert_array_equal(rows.x, [[1, np.nan], [np.nan, 2], [np.nan, 3]])
+    with pytest.raises(DataError, match=r"found 'Störung'. Correct it, name it with --na .*, or leave the column out"):
+        convert(frame)
+    with pytest.raises(DataError, match=r"found 'Störung'. Correct it, or name it with --na if it stands for a [^,]+\.$"):
+        convert(frame, ["x", "y"])
+
+
+def test_column_that_is_left_out_may_be_in_some_recordings_only(frame, caplog):
+    caplog.set_level(logging.INFO)
+    assert convert(frame, ["x"], drop=["z"])[0] == ("x",)
+    assert "a: there is no column z to leave out" in caplog.messages
 
 
 def test_channels_of_the_detector_are_not_times():
@@ -200,6 +276,11 @@ def test_other_tables_are_errors(frame):
         ({"header": 1}, "header must be True or False"),
         ({"time": None}, "time must be text"),
         ({"decimal": ";"}, "decimal must be one of"),
+        ({"usual_time": None}, "usual_time must be text"),
+        ({"time_format": "dd/mm"}, "time_format must be as in %d/%m/%Y"),
+        ({"na": "Bad"}, "na must be a list of names"),
+        ({"encoding": "windows"}, "encoding must be one of Python, such as utf-8 or cp1252. Received: 'windows'"),
+        ({"encoding": "rot13"}, "encoding must be one of Python"),
         ({"delimiter": ";;"}, "delimiter must be one character"),
         ({"delimiter": "1"}, "delimiter must be one character"),
         ({"delimiter": "."}, "delimiter must be one character"),

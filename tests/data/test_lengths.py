@@ -1,5 +1,6 @@
 """Lengths in rows and in time, by hand."""
 
+import logging
 from datetime import timedelta
 
 import numpy as np
@@ -22,7 +23,11 @@ from amsl_tf.errors import DataError
         ("1min", 60.0),
         ("1.5 h", 5400.0),
         ("1d", 86_400.0),
-        ("00:00:02", 2.0),
+        ("2 Weeks", 1_209_600.0),
+        ("3 hours", 10_800.0),
+        ("1min 30.5s", 90.5),
+        ("1h2min", 3720.0),
+        (".5 sec", 0.5),
         (timedelta(milliseconds=250), 0.25),
     ],
 )
@@ -34,7 +39,10 @@ def test_lengths(value, expected):
 
 @pytest.mark.parametrize(
     "value",
-    [0, -1, "0", "0s", "-2s", "1.5", "2 parsecs", "1M", "", "nan", "NaT", 2.0, True, None, [], 10**400, "9" * 400, "9" * 5000],
+    [
+        *(0, -1, "0", "0s", "-2s", "1.5", "2 parsecs", "1M", "", "nan", "NaT", 2.0, True, None, [], 10**400, "9" * 400),
+        *("9" * 5000, "9" * 400 + "s", "1,5", "s", "1 min 30", "1.2.3s", "1e3s", "00:00:02", "1min, 30s", "60,5 parsecs"),
+    ],
 )
 def test_others_are_errors(value):
     with pytest.raises(DataError, match=r"window must be a number of rows or a time, above 0. Received: ") as error:
@@ -57,6 +65,28 @@ def test_others_are_errors(value):
 )
 def test_rows(length, period, expected):
     assert to_rows("stride", length, period) == expected
+
+
+@pytest.mark.parametrize(("value", "point"), [("60,5s", "60.5s"), (" 1,5 h", "1.5 h"), ("1,000s", "1.000s")])
+def test_decimal_commas_are_errors(value, point):
+    with pytest.raises(DataError, match=rf"Received: '{value}'. If the comma is a decimal one, write {point}\."):
+        parse_length("window", value)
+
+
+@pytest.mark.parametrize(
+    ("length", "period", "rows", "message"),
+    [
+        ("60.5s", 1, 60, "window: 60.5 s is rounded to 60 rows, 60 s"),
+        ("1.03s", 0.02, 52, "window: 1.03 s is rounded to 52 rows, 1.04 s"),
+        ("60.1s", 1, 60, ""),
+        ("5s", 0.09993, 50, ""),  # an estimated period
+        ("60s", 1, 60, ""),
+    ],
+)
+def test_rounding_is_logged(length, period, rows, message, caplog):
+    caplog.set_level(logging.INFO)
+    assert to_rows("window", length, period) == rows
+    assert caplog.messages == ([message] if message else [])
 
 
 @pytest.mark.parametrize("zero", [0, "0", "0s"])

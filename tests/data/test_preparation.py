@@ -50,9 +50,9 @@ def test_segments_begin_after_gaps_and_falls(as_times):
     assert findings.steps == {"gap": 1, "repeated": 1, "backwards": 1}
     assert findings.places == {"gap": (3, 3.0), "repeated": (4, 0.0), "backwards": (6, -4.0)}
     assert findings.describe() == [
-        "1 step between times longer than the largest gap: no window spans them; the first before row 3 (from 0), 3 s",
-        "1 step between times of zero length; the first before row 4 (from 0)",
-        "1 step between times backwards in time: no window spans them; the first before row 6 (from 0)",
+        "1 gap in time: 3 s before row 3 (from 0); longer than --max-gap: no window spans it",
+        "1 repeated time: before row 4 (from 0)",
+        "1 step back in time: before row 6 (from 0); no window spans it",
     ]
 
 
@@ -136,7 +136,7 @@ def test_interpolation_by_hand():
     assert (findings.filled, findings.left) == (3, 9)
     assert findings.describe() == [
         "3 missing values were interpolated",
-        "9 missing values are left: their channels are missing in these windows",
+        "9 missing values are left, as runs exceed --max-fill: the channels are missing in these windows",
     ]
 
 
@@ -145,7 +145,7 @@ def test_nothing_is_interpolated_over_gaps():
     np.testing.assert_array_equal(found.x[:, 0], [1, NAN, 3, 4, 5])
     assert findings.describe()[1:] == [
         "1 missing value was interpolated",
-        "1 missing value is left: its channel is missing in these windows",
+        "1 missing value is left, as runs exceed --max-fill: the channels are missing in these windows",
     ]
 
 
@@ -174,9 +174,7 @@ def test_unusable_values_are_missing():
 def test_other_sampling_rate_is_refused():
     for step in (0.95, 1.05):
         run(make_rows(np.zeros(30), step * np.arange(30)), period=1.0)
-    message = (
-        r"a.csv: expected a row every 1 s, as in the training recordings; found one every 0.5 s. Resample the recording to 1 s"
-    )
+    message = r"a.csv: expected a row every 1 s, as in the recordings before; found one every 0.5 s. Resample all"
     for step, count, cuts in ((0.5, 30, []), (0.5, 30, [3]), (0.5, 9000, [2000, 4000])):
         rows = make_rows(np.zeros(count), step * np.arange(count))
         with pytest.raises(DataError, match=message):
@@ -267,3 +265,11 @@ def test_resampling_to_more_rows_is_said():
     assert "a row every 2 s, of which resampling makes one every 1 s" in findings.describe()[0]
     _, findings = run(make_rows(np.zeros(20), np.arange(20.0)), period=2.0, resample=True, max_gap=10.0, max_fill=1)
     assert not findings.describe()
+
+
+def test_long_gaps_are_not_filled():
+    """A gap of 20,000 s within `max_gap` would be as many rows of missing values."""
+    time = np.append(np.arange(5.0), 20_000 + np.arange(5.0))
+    found, _ = run(make_rows(np.zeros(10), time), period=1.0, resample=True, max_gap=1e9)
+    assert found.time.tolist() == time.tolist()
+    assert np.flatnonzero(found.starts).tolist() == [0, 5]

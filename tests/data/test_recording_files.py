@@ -72,6 +72,22 @@ def test_all_formats_are_equivalent(recording, suffix, tmp_path):
             np.testing.assert_array_equal(np.concatenate([part.label for part in parts]), LABELS)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "name"),
+    [(".csv", ""), (".semicolons.csv", "when"), (".parquet", "index"), (".column.parquet", "when"), (".npz", "time")],
+)
+def test_column_of_times_has_a_name(recording, suffix, name, tmp_path):
+    file = write(tmp_path, recording, suffix)
+    assert open_recording(file, Reading(label="label")).time_name == name
+    assert open_recording(file, Reading(label="label", time="none", columns=["x"])).time_name is None
+
+
+def test_format_of_times_in_archives(tmp_path):
+    np.savez(tmp_path / "a.npz", x=np.ones((2, 1)), time=["01/02/2024", "02/02/2024"])
+    (rows,) = open_recording(tmp_path / "a.npz", Reading(time_format="%d/%m/%Y")).parts()
+    assert rows.time.astype("M8[D]").astype(str).tolist() == ["2024-02-01", "2024-02-02"]
+
+
 def test_blank_lines_are_rows_without_values(tmp_path):
     (tmp_path / "a.csv").write_text("time,x,label\n2024-01-01,1,0\n\n2024-01-03,3,1\n\n")
     (rows,) = open_recording(tmp_path / "a.csv", Reading(label="label")).parts()
@@ -240,7 +256,7 @@ def test_parts_of_a_folder_have_the_same_columns(tmp_path):
         ("typo.npy", None, "not found"),
         ("typo.parquet", None, "not found"),
         ("a.txt", "x", "expected a file that ends in"),
-        ("a.csv", "", "found an empty file"),
+        ("a.csv", "", "the file is empty"),
         ("a.npy", "x", "expected the content of a .npy file"),
         ("a.parquet", "x", "expected the content of a .parquet file"),
     ],
@@ -308,6 +324,8 @@ def test_nothing_found_is_an_error(folder):
             DataError, match=r"expected recordings that end in .npy, .npz, .csv.*, found none. Name another path"
         ):
             find_files([path])
+    with pytest.raises(DataError, match=r"typo: not found. Name files that end in .*, or folders of them"):
+        find_files([folder / "typo"])
     with pytest.raises(DataError, match=r"typo.csv: not found"):
         find_files([folder / "typo.csv"])
     with pytest.raises(DataError, match="expected recordings, found none"):

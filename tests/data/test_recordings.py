@@ -206,3 +206,12 @@ def test_loading_a_recording(tmp_path, monkeypatch):
     assert prepared.time.tolist() == [0, 4, 8, 12, 16, 20]
     assert prepared.label.tolist() == [1, 1, 1, 1, 0, 0]
     assert load_recording(Recording(np.zeros((9, 1)), "a")[4:]).first_row == 4
+
+
+@pytest.mark.parametrize("kind", [np.asarray, pd.DataFrame])
+def test_unusable_values_in_memory_are_missing_as_in_files(kind, caplog):
+    caplog.set_level("INFO")
+    x = np.array([[1.0, 2.0], [np.inf, 3.0], [4.0, -1e31]])
+    found = load_recording(Recordings.of(kind(x))[0])
+    np.testing.assert_array_equal(found.x, [[1, 2], [np.nan, 3], [4, np.nan]])
+    assert "2 values that are infinite or beyond 1e+30 count as missing" in caplog.text

@@ -212,7 +212,7 @@ def test_name_with_a_space_is_one_column(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("x,y\n", "expected rows of numbers, found none"),
+        ("x,y\n", "expected rows of numbers, found none; the file has a header, but no rows"),
         ("x,y\n1,2\n1,2,3\n", "not a complete table"),
         ("x,y\n1,2,3\n4,5,6\n", "not a complete table"),
         ("1,2\n3,4\n", "Use --no-header"),
@@ -276,6 +276,54 @@ def test_cells_are_numbers(cells, message, tmp_path):
             rows_of(file)
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16", "utf-8", "utf-8-sig"])
+def test_encodings(encoding, tmp_path):
+    file = write(tmp_path, "Strömung;y\n1,5;2\n3;4\n".encode(encoding))
+    opened = open_recording(file, Reading(encoding=encoding))
+    assert opened.channel_names == ("Strömung", "y")
+    assert opened.channel_names == open_recording(file, Reading(encoding=encoding.upper())).channel_names
+    if encoding == "cp1252":
+        message = r"expected text in UTF-8, found the byte 0xf6. Name its encoding with --encoding, such as cp1252\."
+        with pytest.raises(DataError, match=message):
+            open_recording(file)
+
+
+def test_text_without_a_byte_order_mark_is_an_error(tmp_path):
+    file = write(tmp_path, "x\n1\n".encode("utf-16-le"))
+    with pytest.raises(DataError, match=r"expected text in UTF-16, found other text .* Name its encoding with --encoding"):
+        open_recording(file, Reading(encoding="utf-16"))
+    assert rows_of(file, encoding="utf-16-le").tolist() == [[1]]
+
+
+def test_texts_for_missing_values(tmp_path):
+    file = write(tmp_path, "time,x,y,label\n2024-01-01,1,Störung,0\n2024-01-02,Bad,-999,1\n")
+    found = rows_of(file, na=("Störung", "Bad", "-999"), label="label")
+    np.testing.assert_array_equal(found, [[1, np.nan], [np.nan, np.nan]])
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("x,y\n1,2\n3", 3),
+        ("x,y\r\n1,2\r\n\r\n3,4\r\n5", 5),
+        ("x,y\n" + "1,2\n" * 30 + "1", 32),
+        ("x,y\n1,2\n3,", 0),
+        ("x,y\n1,2\n3,4", 0),
+        ("x,y\n1,2\n3\n", 0),
+        ("x,y\n1,2\n3,4\n ", 0),
+        ('x,y\n1,"2\n"', 0),
+    ],
+)
+@pytest.mark.parametrize("compress", [None, gzip.compress])
+def test_last_line_that_is_cut_off_is_a_warning(content, line, compress, tmp_path, caplog):
+    file = write(tmp_path, content) if compress is None else write(tmp_path, compress(content.encode()), "a.csv.gz")
+    opened = open_recording(file)
+    for _ in range(2):  # once for several passes
+        list(opened.parts())
+    message = f"{file}: line {line}, the last one, has 1 of 2 cells and no line end: the file may be cut off."
+    assert caplog.messages == ([message] if line else [])
+
+
 def test_decimal_points_among_commas_are_an_error(tmp_path):
     file = write(tmp_path, "x;y\n1,5;2,5\n1.5;2\n99999999999999999999999;2\n")
     with pytest.raises(
@@ -295,7 +343,7 @@ def test_decimal_points_among_commas_are_an_error(tmp_path):
         (pd.Categorical([2, 1]), [2, 1]),
         (pd.array([True, None], "boolean"), "expected a number, found True"),
         ([True, False], "expected a number, found True"),
-        (["1", "2"], "expected a number, found '1'. Correct it, or leave the column out with --drop.$"),
+        (["1", "2"], "expected a number, found '1'. Correct it, name it .*, or leave the column out with --drop.$"),
     ],
 )
 def test_types_of_parquet_columns(column, expected, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data.time_column import TimeColumn, is_time
+from amsl_tf.data.time_column import TimeColumn, is_date, is_time, resembles_time
 from amsl_tf.errors import DataError
 
 DATES = pd.Series(pd.date_range("2024-01-13 23:59:58", periods=5, freq="s"))  # the day cannot be a month
@@ -134,9 +134,10 @@ def test_later_rows_tell_day_and_month_apart():
     [
         (
             ["01/02/2024 10:00", "02/02/2024 10:00"],
-            "day and month cannot be told apart, found '01/02/2024 10:00'. Write ISO 86",
+            "day and month cannot be told apart, found '01/02/2024 10:00'. Name the format with --time-format "
+            "'%d/%m/%Y %H:%M' or '%m/%d/%Y %H:%M', name another",
         ),
-        (["x", "y"], "expected a time, found 'x'. Write ISO 8601"),
+        (["x", "y"], "expected a time, found 'x'. Name its format with --time-format"),
         ([True, False], "expected a time, found 'True'"),
         ([None, None], "expected times, found none in the first 2 rows"),
         (
@@ -158,7 +159,7 @@ def test_later_rows_tell_day_and_month_apart():
         ),
         (["2024-01-13 10:00Z", "2024-01-13 10:01Z", "2024-01-13 10:02"], "found UTC in row 0 and none in row 2"),
         (["2024-01-13 10:00", "2024-01-13 10:01Z"], "found none in row 0 and UTC in row 1"),
-        ([20240131120000, 20240131120001], "found 20240131120000, which looks like a date. Write ISO 8601"),
+        ([20240131120000, 20240131120001], "found 20240131120000, which looks like a date. Name its format with --time-format"),
     ],
 )
 @pytest.mark.parametrize("size", [2, 3])
@@ -169,13 +170,64 @@ def test_invalid_times_are_errors(times, message, size):
     assert "--time none" in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("times", "time_format", "expected"),
+    [
+        (["01/02/2024 10:00", "02/02/2024 10:00"], "%d/%m/%Y %H:%M", "2024-02-01T10:00"),
+        (["01/02/2024 10:00", "02/02/2024 10:00"], "%m/%d/%Y %H:%M", "2024-01-02T10:00"),
+        (["2024|02|01 10:00:00,5+02:00"], "%Y|%m|%d %H:%M:%S,%f%z", "2024-02-01T08:00:00.5"),
+        ([20240201100000, 20240201100001], "%Y%m%d%H%M%S", "2024-02-01T10:00"),
+        ([20240201.0, np.nan], "%Y%m%d", "2024-02-01"),
+        (DATES, "%H", "2024-01-13T23:59:58"),  # of pandas, dates have no format
+    ],
+)
+def test_format_that_is_given(times, time_format, expected):
+    times = pd.Series(times)
+    found = TimeColumn("time", "a.csv", times, time_format).convert(times, 0)
+    assert found[0] == np.datetime64(expected, "ns")
+
+
+@pytest.mark.parametrize("time_format", ["%d/%m/%Y", "%q"])
+def test_times_of_another_format_are_errors(time_format):
+    times = pd.Series(["2024-01-13"])
+    message = f"row 7 .from 0.: expected a time in the format '{time_format}', found '2024-01-13'"
+    with pytest.raises(DataError, match=message):
+        TimeColumn("time", "a.csv", times, time_format).convert(times, 7)
+
+
+@pytest.mark.parametrize(
+    "cell", ["2024-01-13", "13.01.2024 10:00", "1/2/2024 10:00:00 PM", "20240113T10", "2024-01-13 10:00+01"]
+)
+def test_cells_that_are_dates(cell):
+    assert is_date(cell)
+
+
+@pytest.mark.parametrize("cell", ["", "x", "1.5", "1.234.567", "12-345-6", "10:00:00", "192.168.1.1", "20240113"])
+def test_cells_that_are_not_dates(cell):
+    assert not is_date(cell)
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [("1/2/24", True), ("01.Feb.2024", True), (" 10:00", True), ("1.234.567", False), ("x", False), ("1.5", False)],
+)
+def test_cells_that_resemble_times(cell, expected):
+    assert resembles_time(cell) == expected
+
+
 def test_number_that_is_text_is_an_error():
     column = TimeColumn("time", "a.csv", pd.Series([1.0]))
     with pytest.raises(DataError, match=r"row 2 .from 0.: expected a finite number, as in the rows before, found 'x'"):
         column.convert(pd.Series([2.0, "x"], dtype=object), 1)
 
 
-@pytest.mark.parametrize("name", ["time", " Time [s]", "utc_time", "Timestamp", "date", "t", "T", "ts"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("time", " Time [s]", "utc_time", "Timestamp", "date", "t", "T", "ts"),
+        *("Zeit", "Zeitstempel", "Datum/Uhrzeit", "fecha", "Hora", "heure (UTC)", "horodatage", "tijd", "data_ora", "clock"),
+    ],
+)
 def test_names_of_times(name):
     assert is_time(name)
 

@@ -104,14 +104,14 @@ def test_read_windows_of_a_recording(caplog):
     assert found.rows[:, 0].tolist() == [0, 2, 6, 8]
     assert found.x[1, 0, 0] == 2
     assert caplog.messages == [
-        "a.csv: 1 step between times longer than the largest gap: no window spans them; the first before row 6 (from 0), 51 s.",
+        "a.csv: 1 gap in time: 51 s before row 6 (from 0); longer than --max-gap: no window spans it.",
         "a.csv: 1 missing value was interpolated.",
     ]
 
 
 def test_too_short_recordings_are_errors():
     recording = Recording(np.zeros((12, 1)), "a.csv", time=[*range(6), *range(50, 56)])
-    for steps, gaps in ((13, ""), (7, " without a gap")):
+    for steps, gaps in ((13, ""), (7, " without a gap or a step back in time")):
         message = rf"a.csv: expected at least {steps} rows{gaps}, the length of a window, found 12. Give a longer recording"
         with pytest.raises(DataError, match=message):
             list(read_windows(recording, WindowPlan(steps, 1, Preparation(max_gap=5 if gaps else None))))
@@ -135,5 +135,6 @@ def test_windows_in_an_array_are_not_cut_again(windows_file):
         found = join(list(read_windows(recording, WindowPlan(16, stride, Preparation(max_fill=3)))))
         np.testing.assert_array_equal(found.x, windows)
         assert found.place.tolist() == found.rows[:, 0].tolist() == [0, 16, 32, 48, 64]
+        assert found.starts.all()  # no event is of several windows
     with pytest.raises(DataError, match=r"windows.npy: expected windows of 25 time steps. Received: 16 time steps"):
         list(read_windows(recording, WindowPlan(25, 1)))

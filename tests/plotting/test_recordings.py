@@ -1,10 +1,13 @@
 """Figures of recordings."""
 
+from dataclasses import replace
+
 import matplotlib.dates
 import numpy as np
 import pytest
 
-from amsl_tf.plotting.recordings import find_gaps, has_times, recording, worst_channels
+from amsl_tf.data.recordings import Recording
+from amsl_tf.plotting.recordings import find_gaps, find_spanned, has_times, recording, worst_channels
 from amsl_tf.plotting.style import png
 from tests.evaluation.report.test_recording import make_scores
 from tests.plotting.conftest import text_of
@@ -29,6 +32,18 @@ def test_gaps_are_longer_than_one_and_a_half_usual_steps():
     assert not gaps.any()
     assert usual == 1
     assert find_gaps(seconds[:1])[0].tolist() == [False]
+
+
+def test_a_step_that_a_window_spans_is_no_gap():
+    """Windows of rows 2 to 4 and 3 to 5 span the steps before rows 3, 4 and 5; the part begins at row 1."""
+    values = Recording(np.zeros((7, 1)), "part", first_row=1)
+    _, scores = make_scores()
+    scores = replace(scores, first_row=np.array([2, 3]), last_row=np.array([4, 5]))
+    spanned = find_spanned(values, scores)
+    assert spanned.tolist() == [False, False, True, True, True, False, False]
+    gaps, usual = find_gaps(np.array([0.0, 1, 4, 5, 6, 7, 10]), spanned)
+    assert gaps.tolist() == [False] * 6 + [True]
+    assert usual == 1
 
 
 @pytest.mark.parametrize("fault", ["missing", "falls"])

@@ -47,3 +47,11 @@ def test_explanation_shows_contributions_and_the_nearest_window(rng):
     assert "third: 2.5 of 4" in text_of(figure)
     assert [bar.get_width() for bar in figure.axes[3].patches] == [4.5, -0.5]
     assert len(explanation(x, None, **settings).axes[0].lines) == 1
+
+
+def test_explanation_shows_the_normal_range_if_the_nearest_window_is_unknown(rng):
+    x, limits = rng.normal(size=(24, 4)), np.stack([-1 - np.arange(4), 1 + np.arange(4)])
+    settings = {"channels": {2: ("third", 1.0)}, "time": np.zeros(24), "members": {"levels": 1.0}, "normal_range": limits}
+    (band,) = explanation(x, None, **settings).axes[0].patches
+    assert (band.get_y(), band.get_height(), band.get_label()) == (-3, 6, "normal range")
+    assert not explanation(x, x, **settings).axes[0].patches

@@ -72,7 +72,7 @@ def test_table_of_windows(tmp_path):
 
 def test_events_and_their_table(tmp_path):
     found = score(make_recording(times="dates"), events_file=tmp_path / "events.parquet")
-    (event,) = found.events["pump.csv"]
+    ((event,),) = found.events
     assert (event.first_row, event.last_row, event.windows, event.peak_score) == (2, 7, 2, 9)
     assert event.p_value == pytest.approx(0.1)
     assert event.channels == {"load": 9, "speed": 0}
@@ -83,7 +83,7 @@ def test_events_and_their_table(tmp_path):
         pd.Timestamp("2024-03-30T23:00:02"),
         pd.Timestamp("2024-03-30T23:00:07"),
     )
-    assert score(make_recording(), rule=MergeRule(min_rows=7)).events == {"pump.csv": []}
+    assert score(make_recording(), rule=MergeRule(min_rows=7)).events == [[]]
 
 
 def test_table_of_time_steps(tmp_path):
@@ -113,7 +113,7 @@ def test_parts_of_the_score_without_names():
     class Server:
         window_shape, detect, explain = (4, 2), LargestValue.detect, LargestValue.explain
 
-    (event,) = score(make_recording(), scorer=Server()).events["pump.csv"]
+    ((event,),) = score(make_recording(), scorer=Server()).events
     assert event.channels == {"load": 9, "speed": 0}
     assert event.members == {}
     assert np.isnan(event.p_value)
@@ -123,8 +123,16 @@ def test_several_recordings_are_told_apart(tmp_path):
     found = score(make_recording("a"), make_recording("b", rows=6), output=tmp_path / "windows.csv")
     table = pd.read_csv(tmp_path / "windows.csv")
     assert table["file"].tolist() == ["a"] * 6 + ["b"] * 2
-    assert [len(events) for events in found.events.values()] == [1, 1]
-    assert found.events["b"][0].last_row == 5
+    assert [[event.recording for event in events] for events in found.events] == [["a"], ["b"]]
+    assert found.events[1][0].last_row == 5
+
+
+def test_recordings_of_one_name_keep_their_events(tmp_path):
+    first, second = make_recording("a", "dates", "UTC"), make_recording("a", "dates", "Europe/Berlin", rows=6)
+    found = score(first, second, events_file=tmp_path / "events.csv")
+    assert [[event.last_row for event in events] for events in found.events] == [[7], [5]]
+    assert found.time_zones == ["UTC", "Europe/Berlin"]
+    assert pd.read_csv(tmp_path / "events.csv")["last_row"].tolist() == [7, 5]
 
 
 def test_times_are_in_the_zone_of_the_recording(tmp_path):
@@ -140,7 +148,7 @@ def test_tables_of_several_zones_are_in_utc(tmp_path):
     for name in ("windows", "events"):
         start = pd.read_parquet(tmp_path / f"{name}.parquet")["start"]
         assert str(start.dt.tz) == "UTC"
-    assert found.time_zones == {"Europe/Berlin": "Europe/Berlin", "UTC": "UTC"}
+    assert found.time_zones == ["Europe/Berlin", "UTC"]
 
 
 @pytest.mark.parametrize("name", ["output", "events_file"])

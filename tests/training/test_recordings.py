@@ -8,6 +8,7 @@ import pytest
 
 from amsl_tf.data.pieces import find_pieces, make_pieces
 from amsl_tf.data.recordings import Recording, Recordings
+from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.training import recordings as training
 from amsl_tf.training import window_plan
@@ -34,9 +35,9 @@ def collect(*recordings, groups="file", **settings):
 def test_defaults_follow_from_the_recording(caplog):
     caplog.set_level(logging.INFO)
     found = collect(record(1000))
-    assert found.x.shape == (97, 40, 2)  # two periods, every 10 rows
-    np.testing.assert_array_equal(found.x[3], record(1000).x[30:70])
-    assert found.row.tolist() == list(range(0, 970, 10))
+    assert found.x.shape == (107, 40, 2)  # two periods, every 9 rows: 10 would begin at two phases of the period only
+    np.testing.assert_array_equal(found.x[3], record(1000).x[27:67])
+    assert found.row.tolist() == list(range(0, 963, 9))
     assert not found.segment.any()
     assert found.channel_names == ("x", "y")
     assert found.metadata == {
@@ -46,14 +47,17 @@ def test_defaults_follow_from_the_recording(caplog):
         "max_gap": pytest.approx(1.0),
         "missing": "interpolate",
         "max_fill": 4,
-        "stride": 10,
+        "stride": 9,
+        "time_name": None,
         "recordings": 1,
         "rows": 1000,
         "filled": 0,
         "missing_windows": 0,
         "abnormal_windows": 0,
     }
-    assert caplog.messages == ["windows of 40 rows, 4 s: two periods of 20 rows. Another length can be given as window."]
+    assert caplog.messages == [
+        "windows of 40 rows, 4 s: two periods of 20 rows. Another length can be given as window (--window)."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +65,9 @@ def test_defaults_follow_from_the_recording(caplog):
     [
         ({"window": 30, "stride": 7}, (30, 7, 0.8, 3)),
         ({"window": "3s", "stride": "500ms"}, (30, 5, 0.8, 3)),
-        ({"window": 16}, (16, 4, 0.4, 1)),
-        ({"window": 20, "max_gap": "5s", "max_fill": "300ms"}, (20, 5, 5.0, 3)),
-        ({"window": 20, "max_gap": 3, "max_fill": 7}, (20, 5, 0.3, 7)),
+        ({"window": 16}, (16, 3, 0.4, 1)),
+        ({"window": 20, "max_gap": "5s", "max_fill": "300ms"}, (20, 3, 5.0, 3)),
+        ({"window": 20, "max_gap": 3, "max_fill": 7}, (20, 3, 0.3, 7)),
     ],
 )
 def test_lengths_in_rows_and_in_time(settings, expected):
@@ -74,9 +78,9 @@ def test_lengths_in_rows_and_in_time(settings, expected):
 
 def test_recordings_without_times():
     about = collect(record(rate=None), window=20).metadata
-    assert (about["period"], about["max_gap"], about["stride"]) == (None, None, 5)
+    assert (about["period"], about["max_gap"], about["stride"]) == (None, None, 3)
     about = collect(record(rate=None), window="2s", rate=8).metadata
-    assert (about["period"], about["max_gap"], about["stride"]) == (0.125, 0.5, 4)
+    assert (about["period"], about["max_gap"], about["stride"]) == (0.125, 0.5, 3)
     for name, value in (("max_gap", "2s"), ("max_gap", 3), ("resample", "1s")):
         with pytest.raises(DataError, match="times"):
             collect(record(rate=None), window=20, **{name: value})
@@ -88,14 +92,17 @@ def test_recordings_without_times():
 
 def test_groups_are_files_folders_or_given():
     recordings = [record(60, name) for name in ("a/0.csv", "a/1.csv", "b/0.csv", "c/0.csv")]
-    found = collect(*recordings, window=20)  # 9 windows of each
+    found = collect(*recordings, window=20, stride=5)  # 9 windows of each
     assert found.groups.tolist() == np.repeat(["a/0.csv", "a/1.csv", "b/0.csv", "c/0.csv"], 9).tolist()
     assert found.pieces is None
     assert found.segment.tolist() == np.repeat(range(4), 9).tolist()
-    assert collect(*recordings, window=20, groups="folder").groups.tolist() == ["a"] * 18 + ["b"] * 9 + ["c"] * 9
-    assert collect(*recordings, window=20, groups=pd.Series([3, 1, 1, 2])).groups.tolist() == [3] * 9 + [1] * 18 + [2] * 9
+    assert collect(*recordings, window=20, stride=5, groups="folder").groups.tolist() == ["a"] * 18 + ["b"] * 9 + ["c"] * 9
+    assert (
+        collect(*recordings, window=20, stride=5, groups=pd.Series([3, 1, 1, 2])).groups.tolist()
+        == [3] * 9 + [1] * 18 + [2] * 9
+    )
     for groups in ("folder", "file"):
-        found = collect(*recordings[:2], window=20, groups=groups)  # too few to leave one out
+        found = collect(*recordings[:2], window=20, stride=5, groups=groups)  # too few to leave one out
         assert found.groups is None
         expected = make_pieces(18, 20, 5)
         for name, values in found.pieces._asdict().items():
@@ -113,14 +120,15 @@ def test_windows_left_out_are_counted(caplog):
     caplog.set_level(logging.INFO)
     values = dict.fromkeys((20, 21, 22, 60, 61), NAN)
     found = collect(record(120, values=values, label=np.isin(np.arange(120), [21, 100])), window=20, stride=20)
+    assert caplog.messages[0].startswith("windows every 20 rows begin at only 1 phase of the period of 20 rows")
     assert found.row.tolist() == [0, 40, 60, 80]
     assert np.isfinite(found.x).all()
     about = found.metadata
     counts = {name: about[name] for name in ("rows", "filled", "missing_windows", "abnormal_windows")}
     assert counts == {"rows": 120, "filled": 2, "missing_windows": 1, "abnormal_windows": 1}
-    assert caplog.messages == [
+    assert caplog.messages[1:] == [
         "a/0.csv: 2 missing values were interpolated.",
-        "a/0.csv: 3 missing values are left: their channels are missing in these windows.",
+        "a/0.csv: 3 missing values are left, as runs exceed --max-fill: the channels are missing in these windows.",
         "1 of 6 windows have missing values: left out.",
         "1 of 6 windows hold rows labelled abnormal: left out.",
     ]
@@ -144,7 +152,7 @@ def test_segments_and_rows(caplog):
 def test_other_sampling_rates():
     others = [record(name="a/0.csv"), record(name="a/1.csv", rate=5.0)]
     with pytest.raises(
-        DataError, match=r"a/1.csv: expected a row every 0.1 s, as in the training recordings; found one every 0.2"
+        DataError, match=r"a/1.csv: expected a row every 0.1 s, as in the recordings before; found one every 0.2"
     ):
         collect(*others, window=20)
     with pytest.raises(DataError, match=r"a/0.csv: expected a row every 0.05 s"):
@@ -193,9 +201,11 @@ def test_windows_in_an_array_are_kept(tmp_path, stride):
 
 def test_windows_in_an_array_are_not_cut_again(tmp_path):
     recordings, _ = make_windows(tmp_path, 20)
-    with pytest.raises(DataError, match=r"windows.npy: holds windows of 20 rows. Received: window=40. Leave it out"):
+    with pytest.raises(
+        DataError, match=r"holds windows of 20 rows, which are not cut again. Received: window=40. Leave it out"
+    ):
         collect(*recordings, window=40)
-    with pytest.raises(DataError, match=r"windows.npy: holds windows, which are not cut again. Received: stride='5'"):
+    with pytest.raises(DataError, match=r"holds windows of 20 rows, which are not cut again. Received: stride='5'"):
         collect(*recordings, stride="5")
     with pytest.raises(DataError, match=r"windows.npy: expected windows of 16 time steps. Received: 20 time steps"):
         collect(*Recordings([record(names=("channel 0", "channel 1")), recordings[0]]), window=16)
@@ -246,3 +256,17 @@ def test_no_filling():
     x[50, 1] = np.nan
     found = collect(*Recordings.of(x), window=20, stride=20, max_fill=0)
     assert (found.metadata["max_fill"], found.metadata["filled"], found.metadata["missing_windows"]) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("phase", range(0, 20, 5))
+def test_normal_windows_are_alike_at_all_phases(phase):
+    """With a stride of half a period training windows begin at two phases, and those at others look abnormal."""
+    rng = np.random.default_rng(0)
+
+    def waves(rows, first):
+        x = np.sin(2 * np.pi * (first + np.arange(rows)[:, None]) / 20 + [0, 1]) + rng.normal(0, 0.1, (rows, 2))
+        return Recording(x, "waves", time=np.arange(rows) / 10)
+
+    detector = AMSLDetector(seed=0).fit_recordings(waves(3000, 0))
+    assert detector.window_shape == (40, 2)
+    assert detector.score_recording(waves(2000, phase), explain=False).is_anomaly.mean() < 0.08

@@ -1,13 +1,13 @@
 """The horizontal axis of the page of a recording."""
 
-from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from amsl_tf.data.lengths import describe_seconds
 from amsl_tf.data.recordings import Recording
-from amsl_tf.plotting.recordings import find_gaps, has_times
+from amsl_tf.plotting.recordings import find_gaps, find_spanned, has_times
 from amsl_tf.scoring.events import Event
 from amsl_tf.scoring.recording_scores import RecordingScores
 
@@ -36,7 +36,7 @@ class RecordingAxis:
             self.kind = "dates" if times.dtype.kind == "M" else "seconds"
         self._origin = times[0]
         self.values, self.first, self.last = map(self.places, (times, first, last))
-        self.starts, step = find_gaps(self.values)
+        self.starts, step = find_gaps(self.values, find_spanned(recording, scores))
         self.stops = np.append(np.where(self.starts[1:], self.values[:-1] + step, self.values[1:]), self.values[-1] + step)
         self.next = np.append(np.where(scores.starts[1:], self.last[:-1] + step, self.first[1:]), self.last[-1] + step)
         self.window = int(np.median(scores.last_row - scores.first_row)) + 1
@@ -91,7 +91,7 @@ class RecordingAxis:
         """Names the time, or the number of rows, from a place to another."""
         if self.kind == "rows":
             return f"{round(last - first) + 1:,} rows"
-        return f"{last - first:.3g} s" if last - first < 60 else str(timedelta(seconds=round(last - first)))
+        return describe_seconds(last - first)
 
     def json(self) -> dict[str, Any]:
         """Returns what the page needs to draw the axis."""

@@ -22,6 +22,11 @@ SCORE_BINS, CHANNEL_BINS, EVENT_BINS = 10_000, 4_000, 600  # two points each: mi
 CHANNELS, EVENT_CHANNELS, HEALTH_CHANNELS = 8, 3, 50  # shown at most: over the recording, in an event, in the figure of health
 SECTIONS, TABLE_ROWS = 20, 1_000  # events shown at most with figures and in the table
 CONTRIBUTIONS = 6  # shown at most for each event
+PARTS = {  # of the ensemble, in words
+    "levels": "the values of the channels",
+    "powers": "how strongly they vary, by frequency",
+    "kernels": "the shapes of their curves",
+}
 SKEWED = 100  # times the threshold; the axis of larger scores is logarithmic above the threshold
 
 
@@ -83,6 +88,7 @@ def write_recording_report(
             for place in sorted(sections)
         },
     }
+    members = {name for event in scores.events for name in event.members}
     page = render(
         "recording.html.jinja",
         title=title,
@@ -102,6 +108,7 @@ def write_recording_report(
         states=STATES,
         has_range=normal_range is not None,
         is_skewed=data["score"]["is_skewed"],
+        parts={name: words for name, words in PARTS.items() if name in members},
         has_p_values=bool(np.isfinite([event.p_value for event in scores.events]).any()),
         data=data,
         library={name: (LIBRARY / name).read_text("utf-8") for name in ("uPlot.iife.min.js", "uPlot.min.css", "LICENSE")},
@@ -119,13 +126,13 @@ def _highest(events: list[Event], count: int) -> list[int]:
 def _describe(event: Event, axis: RecordingAxis, scores: RecordingScores) -> dict[str, Any]:
     """Returns an event in words.
 
-    Its worst channels are those with the largest contributions, then those with a fault; the other way round if the score does
-    not reach the threshold, so that the faults made the event.
+    Its worst channels are those with the largest contributions, then those with a fault; the latter alone if the score does not
+    reach the threshold, so that the faults made the event.
     """
     first, last = axis.bounds(event)
     named = [name for name, contribution in event.channels.items() if contribution > 0]
     reached = event.peak_score >= scores.threshold
-    worst = list(dict.fromkeys([*named, *event.health] if reached else [*event.health, *named]))[:EVENT_CHANNELS]
+    worst = list(dict.fromkeys([*named, *event.health] if reached else event.health or named))[:EVENT_CHANNELS]
     peak = np.searchsorted(scores.first_row, event.peak_row)
     return {
         "start": axis.text(first),
@@ -137,13 +144,19 @@ def _describe(event: Event, axis: RecordingAxis, scores: RecordingScores) -> dic
         "p_value": event.p_value,
         "worst": worst,
         "health": [f"{name} {state}" for name, state in event.health.items()],
-        "contributions": {"channels": _bars(event.channels), "parts of the score": _bars(event.members)},
+        "contributions": {
+            "channels": _bars(event.channels, event.peak_score),
+            "parts of the score": _bars(event.members, event.peak_score),
+        },
     }
 
 
-def _bars(contributions: dict[str, float]) -> list[tuple[str, float, float]]:
-    """Returns the largest contributions: the name, the contribution, and its share of the largest one in percent."""
-    largest = max([*contributions.values(), 1e-12])
+def _bars(contributions: dict[str, float], peak_score: float) -> list[tuple[str, float, float]]:
+    """Returns the largest contributions: the name, the contribution, and the length of its bar in percent.
+
+    Bars are relative to the peak score or to the contribution furthest from 0, whichever is larger; none is drawn below 0.
+    """
+    largest = max(abs(value) for value in np.nan_to_num([*contributions.values(), peak_score, 1e-12]))
     found = list(contributions.items())[:CONTRIBUTIONS]
     return [(name, contribution, 100 * max(contribution, 0) / largest) for name, contribution in found]
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from amsl_tf import plotting
 from amsl_tf.data.channel_states import HEALTHY, STATES
 from amsl_tf.data.store import open_array
-from amsl_tf.data.windows import check_windows, hash_windows
+from amsl_tf.data.windows import LARGEST, check_windows, hash_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import DataError
 
@@ -59,7 +59,8 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
     Args:
         detector: A fitted detector.
         windows: (N, T, C); NaN where a value is missing.
-        training: The training windows of the detector, to show the nearest normal window; None if they are not available.
+        training: The training windows of the detector, to show the nearest normal window; None if they are not available. The
+            normal range of each channel is shown instead.
 
     Returns:
         An explanation for each window.
@@ -69,9 +70,9 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
     """
     explanation, scores = detector.explain(windows), detector.detect(windows)["score"]
     nearest = [None if place < 0 else int(place) for place in explanation.nearest]
-    reconstruction = None
+    reconstruction: list[np.ndarray | None] = [None] * len(windows)
     if detector.config_.score == "reconstruction" and detector.config_.views[0] == "raw":
-        reconstruction = detector.reconstruct(windows).reconstruction
+        reconstruction = _reconstruct(detector, windows)
     channels = detector.config_.channel_names or [f"channel {channel}" for channel in range(windows.shape[2])]
     explained = []
     for row, x in enumerate(windows):
@@ -85,8 +86,20 @@ def explain_windows(detector: AMSLDetector, windows: np.ndarray, training: np.nd
             channels={channel: (titles[channel], float(contributions[channel])) for channel in worst},
             time=explanation.time[row],
             members=dict(zip(detector.members_, explanation.members[row].tolist(), strict=True)),
-            reconstruction=None if reconstruction is None else reconstruction[row, 0],
+            reconstruction=reconstruction[row],
+            normal_range=detector.normal_range_,
         )
         names = [channels[channel] for channel in worst]
         explained.append(WindowExplanation(figure, names, nearest[row], float(scores[row])))
     return explained
+
+
+def _reconstruct(detector: AMSLDetector, windows: np.ndarray) -> list[np.ndarray | None]:
+    """Returns the reconstruction (T, C) of each window by the raw view; None for those with missing values."""
+    found: list[np.ndarray | None] = [None] * len(windows)
+    usable = np.flatnonzero((np.abs(windows) <= LARGEST).all(axis=(1, 2)))  # false for NaN
+    if len(usable):
+        reconstruction = detector.reconstruct(windows[usable]).reconstruction
+        for row, of_window in zip(usable, reconstruction, strict=True):
+            found[row] = of_window[0]
+    return found

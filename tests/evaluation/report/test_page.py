@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from amsl_tf.evaluation.report.page import _rate_figures
 from amsl_tf.evaluation.report.windows import explain_windows, open_training
 from amsl_tf.evaluation.results import evaluate_results
 from amsl_tf.persistence import read_summary
+from tests.conftest import make_detector
 
 
 def report_of(folder):
@@ -132,6 +134,39 @@ def test_changed_channel_is_the_worst_and_training_window_is_its_own_nearest(det
     assert second.worst == ["x", "y", "z"]  # the axes of one sensor
     assert first.nearest == 5
     assert " of " in second.figure.axes[0].get_title(loc="left")
+
+
+def legend_of(figure):
+    """Returns the texts of the legend of a figure."""
+    (legend,) = figure.legends
+    return [text.get_text() for text in legend.get_texts()]
+
+
+def test_windows_with_missing_values_have_no_reconstruction(waves):
+    detector = make_detector(score="reconstruction", epochs=1, num_slots=8).fit(waves)
+    windows = waves[:3].copy()
+    windows[1, 4, 2] = np.nan
+    curves = ["this window", "reconstruction", "this window"]
+    explained = explain_windows(detector, windows, None)
+    found = [[text for text in legend_of(each.figure) if text in curves] for each in explained]
+    assert found == [curves[:2], curves[:1], curves[:2]]
+    np.testing.assert_array_equal(
+        explained[2].figure.axes[0].lines[1].get_ydata(),
+        detector.reconstruct(windows[2:]).reconstruction[0, 0, :, int(explained[2].worst[0].removeprefix("channel "))],
+    )
+    assert "channel 2 (missing)" in explained[1].figure.axes[0].get_title(loc="left")
+    (alone,) = explain_windows(detector, windows[1:2], None)
+    assert "reconstruction" not in legend_of(alone.figure)
+
+
+def test_without_training_windows_the_normal_range_is_shown(detector, waves):
+    (without,), (beside,) = (explain_windows(detector, waves[5:6], training) for training in (None, waves))
+    assert legend_of(without.figure) == ["normal range", "this window"]
+    assert legend_of(beside.figure) == ["nearest normal window", "this window"]
+    for name, axis in zip(without.worst, without.figure.axes, strict=False):
+        (band,) = [patch for patch in axis.patches if isinstance(patch, matplotlib.patches.Rectangle)]
+        expected = detector.normal_range_[:, "xyz".index(name)]
+        assert [band.get_y(), band.get_y() + band.get_height()] == pytest.approx(expected)
 
 
 def test_unknown_labels_and_many_labels():

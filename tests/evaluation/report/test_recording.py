@@ -207,11 +207,53 @@ def test_scores_without_threshold_value_and_windows_without_score(tmp_path):
     assert len(data["figures"]["0"]["y"]) == 1
 
 
-def test_channels_with_a_fault_come_first_if_the_score_is_below_the_threshold(tmp_path):
+def test_only_channels_with_a_fault_are_named_if_the_score_is_below_the_threshold(tmp_path):
     recording, scores = make_scores(events=2)
-    low = replace(scores.events[0], peak_score=3.4)
+    low = replace(scores.events[0], peak_score=3.4, health={"channel 3": "missing", "channel 2": "dead"})
     text, _ = page_of(tmp_path, recording, replace(scores, events=[low, replace(low, peak_score=3.5)]))
-    assert re.findall(r">(channel \d, .*?)<", text) == ["channel 3, channel 0, channel 1", "channel 0, channel 1, channel 2"]
+    assert re.findall(r">(channel \d, .*?)<", text) == ["channel 3, channel 2", "channel 0, channel 1, channel 2"]
+
+
+def widths(text, name):
+    """Returns the lengths of the bars in the first table of contributions with this name, in percent."""
+    table = text.partition(f'aria-label="Contributions of {name}"')[2].partition("</table>")[0]
+    return [float(width) for width in re.findall(r"width: ([\d.]+)%", table)]
+
+
+def test_bars_are_relative_to_the_peak_score_or_the_largest_contribution(tmp_path):
+    recording, scores = make_scores(events=1)
+    members, channels = {"levels": 1e-8, "powers": -4.0}, {"channel 0": 3.0, "channel 1": 1.5, "channel 2": 0.0}
+    event = replace(scores.events[0], peak_score=-2.0, channels=channels, members=members)
+    text, _ = page_of(tmp_path, recording, replace(scores, events=[event]))
+    assert widths(text, "channels") == [100, 50]
+    assert widths(text, "parts of the score") == [0]
+    text, _ = page_of(tmp_path, recording, replace(scores, events=[replace(event, peak_score=6.0)]))
+    assert widths(text, "channels") == [50, 25]
+    text, _ = page_of(tmp_path, recording, replace(scores, events=[replace(event, peak_score=np.nan)]))
+    assert widths(text, "channels") == [100, 50]
+
+
+def test_parts_of_the_ensemble_are_described(page, tmp_path):
+    text, *_ = page
+    assert "<b>levels</b> (the values of the channels)" in text
+    assert "Lasts 1 min" in text
+    recording, scores = make_scores(events=1)
+    event = replace(scores.events[0], members={"latents": 1.0, "signal": 2.0})
+    text, _ = page_of(tmp_path, recording, replace(scores, events=[event]))
+    assert "Parts of the score, each" not in text
+
+
+def test_labels_are_one_strip_over_steps_that_windows_span(tmp_path):
+    """Every 20th step is 2 s instead of 1 s."""
+    recording, scores = make_scores(events=1, gap=False)
+    seconds = np.arange(len(recording)) + np.arange(len(recording)) // 20
+    time = START + seconds.astype("m8[s]").astype("m8[ns]")
+    label = np.zeros(len(recording), int)
+    label[1010:1090] = 1
+    scores = replace(scores, start=time[scores.first_row], end=time[scores.last_row])
+    text, data = page_of(tmp_path, Recording(recording.x, "part", label, time), replace(scores, time_zone=None, events=[]))
+    assert data["labels"] == [[seconds[1010], seconds[1090], 1]]
+    assert "The recording gives no time zone." in text
 
 
 def test_many_events_have_figures_for_the_highest_only(tmp_path):
