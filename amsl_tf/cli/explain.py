@@ -1,4 +1,4 @@
-"""Draws what makes up the score of a window: channels with the nearest normal window or their normal range, time steps, parts."""
+"""Draws what makes up the score of a window: channels with the nearest normal window or normal range, time steps, parts."""
 
 import argparse
 import logging
