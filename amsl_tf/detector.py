@@ -254,6 +254,8 @@ class AMSLDetector(SavingMixin, BaseEstimator):
     ) -> "AMSLDetector":
         """Learns from recordings of normal operation, which are cut into windows.
 
+        The threshold is the percentile of the scores of all windows together, each without its group or piece.
+
         Rows with the label 1 are abnormal: windows with one are left out, and so are those with missing values. What is found
         and done is logged. The names of the channels are those of the recordings, unless `channel_names` are given.
 
@@ -302,7 +304,8 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         found = collect_windows(opened, plan, groups)
         config = replace(config, channel_names=found.channel_names)
         data = check_fit_input(config, found.x, groups=found.groups)
-        self._fit(config, data, found.pieces, work_dir=work_dir, log_dir=log_dir, checkpoint_seconds=checkpoint_seconds)
+        options: dict[str, Any] = {"work_dir": work_dir, "log_dir": log_dir, "checkpoint_seconds": checkpoint_seconds}
+        self._fit(config, data, found.pieces, is_pooled=True, **options)
         self.recordings_, self.segments_, self.rows_ = found.metadata, found.segment, found.row
         return self
 
@@ -312,9 +315,15 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         data: FitInput,
         pieces: Pieces | None,
         weights: str | Path | None = None,
+        *,
+        is_pooled: bool = False,
         **options: Any,
     ) -> "AMSLDetector":
-        """Fits everything to validated windows."""
+        """Fits everything to validated windows.
+
+        With `is_pooled` the threshold is that of all held-out windows together, so that it keeps its rate over the time of
+        operation; else it is the median of the thresholds of the groups, which a single atypical group does not change.
+        """
         release_kernels()  # of the networks of earlier calls
         scores = make_scores(config)
         if config.network is not None and not any(score.needs_network for score in scores.values()):
@@ -342,7 +351,8 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
         pipeline.health = ChannelHealth.fit(x[_spread(len(x), config.bank_size)])
-        thresholds = {name: percentile_threshold(own, config.percentile, groups) for name, own in training_scores.items()}
+        typical = None if is_pooled else groups
+        thresholds = {name: percentile_threshold(own, config.percentile, typical) for name, own in training_scores.items()}
         different = len(np.unique(numbers)) if pieces is None else len(x) * pieces.stride // shape[0]
         if different * config.contamination < 1:
             kind = "different" if pieces is None else "separate"  # those that overlap say little more
@@ -363,7 +373,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         self.normal_range_ = np.quantile(x[_spread(len(x), RANGE_WINDOWS)], RANGE, axis=(0, 1)).astype(np.float32)
         self.recordings_ = self.segments_ = self.rows_ = None
         self.thresholds_ = thresholds
-        self.groups_ = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        self.groups_ = None if typical is None else np.unique(typical, return_inverse=True)[1]
         return self
 
     def plot(self, recording: Any, **options: Any) -> Any:

@@ -58,7 +58,8 @@ def test_fitted_state(fitted, normal):
     assert fitted.recordings_["stride"] == 8
     assert fitted.segments_.tolist() == np.repeat(range(6), 122).tolist()
     assert fitted.rows_.tolist() == 6 * list(range(0, 969, 8))
-    assert len(np.unique(fitted.groups_)) == 6
+    assert fitted.recordings_["left_out"] == "group"
+    assert fitted.labels_.sum() == 15  # 2 % of all 732 windows, and not of those of a typical recording
     values = np.concatenate(list(normal.values()))
     np.testing.assert_allclose(fitted.normal_range_, np.quantile(values, [0.005, 0.995], axis=0), rtol=0.02)
     assert fitted.normal_scores().duration == pytest.approx(6 * 100)

@@ -1,5 +1,6 @@
 """Converts times of recordings, dates in UTC or seconds, to the time zone in which they are shown."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -22,4 +23,6 @@ def convert_times(times: np.ndarray, zone: str | None) -> Any:
 
 def describe_time(time: Any, zone: str | None) -> str:
     """Returns a time of `Rows` as text, as the recording writes it: `2020-03-09 11:05:40`, or `12.5 s`."""
-    return str(convert_time(time, zone)) if isinstance(time, np.datetime64) else f"{time:.12g} s"
+    if not isinstance(time, np.datetime64):
+        return f"{time:.12g} s"
+    return re.sub(r"\.(\d*?)0+(?!\d)", lambda found: f".{found[1]}".rstrip("."), str(convert_time(time, zone)))

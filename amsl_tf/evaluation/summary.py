@@ -53,7 +53,7 @@ def summarise_detector(detector: "AMSLDetector", rule: MergeRule | None = None) 
     filled = f", {describe_count(metadata['filled'], 'missing value')} interpolated" if metadata["filled"] else ""
     left_out = {"with missing values": metadata["missing_windows"], "labelled abnormal": metadata["abnormal_windows"]}
     reasons = ", ".join(f"{number:,} {reason}" for reason, number in left_out.items() if number)
-    held_out = "group" if detector.groups_ is not None else "piece of the recording"
+    held_out = {"group": "group", "piece": "piece of the recording"}[metadata["left_out"]]
     lines = {
         "recordings": f"{metadata['recordings']:,}, {rows(metadata['rows'])}{filled}",
         "windows": f"{count:,} of {rows(steps)}, one every {rows(stride)}" + (f"; left out: {reasons}" if reasons else ""),

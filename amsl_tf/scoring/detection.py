@@ -28,7 +28,7 @@ class DetectionMixin:
         pipeline_: The scoring pipeline.
         thresholds_: The thresholds of all scores by name, dimensionless.
         training_scores_: The `score_components` of the training windows, scores leave-one-out.
-        groups_: int (N,), the groups of the training windows, or None.
+        groups_: int (N,), the groups of the training windows, of whose thresholds the threshold is the median, or None.
     """
 
     config_: DetectorConfig

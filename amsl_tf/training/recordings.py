@@ -33,9 +33,9 @@ class RecordingWindows(NamedTuple):
         segment: int64 (N,), the part of a recording without gaps that each window is of, counted over all recordings.
         row: int64 (N,), the first row of each window in its segment, after resampling.
         channel_names: The names of the channels.
-        metadata: Kept by a detector: the fields of `Preparation`, `stride`, `time_name`, and the numbers of `recordings`,
-            `rows`, `filled` values, and windows left out because of `missing_windows`, values, and as `abnormal_windows`,
-            labels.
+        metadata: Kept by a detector: the fields of `Preparation`, `stride`, `time_name`, what is `left_out` together (`group`
+            or `piece`), and the numbers of `recordings`, `rows`, `filled` values, and windows left out because of
+            `missing_windows`, values, and as `abnormal_windows`, labels.
     """
 
     x: np.ndarray
@@ -99,6 +99,7 @@ def collect_windows(recordings: Recordings, plan: WindowPlan, groups: Any = "fil
         {
             **asdict(plan.preparation),
             "stride": plan.stride,
+            "left_out": "group" if has_groups else "piece",
             "recordings": len(recordings),
             "time_name": recordings[0].time_name,
             **totals,

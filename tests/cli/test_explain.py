@@ -23,7 +23,7 @@ def test_window_at_a_time(fitted, tmp_path, capsys):
         assert explain(fitted, tmp_path, "--at", EVENT) == 0
     # windows begin every 1.2 s and last 4.9 s: that from 72 s on has its middle at 74.45 s, the next at 75.65 s
     first = 60 * 12
-    window = "2024-01-01 00:01:12 to 2024-01-01 00:01:16.900000"
+    window = "2024-01-01 00:01:12 to 2024-01-01 00:01:16.9"
     threshold = AMSLDetector.load(fitted / "detector").threshold_
     text = capsys.readouterr().out
     assert text.startswith(f"{tmp_path / 'figure.svg'}: window 60, from row {first}, {window}, is abnormal: score ")

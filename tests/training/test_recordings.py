@@ -49,6 +49,7 @@ def test_defaults_follow_from_the_recording(caplog):
         "max_fill": 4,
         "stride": 9,
         "time_name": None,
+        "left_out": "piece",
         "recordings": 1,
         "rows": 1000,
         "filled": 0,
