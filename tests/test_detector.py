@@ -242,11 +242,14 @@ def test_invalid_input_is_an_error(detector, unseen):
     for invalid, message in (
         (unseen[:, :, :2], r"\(N, 24, 3\)"),
         (unseen[0], r"shape=\(24, 3\)"),
-        (np.full((1, 24, 3), np.nan), "finite"),
     ):
         for method in (detector.decision_function, detector.predict, detector.explain):
             with pytest.raises(DataError, match=message):
                 method(invalid)
+    for method in (detector.decision_function, detector.predict):
+        with pytest.raises(DataError, match="finite"):
+            method(np.full((1, 24, 3), np.nan))
+    assert np.isnan(detector.explain(np.full((1, 24, 3), np.nan)).channels).all()
     assert detector.decision_function(Windows(unseen)).shape == (50,)
 
 

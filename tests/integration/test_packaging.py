@@ -77,14 +77,32 @@ def test_the_python_example_of_the_readme(environment, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["saved_models"]
 
 
+def write_recording(file, seed):
+    """Writes a recording of two channels, with a row a second."""
+    times = pd.date_range("2024-01-01", periods=600, freq="s", name="time")
+    values = np.random.default_rng(seed).normal(size=(600, 2))
+    pd.DataFrame(values, times, ["flow", "pressure"]).to_csv(file)
+
+
 def test_the_commands_of_the_readme(environment, tmp_path):
     """On synthetic data, trained for one epoch."""
+    own, stages = (
+        [line.partition("#")[0].split() for line in block.splitlines()]
+        for block in re.findall(r"```\n(amsl .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    )
+    assert [words[1] for words in own] == ["fit", "score", "report"]
+    (tmp_path / "normal").mkdir()
+    for seed, file in enumerate(("normal/0.csv", "normal/1.csv", "normal/2.csv", "today.csv")):
+        write_recording(tmp_path / file, seed)
+    for words in own:
+        run(environment / words[0], *words[1:], cwd=tmp_path)
+    assert (tmp_path / "report.html").exists()
+    assert "start" in pd.read_csv(tmp_path / "events.csv")
+
     write_tree(tmp_path / "data/DASADS", subjects=1, segments=2)
     rows = np.random.default_rng(0).normal(size=(300, 45))
-    (commands,) = re.findall(r"```\n(amsl .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [line.partition("#")[0].split() for line in commands.splitlines()]
-    assert [words[1] for words in lines] == ["preprocess", "transform", "train", "evaluate", "score"]
-    for words in lines:
+    assert [words[1] for words in stages] == ["preprocess", "transform", "train", "evaluate", "score"]
+    for words in stages:
         if words[1] == "score":
             channels = pd.read_json(tmp_path / "saved_models/amsl/config.json")["config"]["channel_names"]
             pd.DataFrame(rows, columns=channels).to_csv(tmp_path / "recording.csv", index=False)
