@@ -197,6 +197,7 @@ def test_identical_windows_are_an_error(windows):
         make_detector(**SMALL).fit(windows)
 
 
+@pytest.mark.slow
 def test_several_detectors_cause_no_retracing_warning(detector, unseen, capfd):
     """Each detector has graphs of its own, which TensorFlow must not take for retracing of a single function."""
     tf.get_logger().addHandler(handler := logging.StreamHandler())

@@ -295,6 +295,7 @@ def format_7(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["amsl", "memae"])
 def test_format_7_has_the_same_results(format_7, tmp_path, name):
     windows, expected = np.load(format_7 / "windows.npz"), np.load(format_7 / f"{name}_expected.npz")

@@ -28,6 +28,7 @@ def leftovers():
     return len(ops.gradient_registry.list()), len(context.context().list_function_names()), graphs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["amsl", "rftm"])
 def test_fit_save_load_and_score_leave_no_graphs(network, waves, tmp_path):
     def cycle():

@@ -69,6 +69,7 @@ def stages(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_folders_are_those_of_the_original(stages):
     for part, ending in (
         ("train_dataset", "train"),
@@ -90,6 +91,7 @@ def test_folders_are_those_of_the_original(stages):
     assert config["channel_names"][31] == "right leg gyroscope y"
 
 
+@pytest.mark.slow
 def test_metrics_have_all_scores_activities_and_subjects(stages):
     metrics = json.loads((stages / "results/metrics.json").read_text())
     assert metrics["protocol"] == "window"
@@ -103,6 +105,7 @@ def test_metrics_have_all_scores_activities_and_subjects(stages):
         assert np.isfinite(np.loadtxt(stages / f"results/{name}.csv")).all()
 
 
+@pytest.mark.slow
 def test_normal_windows_alone(waves, tmp_path, capsys, caplog):
     """Of normal.npy alone; a second run replaces the outputs of the first."""
     (tmp_path / "generate").mkdir()
@@ -168,6 +171,7 @@ def test_nothing_fitted_sees_test_windows(stages, tmp_path):
         assert (tmp_path / "results" / other).read_text() != (stages / "results" / other).read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option", "message"),
     [
@@ -196,6 +200,7 @@ def test_invalid_arguments_of_commands_are_errors(arguments, message):
     assert_error(run_python("-m", "amsl_tf", *arguments), message)
 
 
+@pytest.mark.slow
 def test_command_and_script_have_equal_output(stages):
     arguments = ("--detector", stages / "models/amsl", "--results", stages / "results")
     finished = command("evaluate", *arguments)
@@ -273,6 +278,7 @@ def test_stages_without_a_network(stages, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_damaged_recording_is_an_error_and_leaves_no_output(stages, tmp_path):
     shutil.copytree(stages / "DASADS", tmp_path / "DASADS")
     file = tmp_path / "DASADS/a12/p1/s02.txt"
@@ -282,6 +288,7 @@ def test_damaged_recording_is_an_error_and_leaves_no_output(stages, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["DASADS"]
 
 
+@pytest.mark.slow
 def test_invalid_test_subjects_are_errors(stages, tmp_path):
     arguments = ("--input", stages / "generate", "--output", tmp_path / "out", "--protocol", "subject", "--test-subjects", 2, 9)
     assert_error(script("transformation", *arguments), "subject 9 does not occur; there are p1, p2")
@@ -290,6 +297,7 @@ def test_invalid_test_subjects_are_errors(stages, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_detector_folder_is_checked_before_training(stages, tmp_path):
     (tmp_path / "thesis.txt").touch()
     finished = script("train", "--input", stages / "transform", "--detector", tmp_path, "--results", tmp_path / "results")
@@ -297,6 +305,7 @@ def test_detector_folder_is_checked_before_training(stages, tmp_path):
     assert [item.name for item in tmp_path.iterdir()] == ["thesis.txt"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "folder"), [("--log-dir", "models/amsl/logs"), ("--results", "transform/train_dataset")])
 def test_output_folders_are_checked_before_training(stages, tmp_path, option, folder):
     for name in ("models", "generate", "transform"):
@@ -307,6 +316,7 @@ def test_output_folders_are_checked_before_training(stages, tmp_path, option, fo
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("in_use", ["models/.amsl.training", "results"])
 def test_outputs_in_use_are_an_error(stages, tmp_path, in_use):
     """A run with other settings would replace one output, and this one the other."""
@@ -316,6 +326,7 @@ def test_outputs_in_use_are_an_error(stages, tmp_path, in_use):
     assert [item for item in tmp_path.rglob("*") if item.is_file()] == []
 
 
+@pytest.mark.slow
 def test_truncated_and_missing_files_are_errors(stages, tmp_path):
     shutil.copytree(stages / "transform", tmp_path / "transform")
     file = tmp_path / "transform/train_dataset/data_pe_train.npy"

@@ -142,6 +142,7 @@ def legend_of(figure):
     return [text.get_text() for text in legend.get_texts()]
 
 
+@pytest.mark.slow
 def test_windows_with_missing_values_have_no_reconstruction(waves):
     detector = make_detector(score="reconstruction", epochs=1, num_slots=8).fit(waves)
     windows = waves[:3].copy()
