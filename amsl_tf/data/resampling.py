@@ -6,9 +6,9 @@ import numpy as np
 
 from amsl_tf.data.choices import ResampleBy
 from amsl_tf.data.rows import Rows, join
+from amsl_tf.data.times import NANOSECONDS
 from amsl_tf.errors import DataError
 
-NANOSECONDS = 1e9
 MOST_EMPTY = 10_000  # intervals without a row in a segment: more would only fill memory
 
 
