@@ -1,8 +1,8 @@
 """The ensemble score: several kinds of features, without a network."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,27 @@ from amsl_tf.scoring.members.base import Contributions, Evidence, Score
 QUANTILE = 0.9  # of the left-out values of a member, whose difference to the median is their spread
 MIN_SPREAD = 0.01  # a member whose left-out distances hardly differ must not have all the weight
 CONSTANT = "constant."  # the prefix of the constants of a member in its part
+
+
+class HeldOut(NamedTuple):
+    """The distances of n training windows to the bank, without the windows that are left out with them.
+
+    Attributes:
+        distances: float32 (n,), the mean distances to the nearest windows by member.
+        shares: float64 (S,), the sums over the n windows of the shares of the sensors in their squares, by member.
+    """
+
+    distances: dict[str, np.ndarray]
+    shares: dict[str, np.ndarray]
+
+    @classmethod
+    def join(cls, parts: Sequence["HeldOut"]) -> "HeldOut":
+        """Joins the results for consecutive windows."""
+        names = list(parts[0].distances)
+        return cls(
+            {name: np.concatenate([part.distances[name] for part in parts]) for name in names},
+            {name: np.sum([part.shares[name] for part in parts], axis=0) for name in names},
+        )
 
 
 class Ensemble(Score):
@@ -62,60 +83,105 @@ class Ensemble(Score):
         """
         if groups is not None and len(np.unique(groups)) < 2:
             raise DataError(f"groups must have at least two values for the ensemble score. Received: only {groups[0]}.")
-        x, seed = evidence.windows, self.config.training.seed
-        keys = _left_out_keys(evidence, groups)
-        random = np.random.default_rng(seed)
+        x, keys = evidence.windows, _left_out_keys(evidence, groups)
+        random = np.random.default_rng(self.config.training.seed)
         kept = np.sort(random.permutation(len(x))[: self.config.bank_size])
-        sample = x[kept]
-        self._channels = ChannelScaling.fit(sample, self.config.axes)
-        scaled = np.concatenate([self._channels(part).numpy() for _, part in chunks(sample)])
-        deviation = ChannelScaling.fit(sample, axes=1).deviation
-        noisy = [_add_noise(sample, deviation, decibels, random) for decibels in self.config.noise]
-        self._rows = np.tile(kept, 1 + len(noisy))
-        total, weights, copies = np.zeros(len(x)), 0.0, []
-        with progress.bar(len(self._members), "fitting the ensemble", "members") as bar:
-            for name, member in self._members.items():
-                member.prepare(scaled, seed)
-                bank = np.concatenate([features for part in (sample, *noisy) for _, features in self._describe(member, part)])
+        # the density does not carry over to windows of new groups or pieces
+        ids = keys[0][kept] if groups is None and evidence.pieces is None else None
+        features = self.set_bank(x[kept], kept, ids, random)
+        bank_keys, measured = [key[kept] for key in keys], []
+        with progress.bar(len(x), "calibrating the ensemble", "windows") as bar:
+            for start, part in chunks(x):
+                places = slice(start, start + len(part))
                 # the first windows of a bank that holds all are the training windows
-                own = chunks(bank[: len(x)]) if len(kept) == len(x) else self._describe(member, x)
-                sensors = member.sensors(bank.shape[1], scaled.shape[2])
-                self._neighbours[name] = neighbours = Neighbours.fit(bank, sensors, scaled.shape[2])
-                if groups is None and evidence.pieces is None:
-                    copies.append(neighbours.set_density(keys[0][kept]))
-                values = self._calibrate(name, own, keys)
-                weight = 1.0 if groups is None else max(np.quantile(values, QUANTILE), MIN_SPREAD) ** -2
-                self._weights[name] = np.float32(weight)
-                total, weights = total + weight * values, weights + weight
-                neighbours.to_tensors()
-                bar.update(1)
-        warn_of_copies(min(copies, default=0.0))  # a copy is close by the features of every member
-        return (total / weights).astype(np.float32)
+                known = {name: own[places] for name, own in features.items()} if len(kept) == len(x) else None
+                measured.append(self.measure_held_out(part, [key[places] for key in keys], bank_keys, known))
+                bar.update(len(part))
+        return self.calibrate(measured, has_groups=groups is not None)
 
-    def _calibrate(self, name: str, own: Iterable[tuple[int, np.ndarray]], keys: list[np.ndarray]) -> np.ndarray:
-        """Calibrates a member on left-out training windows.
+    def set_bank(
+        self, windows: np.ndarray, rows: np.ndarray, ids: np.ndarray | None, random: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Sets the bank, the first step of fitting.
 
         Args:
-            name: The name of the member.
-            own: Its features of the training windows in parts (n, D), each with the position of its first window.
-            keys: The result of `_left_out_keys`.
+            windows: float32 (K, T, C), the normal windows of the bank.
+            rows: int64 (K,), their positions among all training windows.
+            ids: int (K,), equal for duplicates, which are not neighbours, to make distances relative to the local density; None
+                for distances as they are.
+            random: What draws the noise of the copies.
 
         Returns:
-            The values of the training windows, float64 (N,), with median 0.
+            The features of the windows by member, float32 (K, D).
         """
-        neighbours, measured = self._neighbours[name], []
-        for start, features in own:
-            places = slice(start, start + len(features))
-            pairs = excluded([key[places, None] == key[self._rows] for key in keys])
-            found = neighbours.measure(tf.constant(features), excluded=pairs)
-            measured.append((found.mean.numpy(), neighbours.sum_by_sensor(found.parts).numpy()))
-        distances, parts = (np.concatenate(values) for values in zip(*measured, strict=True))
-        neighbours.set_floor(distances)
-        values = np.log(np.maximum(distances, neighbours.floor))
-        offset = np.median(values)
-        neighbours.set_usual(parts, np.exp(offset))
-        self._offsets[name] = np.float32(offset)
-        return np.asarray(values - offset)
+        self._channels = ChannelScaling.fit(windows, self.config.axes)
+        scaled = np.concatenate([self._channels(part).numpy() for _, part in chunks(windows)])
+        deviation = ChannelScaling.fit(windows, axes=1).deviation
+        noisy = [_add_noise(windows, deviation, decibels, random) for decibels in self.config.noise]
+        self._rows = np.tile(rows, 1 + len(noisy))
+        features, copies = {}, []
+        for name, member in self._members.items():
+            member.prepare(scaled, self.config.training.seed)
+            bank = np.concatenate([self._describe(member, part) for whole in (windows, *noisy) for _, part in chunks(whole)])
+            sensors = member.sensors(bank.shape[1], scaled.shape[2])
+            self._neighbours[name] = neighbours = Neighbours.fit(bank, sensors, scaled.shape[2])
+            if ids is not None:
+                copies.append(neighbours.set_density(ids))
+            neighbours.to_tensors()
+            features[name] = bank[: len(windows)].copy()
+        warn_of_copies(min(copies, default=0.0))  # a copy is close by the features of every member
+        return features
+
+    def measure_held_out(
+        self,
+        windows: np.ndarray,
+        keys: Sequence[np.ndarray],
+        bank_keys: Sequence[np.ndarray],
+        features: Mapping[str, np.ndarray] | None = None,
+    ) -> HeldOut:
+        """Measures training windows against the bank without those that are left out with them, the second step of fitting.
+
+        The windows may be measured in parts, in any order and in several processes.
+
+        Args:
+            windows: float32 (n, T, C).
+            keys: int (n,) each, see `_left_out_keys`; the last one is that of the window itself.
+            bank_keys: int (K,) each, the keys of the windows of the bank.
+            features: The features of the windows by member, if they are known.
+        """
+        pairs = excluded([ours[:, None] == bank for ours, bank in zip(keys, self._tile(bank_keys), strict=True)])
+        distances, shares = {}, {}
+        for name, member in self._members.items():
+            own = self._describe(member, windows) if features is None else features[name]
+            neighbours = self._neighbours[name]
+            found = neighbours.measure(tf.constant(own), excluded=pairs)
+            distances[name] = found.mean.numpy()
+            shares[name] = neighbours.share_by_sensor(found.parts).sum(axis=0)
+        return HeldOut(distances, shares)
+
+    def calibrate(self, measured: Sequence[HeldOut], *, has_groups: bool) -> np.ndarray:
+        """Calibrates the members, the last step of fitting.
+
+        Args:
+            measured: The results of `measure_held_out` for all N training windows, in order.
+            has_groups: Whether groups were left out; the weights of the members are else equal.
+
+        Returns:
+            The held-out scores of the training windows, float32 (N,).
+        """
+        total, weights, whole = 0.0, 0.0, HeldOut.join(measured)
+        for name, neighbours in self._neighbours.items():
+            distances = whole.distances[name]
+            neighbours.set_floor(distances)
+            values = np.log(np.maximum(distances, neighbours.floor))
+            offset = np.median(values)
+            values = values - offset
+            neighbours.set_usual(whole.shares[name] / len(distances), np.exp(offset))
+            self._offsets[name] = np.float32(offset)
+            weight = max(np.quantile(values, QUANTILE), MIN_SPREAD) ** -2 if has_groups else 1.0
+            self._weights[name] = np.float32(weight)
+            total, weights = total + weight * values.astype(np.float64), weights + weight
+        return np.asarray(total / weights, np.float32)
 
     def score(self, evidence: Evidence) -> tf.Tensor:
         """Computes the weighted mean of the values of the members, float32 (N,)."""
@@ -211,10 +277,13 @@ class Ensemble(Score):
             self._neighbours[name] = Neighbours(**values)
             self._neighbours[name].to_tensors()
 
-    def _describe(self, member: Member, x: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """Yields the features of windows (N, T, C) in parts, each with the position of its first window."""
-        for start, part in chunks(x):
-            yield start, member.describe(self._channels(tf.constant(part))).numpy()
+    def _describe(self, member: Member, windows: np.ndarray) -> np.ndarray:
+        """Computes the features of windows (n, T, C), float32 (n, D)."""
+        return member.describe(self._channels(tf.constant(windows))).numpy()
+
+    def _tile(self, keys: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Repeats keys of the windows of the bank (K,) for their noisy copies: (M,) each."""
+        return [np.tile(key, len(self._rows) // len(key)) for key in keys]
 
 
 def _left_out_keys(evidence: Evidence, groups: np.ndarray | None) -> list[np.ndarray]:

@@ -105,14 +105,15 @@ class Neighbours:
         smallest = FLOOR_PER_COLUMN * np.sqrt(len(self.mean))
         self.floor = np.asarray(max(FLOOR_SHARE * np.median(distances), smallest), np.float32)
 
-    def set_usual(self, parts: np.ndarray, distance: float) -> None:
-        """Sets the usual parts of the sensors, from those of normal windows (N, S) and their typical distance.
-
-        They are the mean shares of the sensors in the squares of the distances, times the square of the typical distance.
-        """
-        totals = parts.sum(axis=1, keepdims=True)
-        shares = np.divide(parts, totals, out=np.full_like(parts, 1 / parts.shape[1]), where=totals > 0).mean(axis=0)
+    def set_usual(self, shares: np.ndarray, distance: float) -> None:
+        """Sets the usual parts of the sensors: their mean shares over normal windows (S,) times the square of a distance."""
         self.usual = (distance**2 * shares).astype(np.float32)
+
+    def share_by_sensor(self, parts: tf.Tensor) -> np.ndarray:
+        """Computes the shares of the sensors in squared distances, float64 (B, S), from the parts of the features (B, D)."""
+        by_sensor = self.sum_by_sensor(parts).numpy().astype(np.float64)
+        totals = by_sensor.sum(axis=1, keepdims=True)
+        return np.divide(by_sensor, totals, out=np.full_like(by_sensor, 1 / by_sensor.shape[1]), where=totals > 0)
 
     def measure(self, features: tf.Tensor, *, excluded: np.ndarray | None = None, alive: tf.Tensor | None = None) -> Distances:
         """Measures the distances of windows to the nearest windows of the bank.
