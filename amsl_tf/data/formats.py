@@ -1,7 +1,8 @@
 """The formats of recordings, and the checks of a file before it is read: its name, its kind and its first bytes."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from amsl_tf.data.files import check_local, check_regular
 from amsl_tf.data.reading import UTF_8
@@ -33,7 +34,20 @@ CONTENTS = {  # by first bytes, for error messages
 ADVICE = f"Name a file that exists and ends in {', '.join(FORMATS)}."
 
 
-def file_format(file: Path) -> str:
+E = TypeVar("E", bound="Entry")
+
+
+class Entry(Protocol):
+    """A file or folder: a path of this machine, or an entry of another file system."""
+
+    @property
+    def name(self) -> str: ...
+    def is_dir(self) -> bool: ...
+    def is_symlink(self) -> bool: ...
+    def iterdir(self: E) -> Iterator[E]: ...
+
+
+def file_format(file: Entry) -> str:
     """Returns the format of a file by its name, one of `FORMATS`, or "" if it has none of these endings."""
     return next((suffix for suffix in FORMATS if file.name.lower().endswith(suffix)), "")
 

@@ -1,7 +1,7 @@
 """Files of recordings: CSV, Parquet and NumPy, read part by part in constant memory."""
 
 import glob
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 from amsl_tf.data.array_files import ArrayFile
 from amsl_tf.data.files import check_local, natural_key
-from amsl_tf.data.formats import FORMATS, check_input, file_format
+from amsl_tf.data.formats import FORMATS, E, Entry, check_input, file_format
 from amsl_tf.data.frames import FrameConverter
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.rows import Rows
@@ -60,7 +60,7 @@ class RecordingFile:
         self._check_unchanged()
 
     def _check_unchanged(self, cause: DataError | None = None) -> None:
-        found = _file_states(self._files)
+        found = file_states(self._files)
         if found != self._state:
             has_grown = sum(size for size, _ in found) > sum(size for size, _ in self._state)
             change = "has grown" if has_grown else "has changed"
@@ -71,8 +71,8 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
     """Opens a recording, and reads its first rows to find the channels and the format of the times.
 
     Args:
-        file: A file with one of the endings `FORMATS`; a folder that ends in .parquet is the recording of the Parquet files in
-            it, in natural order. An .npz file holds one array, or `x` and, if known, `time`, `label` and `channel_names`; it is
+        file: A file with one of the endings `FORMATS`, or a folder of Parquet files (see `is_table`), which are one recording
+            in natural order. An .npz file holds one array, or `x` and, if known, `time`, `label` and `channel_names`; it is
             loaded into memory.
         reading: How to read tables; the defaults of `Reading` if None.
         names: The names of the channels, if known. Other columns are ignored, which is logged.
@@ -88,14 +88,12 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
     """
     file = check_local(file)
     reading = reading or Reading()
-    suffix = file_format(file)
-    is_folder = suffix == ".parquet" and file.is_dir()
-    files = _list_files(file, (".parquet",)) if is_folder else [file]
+    suffix, files = (".parquet", list_parts(file)) if is_table(file) else (file_format(file), [file])
     if not files:
         raise DataError(f"{file}: expected Parquet files in the folder, found none. Write it again.")
     for part in files:
         check_input(part, reading.encoding)
-    state = _file_states(files)
+    state = file_states(files)
     source: Source
     if suffix in (".npy", ".npz"):
         source = ArrayFile(file, reading, names)
@@ -112,8 +110,8 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
     Args:
         paths: Files, folders, and patterns such as `data/*.csv`. A folder stands for all recordings below it, in natural order;
-            names that begin with a point or an underscore, and links to folders, are skipped. A folder that ends in .parquet is
-            one recording.
+            names that begin with a point or an underscore, and links to folders, are skipped. A folder of Parquet files (see
+            `is_table`) is one recording.
 
     Returns:
         The files and folders of Parquet files, each once, in the order of the paths.
@@ -140,30 +138,62 @@ def find_files(paths: Iterable[str | Path]) -> list[Path]:
 
 
 def _expand(path: Path) -> list[Path]:
-    """Returns the recordings below a folder that is not one itself."""
+    """Returns the recordings of a path that must exist."""
     if not path.exists():
         raise DataError(f"{path}: not found. {ADVICE}")
-    return _list_files(path, FORMATS) if path.is_dir() and file_format(path) != ".parquet" else [path]
+    return list_recordings(path)
 
 
-def _list_files(folder: Path, formats: Collection[str]) -> list[Path]:
-    """Lists the files of some formats below a folder, and the folders that are Parquet tables, in natural order."""
-    found: list[Path] = []
+def is_table(path: Entry) -> bool:
+    """Returns whether a path is a folder of Parquet files that are one recording.
+
+    Its name ends in .parquet, or it is a partition of a Hive table, KEY=VALUE, with Parquet files in it; a partition with
+    nothing but further partitions holds several recordings.
+    """
+    if file_format(path) == ".parquet":
+        return path.is_dir()
+    return path.name.find("=") > 0 and path.is_dir() and any(map(_is_part, list_folder(path)))
+
+
+def list_parts(recording: E) -> list[E]:
+    """Lists the files of a recording: the file itself, or the Parquet files below a folder, in natural order."""
+    return _list_below(recording, _is_part) if recording.is_dir() else [recording]
+
+
+def list_recordings(path: E) -> list[E]:
+    """Lists the recordings below a folder in natural order; a file, and a folder that is a recording, stand for themselves."""
+    return _list_below(path, _is_recording) if path.is_dir() and not is_table(path) else [path]
+
+
+def list_folder(folder: E) -> list[E]:
+    """Lists a folder in natural order, without names that begin with a point or an underscore."""
     try:
-        paths = sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith((".", "_"))]
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror}). {ADVICE}") from error
-    for path in paths:
-        if path.name.startswith((".", "_")):
-            continue
-        if path.is_dir() and file_format(path) != ".parquet":
-            found += [] if path.is_symlink() else _list_files(path, formats)  # a link may lead in a circle
-        elif file_format(path) in formats:
-            found.append(path)
+    return sorted(entries, key=lambda entry: natural_key(entry.name))
+
+
+def _is_part(path: Entry) -> bool:
+    return file_format(path) == ".parquet" and not path.is_dir()
+
+
+def _is_recording(path: Entry) -> bool:
+    return is_table(path) if path.is_dir() else bool(file_format(path))
+
+
+def _list_below(folder: E, accepts: Callable[[Entry], bool]) -> list[E]:
+    """Lists the entries below a folder that are accepted, in natural order, and none below these."""
+    found: list[E] = []
+    for entry in list_folder(folder):
+        if accepts(entry):
+            found.append(entry)
+        elif entry.is_dir() and not entry.is_symlink():  # a link may lead in a circle
+            found += _list_below(entry, accepts)
     return found
 
 
-def _file_states(files: Iterable[Path]) -> list[tuple[int, int]]:
+def file_states(files: Iterable[Path]) -> list[tuple[int, int]]:
     """Returns the size and the time of the last change of each file; -1 for those that are gone."""
     states = []
     for file in files:

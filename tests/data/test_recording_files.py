@@ -305,6 +305,43 @@ def test_files_are_found_in_natural_order(folder):
     assert found(f"{folder}/**/x.*") == ["a/x.npz"]
 
 
+def write_partitions(root):
+    """Writes a Hive table with two keys of three partitions, and a folder that is named like one."""
+    for name, value in (
+        ("machine=2/day=1/part-0", 1),
+        ("machine=2/day=1/part-10", 3),
+        ("machine=2/day=1/part-2", 2),
+        ("machine=2/day=2/part-0", 4),
+        ("machine=10/day=1/part-0", 5),
+        ("=5/a", 6),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame({"x": [float(value)]}).to_parquet(root / f"{name}.parquet")
+    (root / "machine=2/_SUCCESS").touch()
+    (root / "kind=text").mkdir()
+    (root / "kind=text/b.csv").write_text("x\n7\n")
+
+
+def test_partitions_are_recordings(tmp_path):
+    write_partitions(tmp_path)
+    found = find_files([tmp_path])
+    assert [file.relative_to(tmp_path).as_posix() for file in found] == [
+        "=5/a.parquet", "kind=text/b.csv", "machine=2/day=1", "machine=2/day=2", "machine=10/day=1",
+    ]  # fmt: skip
+    values = [np.concatenate([rows.x[:, 0] for rows in open_recording(file).parts()]).tolist() for file in found]
+    assert values == [[6], [7], [1, 2, 3], [4], [5]]
+    assert find_files([f"{tmp_path}/*/day=1"]) == [tmp_path / "machine=2/day=1", tmp_path / "machine=10/day=1"]
+    with pytest.raises(DataError, match="machine=2: expected a regular file, found a folder"):
+        open_recording(tmp_path / "machine=2")
+
+
+def test_folder_of_parquet_with_partitions_is_one_recording(tmp_path):
+    write_partitions(tmp_path / "a.parquet")
+    assert find_files([tmp_path]) == [tmp_path / "a.parquet"]
+    values = [rows.x[:, 0] for rows in open_recording(tmp_path / "a.parquet").parts()]
+    assert np.concatenate(values).tolist() == [6, 1, 2, 3, 4, 5]
+
+
 def test_links_in_a_circle_are_not_followed(folder):
     (folder / "a/up").symlink_to(folder)
     (folder / "link.csv").symlink_to(folder / "s10.csv")
