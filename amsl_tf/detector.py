@@ -1,7 +1,6 @@
 """The detector, an estimator with the interface of scikit-learn."""
 
 import logging
-import math
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -19,12 +18,12 @@ from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.files import check_local
 from amsl_tf.data.pieces import Pieces, find_pieces
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Recordings, check_channels
+from amsl_tf.data.recordings import Recordings, Skipped, check_channels
 from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig
 from amsl_tf.runtime import release_kernels, tensorflow_runtime
-from amsl_tf.saving import SavingMixin
+from amsl_tf.saving import Fitted, SavingMixin
 from amsl_tf.scoring import DIAGNOSTICS
 from amsl_tf.scoring.detection import concatenate
 from amsl_tf.scoring.features.reconstruction_error import LOG_FLOOR
@@ -32,6 +31,7 @@ from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.threshold import percentile_threshold
+from amsl_tf.training.examples import EXAMPLES, find_range, spread, warn_of_few
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import FitInput, check_fit_input
 from amsl_tf.training.recordings import collect_windows
@@ -40,9 +40,6 @@ from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
 
-EXAMPLES = 8  # training windows that a detector keeps
-RANGE = (0.005, 0.995)  # quantiles of the rows of training windows
-RANGE_WINDOWS = 2000  # that determine them, at most
 _DEPRECATED = "deprecated"
 
 
@@ -231,7 +228,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
                 "left out in turn for the scores of their windows. Give groups if the windows are of several recordings."
             )
         options: dict[str, Any] = {"work_dir": work_dir, "log_dir": log_dir, "checkpoint_seconds": checkpoint_seconds}
-        return self._fit(config, data, pieces, weights, **options)
+        return self.set_fitted(self._fit(config, data, pieces, weights, **options))
 
     @tensorflow_runtime()
     def fit_recordings(
@@ -248,6 +245,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         missing: Missing = "interpolate",
         max_fill: int | str | timedelta | None = None,
         reading: Reading | None = None,
+        skipped: list[Skipped] | None = None,
         work_dir: str | Path | None = None,
         log_dir: str | Path | None = None,
         checkpoint_seconds: float = 60.0,
@@ -274,6 +272,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             missing: `interpolate` or `refuse` missing values.
             max_fill: The longest run of missing values that is interpolated; a tenth of a window by default.
             reading: Which columns of files and data frames are channels, times and labels.
+            skipped: A list to which recordings that cannot be read are added; if None, such a recording is an error.
             work_dir, log_dir, checkpoint_seconds: As for `fit`.
 
         Returns:
@@ -287,7 +286,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             >>> detector.score_recording("today.csv").events
         """
         config = self.config
-        opened = Recordings.of(recordings, reading, config.channel_names)
+        opened = Recordings.of(recordings, reading, config.channel_names, skipped=skipped)
         if config.channel_names:
             check_channels(opened[0], config.channel_names, "the channel_names of the detector")
         plan = plan_windows(
@@ -301,13 +300,12 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             missing=missing,
             max_fill=max_fill,
         )
-        found = collect_windows(opened, plan, groups)
+        found = collect_windows(opened, plan, groups, skipped)
         config = replace(config, channel_names=found.channel_names)
         data = check_fit_input(config, found.x, groups=found.groups)
         options: dict[str, Any] = {"work_dir": work_dir, "log_dir": log_dir, "checkpoint_seconds": checkpoint_seconds}
-        self._fit(config, data, found.pieces, is_pooled=True, **options)
-        self.recordings_, self.segments_, self.rows_ = found.metadata, found.segment, found.row
-        return self
+        fitted = self._fit(config, data, found.pieces, is_pooled=True, **options)
+        return self.set_fitted(fitted._replace(recordings=found.metadata, segments=found.segment, rows=found.row))
 
     def _fit(
         self,
@@ -318,7 +316,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         *,
         is_pooled: bool = False,
         **options: Any,
-    ) -> "AMSLDetector":
+    ) -> Fitted:
         """Fits everything to validated windows.
 
         With `is_pooled` the threshold is that of all held-out windows together, so that it keeps its rate over the time of
@@ -350,31 +348,26 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         evidence = Evidence(error, arrays, x, numbers, pieces)
         training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
-        pipeline.health = ChannelHealth.fit(x[_spread(len(x), config.bank_size)])
+        pipeline.health = ChannelHealth.fit(spread(x, config.bank_size))
         typical = None if is_pooled else groups
         thresholds = {name: percentile_threshold(own, config.percentile, typical) for name, own in training_scores.items()}
         different = len(np.unique(numbers)) if pieces is None else len(x) * pieces.stride // shape[0]
-        if different * config.contamination < 1:
-            kind = "different" if pieces is None else "separate"  # those that overlap say little more
-            log.warning(
-                f"{different} {kind} training windows are too few for a false-alarm rate of {config.contamination:g}, which "
-                f"needs {math.ceil(1 / config.contamination)} or more: new normal windows will be flagged more often."
-            )
+        warn_of_few(different, config.contamination, is_overlapping=pieces is not None)
         if fitted.monitor is not None:
             fitted.monitor.finish({name: own[fitted.validation] for name, own in training_scores.items()}, thresholds)
-
-        # assigned at the end: a fit that fails leaves a fitted detector unchanged
-        self.config_ = config
-        self.pipeline_, self._work = pipeline, fitted.work
-        self.data_, self.history_ = fitted.data, fitted.history
-        self.training_scores_ = {**training_scores, **outputs}
-        self.usual_error_ = None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0))
-        self.examples_ = x[_spread(len(x), EXAMPLES)]
-        self.normal_range_ = np.quantile(x[_spread(len(x), RANGE_WINDOWS)], RANGE, axis=(0, 1)).astype(np.float32)
-        self.recordings_ = self.segments_ = self.rows_ = None
-        self.thresholds_ = thresholds
-        self.groups_ = None if typical is None else np.unique(typical, return_inverse=True)[1]
-        return self
+        self._work = fitted.work
+        return Fitted(
+            config=config,
+            pipeline=pipeline,
+            thresholds=thresholds,
+            training_scores={**training_scores, **outputs},
+            examples=spread(x, EXAMPLES),
+            data=fitted.data,
+            history=fitted.history,
+            usual_error=None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0)),
+            groups=None if typical is None else np.unique(typical, return_inverse=True)[1],
+            normal_range=find_range(x),
+        )
 
     def plot(self, recording: Any, **options: Any) -> Any:
         """Draws a recording for a notebook: its score with the threshold and the events, and the channels that made them.
@@ -402,8 +395,3 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             shutil.rmtree(work)
             if not any(work.parent.iterdir()):
                 work.parent.rmdir()
-
-
-def _spread(count: int, most: int) -> np.ndarray:
-    """Returns up to `most` evenly spaced positions among `count`, int."""
-    return np.linspace(0, count - 1, min(most, count)).astype(int)

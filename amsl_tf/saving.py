@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 from zipfile import BadZipFile
 
 import numpy as np
@@ -20,7 +20,27 @@ from amsl_tf.scoring.members.base import make_scores
 from amsl_tf.scoring.pipeline import ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.recordings import RecordingMixin
 
+T = TypeVar("T", bound="SavingMixin")
+
 TRAINING = ("usual_error", "groups", "normal_range", "segments", "rows")  # attributes without the underscore; may be None
+
+
+class Fitted(NamedTuple):
+    """The result of fitting or loading a detector: its attributes, with an underscore, see `AMSLDetector`."""
+
+    config: DetectorConfig
+    pipeline: ScoringPipeline
+    thresholds: dict[str, float]
+    training_scores: dict[str, np.ndarray]
+    examples: np.ndarray
+    data: dict[str, Any]
+    history: dict[str, list[float]]
+    usual_error: np.ndarray | None = None
+    groups: np.ndarray | None = None
+    normal_range: np.ndarray | None = None
+    recordings: dict[str, Any] | None = None
+    segments: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
 
 class SavingMixin(RecordingMixin):
@@ -34,6 +54,12 @@ class SavingMixin(RecordingMixin):
     def from_config(cls, config: DetectorConfig) -> Any:
         """Creates a detector from its settings."""
         raise NotImplementedError
+
+    def set_fitted(self: T, fitted: Fitted) -> T:
+        """Sets all attributes of a fitted detector, after everything that may fail; returns the detector itself."""
+        for name, value in fitted._asdict().items():
+            setattr(self, f"{name}_", value)
+        return self
 
     @tensorflow_runtime()
     def save(self, folder: str | Path) -> None:
@@ -116,20 +142,18 @@ class SavingMixin(RecordingMixin):
             for name, score in scores.items():
                 score.restore(state.get(persistence.SCORE_PART + name, {}))
             health = ChannelHealth(**state["health"]) if "health" in state else None
-            detector.pipeline_ = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores, health)
-            detector.training_scores_ = state["training_scores"]
-            training = state.get("training", {})
-            for name in TRAINING:
-                setattr(detector, f"{name}_", training.get(name))
-            detector.examples_ = state["examples"]["windows"]
+            pipeline = ScoringPipeline(network, scaling, state.get("draws", {}), config, shape, scores, health)
+            training = {name: values for name, values in state.get("training", {}).items() if name in TRAINING}
+            training_scores, examples = state["training_scores"], state["examples"]["windows"]
         except StorageError:
             raise
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             reason = " ".join(str(error).split())
             raise AMSLError(f"{folder}: not a complete detector ({reason}). {persistence.ADVICE}") from error
-        detector.config_ = config
-        detector.data_ = {name: value for name, value in summary.data.items() if name != persistence.RECORDINGS}
-        detector.recordings_ = summary.data.get(persistence.RECORDINGS)
-        detector.thresholds_ = {name: summary.threshold(name) for name in config.scores}
-        detector.history_ = summary.metrics["history"]
-        return detector
+        data = dict(summary.data)
+        recordings = data.pop(persistence.RECORDINGS, None)
+        thresholds = {name: summary.threshold(name) for name in config.scores}
+        history = summary.metrics["history"]
+        return detector.set_fitted(
+            Fitted(config, pipeline, thresholds, training_scores, examples, data, history, recordings=recordings, **training)
+        )

@@ -13,17 +13,23 @@ from amsl_tf.data.formats import import_parquet
 from amsl_tf.errors import AMSLError
 
 TABLES = (".csv", ".parquet")  # the suffixes of `write_table`
+ROW_GROUP = 65_536  # rows of a row group of Parquet
 
 
-def check_output(file: Path, source: Path, suffixes: Collection[str] = TABLES) -> None:
+def check_table_name(file: str | Path, suffixes: Collection[str] = TABLES) -> None:
+    """Raises AMSLError if the name of a file to write has none of the suffixes."""
+    if not str(file).lower().endswith(tuple(suffixes)):
+        raise AMSLError(f"{file}: cannot be written. Name a file that ends in {' or '.join(suffixes)}.")
+
+
+def check_output(file: Path, source: Path | None = None, suffixes: Collection[str] = TABLES) -> None:
     """Raises AMSLError if a file cannot be written, has none of the suffixes, or is the input `source`."""
     check_local(file)
-    if file.exists() and source.exists() and file.samefile(source):
+    if source is not None and file.exists() and source.exists() and file.samefile(source):
         raise AMSLError(f"{file}: is the input, which would be overwritten. Name another file.")
     if file.is_dir():
         raise AMSLError(f"{file}: is a folder. Name a file.")
-    if file.suffix.lower() not in suffixes:
-        raise AMSLError(f"{file}: cannot be written. Name a file that ends in {' or '.join(suffixes)}.")
+    check_table_name(file, suffixes)
     if file.exists() and not file.is_file():
         raise AMSLError(f"{file}: is a pipe or a device, which would be replaced. Name another file.")
     folder = next(parent for parent in file.absolute().parents if parent.exists())  # the others will be created
@@ -51,11 +57,17 @@ def write_table(file: Path, parts: Iterable[Mapping[str, Any]]) -> None:
                     table.to_csv(opened, index=False, header=not number)
             return
         parquet = import_parquet()
-        from pyarrow import Table
+        from pyarrow import Table, concat_tables
 
         with ExitStack() as stack:
-            writer = None
+            writer, waiting = None, []
             for table in tables:
-                part = Table.from_pandas(table, preserve_index=False)
-                writer = writer or stack.enter_context(parquet.ParquetWriter(temporary, part.schema))
-                writer.write_table(part)
+                waiting.append(Table.from_pandas(table, preserve_index=False))
+                writer = writer or stack.enter_context(parquet.ParquetWriter(temporary, waiting[0].schema))
+                # groups of the same size, however the rows come: the file depends on the rows alone
+                while sum(map(len, waiting)) >= ROW_GROUP:
+                    whole = concat_tables(waiting)
+                    writer.write_table(whole[:ROW_GROUP])
+                    waiting = [whole[ROW_GROUP:]]
+            if writer is not None and (rest := concat_tables(waiting)):
+                writer.write_table(rest)

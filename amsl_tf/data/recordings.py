@@ -1,10 +1,10 @@
 """Recordings of multivariate sensor data, in memory and in files, and their validation."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import pandas as pd
@@ -103,6 +103,18 @@ class Recording:
             yield Rows(x, rows, None if time is None else time[place], None if label is None else label[place])
 
 
+class Skipped(NamedTuple):
+    """A recording that was left out.
+
+    Attributes:
+        name: Its name, such as the file.
+        reason: What is wrong with it.
+    """
+
+    name: str
+    reason: str
+
+
 class Recordings(Sequence[Source]):
     """Recordings with the same channels, in memory or in files, which are read when they are needed.
 
@@ -122,7 +134,15 @@ class Recordings(Sequence[Source]):
             check_channels(source, first.channel_names, f"as in {first.name}")
 
     @classmethod
-    def of(cls, data: Any, reading: Reading | None = None, names: Sequence[str] = ()) -> "Recordings":
+    def of(
+        cls,
+        data: Any,
+        reading: Reading | None = None,
+        names: Sequence[str] = (),
+        *,
+        check: Callable[[Source], None] | None = None,
+        skipped: list[Skipped] | None = None,
+    ) -> "Recordings":
         """Opens recordings of any kind.
 
         Args:
@@ -130,6 +150,8 @@ class Recordings(Sequence[Source]):
                 `Recording`, a pandas or polars data frame, or an array (rows, C).
             reading: Which columns of files and data frames are channels, times and labels; see `Reading`.
             names: The names of the channels, if known.
+            check: Raises DataError for a recording that cannot be used.
+            skipped: A list to which recordings that cannot be opened or used are added; if None, such a recording is an error.
 
         Raises:
             DataError: Something is none of these, is not found, or has other channels than the first recording.
@@ -144,7 +166,20 @@ class Recordings(Sequence[Source]):
         with without_repeats():
             for name, item in _list_items(data):
                 known = names or (sources[0].channel_names if sources else ())
-                sources.append(_convert(item, reading or Reading(), known, name))
+                try:
+                    source = _convert(item, reading or Reading(), known, name)
+                    if sources:
+                        check_channels(source, sources[0].channel_names, f"as in {sources[0].name}")
+                    if check is not None:
+                        check(source)
+                except DataError as error:
+                    if skipped is None:
+                        raise
+                    skipped.append(Skipped(str(item) if isinstance(item, Path) else name, str(error)))
+                    continue
+                sources.append(source)
+        if skipped and not sources:
+            raise DataError(f"none of {len(skipped)} recordings can be read. The first: {skipped[0].reason}")
         return cls(sources)
 
     def __len__(self) -> int:

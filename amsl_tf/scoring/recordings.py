@@ -1,6 +1,7 @@
 """The methods of a fitted detector for recordings: p-values, budgets of false alarms, scores and events."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from amsl_tf.data.lengths import to_rows
 from amsl_tf.data.preparation import Preparation, default_max_gap
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recording_files import RecordingFile
-from amsl_tf.data.recordings import Recording, Recordings, check_channels, load_recording
+from amsl_tf.data.recordings import Recording, Recordings, Skipped, check_channels, load_recording
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan, read_windows
 from amsl_tf.errors import AMSLError, DataError
@@ -184,21 +185,31 @@ class RecordingMixin(DetectionMixin):
         preparation = self.plan(resample=True).preparation
         return load_recording(source, replace(preparation, missing="interpolate", max_fill=0))  # gaps stay visible
 
-    def open_recordings(self, recordings: Any, reading: Reading | None = None) -> Recordings:
+    def open_recordings(
+        self,
+        recordings: Any,
+        reading: Reading | None = None,
+        *,
+        names: Sequence[str] = (),
+        skipped: list[Skipped] | None = None,
+    ) -> Recordings:
         """Opens recordings to score, with the column of times of the training recordings, unless `reading` names another.
 
         Args:
             recordings: What `Recordings.of` accepts.
             reading: Which columns of files and data frames are channels, times and labels.
+            names: The names of the channels, for a detector that knows none; those of the first recording if empty.
+            skipped: A list to which recordings that cannot be opened or do not fit are added; if None, such a recording is an
+                error.
 
         Raises:
             NotFittedError: The detector is not fitted.
             AMSLError: A recording cannot be read, or has other channels than the training windows.
         """
-        names, time = self.pipeline.config.channel_names, (self.recordings_ or {}).get("time_name")
-        opened = Recordings.of(recordings, replace(reading or Reading(), usual_time=time or ""), names)
+        names, time = self.pipeline.config.channel_names or names, (self.recordings_ or {}).get("time_name")
+        reading = replace(reading or Reading(), usual_time=time or "")
+        opened = Recordings.of(recordings, reading, names, check=self.check_recording, skipped=skipped)
         for source in opened:
-            self.check_recording(source)
             if time is not None and source.time_name is None and isinstance(source, RecordingFile):
                 log.warning(
                     f"{source.name}: no times, which the training recordings have in column {time}: a row every "

@@ -1,7 +1,6 @@
 """Scoring recordings: tables of windows or time steps, and events."""
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,15 +9,13 @@ import numpy as np
 from amsl_tf import progress
 from amsl_tf.data.channel_states import name_states
 from amsl_tf.data.outputs import write_table
-from amsl_tf.data.recordings import Recordings
-from amsl_tf.data.source import Source
+from amsl_tf.data.recordings import Recordings, Skipped
 from amsl_tf.data.time_zones import convert_times
-from amsl_tf.data.window_reader import WindowPlan, read_windows
-from amsl_tf.errors import AMSLError
-from amsl_tf.scoring.event_finder import EventFinder
+from amsl_tf.data.window_reader import WindowPlan
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scoring.events import Event, MergeRule, events_table
-from amsl_tf.scoring.recording_scores import ScoredWindows, Scorer, StepScores, score_windows
-from amsl_tf.scoring.threshold import is_abnormal
+from amsl_tf.scoring.recording_scores import Scorer
+from amsl_tf.scoring.recording_table import Columns, RecordingTable
 
 TIMES = ("start", "end", "time")  # columns of tables
 
@@ -30,15 +27,19 @@ class ScoringResult(NamedTuple):
         windows: The number of windows.
         flagged: The number of those that are flagged.
         incomplete: The number of those with missing values.
+        names: The names of the recordings, in order.
         events: The events of each recording, in order.
         time_zones: The time zone of each recording, or None.
+        skipped: The recordings that were left out.
     """
 
     windows: int
     flagged: int
     incomplete: int
+    names: list[str]
     events: list[list[Event]]
     time_zones: list[str | None]
+    skipped: list[Skipped]
 
 
 def score_recordings(
@@ -50,6 +51,7 @@ def score_recordings(
     output: Path | None = None,
     events_file: Path | None = None,
     step_threshold: float | None = None,
+    skipped: list[Skipped] | None = None,
 ) -> ScoringResult:
     """Scores recordings one after the other in constant memory, and writes tables, completely or not at all.
 
@@ -61,6 +63,8 @@ def score_recordings(
         output: The table of windows, .csv or .parquet, or None.
         events_file: The table of events, .csv or .parquet, or None.
         step_threshold: If given, `output` has a row for each time step, which is flagged if its score reaches it.
+        skipped: The recordings that were left out when they were opened; those that cannot be scored are added. If None, such
+            a recording is an error. The table of a recording is held in memory until it is known to be complete.
 
     Returns:
         The counts and the events.
@@ -68,37 +72,75 @@ def score_recordings(
     Raises:
         AMSLError: A recording cannot be read or does not fit the detector, or a table cannot be written.
     """
-    totals = {"windows": 0, "flagged": 0, "incomplete": 0}
-    events: list[list[Event]] = []
-    zones: list[str | None] = []
-    members = getattr(scorer, "members_", ())
-    many = len(recordings) > 1
-    known = {source.time_zone for source in recordings}
-    zone = known.pop() if len(known) == 1 else "UTC"  # of the tables
+    bad: list[Skipped] = [] if skipped is None else skipped
 
-    def parts() -> Iterator[dict[str, Any]]:
+    def tables() -> Iterator[RecordingTable]:
         with progress.bar(None, "scoring", "windows") as bar:
             for source in recordings:
-                finder = EventFinder(source.name, rule or MergeRule(), source.channel_names, members)
-                found: list[Event] = []
-                by_step = StepScores(plan.steps)
-                for batch in score_windows(scorer, read_windows(source, plan)):
-                    # the parts of the score of a server have no names
-                    decisions = batch.decisions if members else replace(batch.decisions, members=None)
-                    totals["windows"] += len(batch.windows)
-                    totals["flagged"] += int(decisions.is_anomaly.sum())
-                    totals["incomplete"] += int((~batch.valid).sum())
-                    found += finder.update(decisions)
-                    bar.update(len(batch.windows))
-                    if step_threshold is None:
-                        yield _window_columns(source, batch, zone, many)
-                    elif columns := by_step.update(batch.windows, decisions.score):
-                        yield _step_columns(source, columns, step_threshold, zone, many)
-                found += finder.finish()
-                events.append(found)
-                zones.append(source.time_zone)
-                if step_threshold is not None:
-                    yield _step_columns(source, by_step.finish(), step_threshold, zone, many)
+                table = RecordingTable.score(scorer, source, plan, rule or MergeRule(), step_threshold)
+                table.parts = _count(table, table.parts, bar)
+                if skipped is not None:
+                    try:
+                        table.parts = list(table.parts)
+                    except DataError as error:
+                        bad.append(Skipped(source.name, str(error)))
+                        continue
+                yield table
+
+    zones = {source.time_zone for source in recordings}
+    many = len(recordings) + len(bad) > 1
+    return write_scores(tables(), zones, many=many, output=output, events_file=events_file, skipped=bad)
+
+
+def _count(table: RecordingTable, parts: Iterable[Columns], bar: Any) -> Iterator[Columns]:
+    """Yields the parts of a table, with a progress bar of its windows."""
+    done = 0
+    for part in parts:
+        bar.update(table.windows - done)
+        done = table.windows
+        yield part
+
+
+def write_scores(
+    tables: Iterable[RecordingTable],
+    zones: Collection[str | None],
+    *,
+    many: bool,
+    output: Path | None = None,
+    events_file: Path | None = None,
+    skipped: Sequence[Skipped] = (),
+) -> ScoringResult:
+    """Writes the tables of recordings, and that of their events, completely or not at all.
+
+    Args:
+        tables: The scores of each recording.
+        zones: The time zones of the recordings; times are in UTC if there are several.
+        many: Whether the table has a column for the name of the recording.
+        output: The table to write, or None.
+        events_file: The table of events to write, or None.
+        skipped: The recordings that were left out, complete once all tables are read.
+
+    Raises:
+        AMSLError: The recordings have different columns or kinds of times, none is left, or a table cannot be written.
+    """
+    zone = next(iter(zones)) if len(zones) == 1 else "UTC"
+    totals = dict.fromkeys(("windows", "flagged", "incomplete"), 0)
+    names: list[str] = []
+    events: list[list[Event]] = []
+    time_zones: list[str | None] = []
+
+    def parts() -> Iterator[dict[str, Any]]:
+        for table in tables:
+            for part in table.parts:
+                yield _named(table, part, zone, many)
+            for name in totals:
+                totals[name] += getattr(table, name)
+            names.append(table.name)
+            events.append(table.events)
+            time_zones.append(table.time_zone)
+        if not names:
+            first = skipped[0]
+            raise DataError(f"none of {len(skipped)} recordings can be scored. The first: {first.reason}")
         if events_file is not None:  # before `output` is complete: both tables are written, or none
             rows = [event for found in events for event in found]
             write_table(events_file, [events_table(rows, time_zone=zone)])
@@ -108,36 +150,20 @@ def score_recordings(
     else:
         for _ in parts() if events_file is None else _check_equal(parts(), events_file, TIMES):
             pass
-    return ScoringResult(**totals, events=events, time_zones=zones)
+    return ScoringResult(**totals, names=names, events=events, time_zones=time_zones, skipped=[*skipped])
 
 
-def _window_columns(source: Source, batch: ScoredWindows, zone: str | None, has_files: bool) -> dict[str, Any]:
-    decisions, windows = batch.decisions, batch.windows
-    columns: dict[str, Any] = {"file": np.repeat(source.name, len(windows))} if has_files else {}
-    columns |= {"first_row": decisions.first_row, "last_row": decisions.last_row}
-    if decisions.start is not None:
-        columns |= {name: convert_times(getattr(decisions, name), _zone(source, zone)) for name in ("start", "end")}
-    columns["score"] = decisions.score
-    if decisions.p_value is not None:
-        columns["p_value"] = decisions.p_value
-    columns |= {"is_anomaly": decisions.is_anomaly, "valid": batch.valid}
-    columns["health"] = name_states(decisions.health, source.channel_names)
-    return columns if windows.label is None else {**columns, "label": windows.label}
-
-
-def _step_columns(
-    source: Source, columns: dict[str, np.ndarray], threshold: float, zone: str | None, has_files: bool
-) -> dict[str, Any]:
-    named: dict[str, Any] = {"file": np.repeat(source.name, len(columns["row"]))} if has_files else {}
+def _named(table: RecordingTable, columns: Columns, zone: str | None, many: bool) -> dict[str, Any]:
+    """Returns the columns of a part as users read them."""
+    rows = len(columns["score"])
+    named: dict[str, Any] = {"file": np.repeat(table.name, rows)} if many else {}
     named |= columns
-    if "time" in columns:
-        named["time"] = convert_times(columns["time"], _zone(source, zone))
-    return {**named, "is_anomaly": is_abnormal(columns["score"], threshold)}
-
-
-def _zone(source: Source, zone: str | None) -> str | None:
-    """Returns the time zone of tables, or None for a recording without one."""
-    return None if source.time_zone is None else zone
+    for name in {*TIMES} & {*named}:
+        # a recording without a time zone keeps its times as they are
+        named[name] = convert_times(named[name], None if table.time_zone is None else zone)
+    if "health" in named:
+        named["health"] = name_states(named["health"], table.channel_names)
+    return named
 
 
 def _check_equal(parts: Iterator[dict[str, Any]], file: Path, names: Collection[str] | None = None) -> Iterator[dict[str, Any]]:

@@ -1,8 +1,8 @@
 """The training windows of recordings."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -12,7 +12,8 @@ from amsl_tf.checks import check_choice
 from amsl_tf.data.choices import GroupBy
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces, find_pieces, make_pieces
-from amsl_tf.data.recordings import Recordings
+from amsl_tf.data.recordings import Recordings, Skipped
+from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowBatch, WindowPlan, read_any_windows
 from amsl_tf.data.windows import check_labels, chunks
 from amsl_tf.errors import DataError
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 
 LEAST_GROUPS = 3  # fewer recordings are left out in pieces, not as a whole: half of the data say too little about the rest
 REPORTED = 10  # recordings whose findings are logged
+LEFT_OUT = {"missing_windows": "have missing values", "abnormal_windows": "hold rows labelled abnormal"}  # windows, and why
 
 
 class RecordingWindows(NamedTuple):
@@ -47,47 +49,85 @@ class RecordingWindows(NamedTuple):
     metadata: dict[str, Any]
 
 
-def collect_windows(recordings: Recordings, plan: WindowPlan, groups: Any = "file") -> RecordingWindows:
+@dataclass
+class WindowCounts:
+    """What was found in one recording while its normal windows were read.
+
+    Attributes:
+        findings: What was found while it was prepared.
+        segments: The number of its parts without gaps that have windows.
+        windows: The number of all its windows.
+        left_out: The numbers of windows left out, by the keys of `LEFT_OUT`.
+    """
+
+    findings: Findings
+    segments: int = 0
+    windows: int = 0
+    left_out: dict[str, int] = field(default_factory=lambda: dict.fromkeys(LEFT_OUT, 0))
+
+
+def read_normal_windows(source: Source, plan: WindowPlan, counts: WindowCounts) -> Iterator[tuple[WindowBatch, np.ndarray]]:
+    """Reads the normal windows of a recording in batches, which may be empty, and updates counts.
+
+    Args:
+        source: The recording.
+        plan: How it is cut.
+        counts: The counts, complete once all windows are read.
+
+    Yields:
+        The windows without missing values and without rows labelled abnormal, and the segment of each, counted from 0.
+
+    Raises:
+        DataError: The recording cannot be read.
+    """
+    for batch in read_any_windows(source, plan, counts.findings):
+        segment = counts.segments - 1 + np.cumsum(batch.starts)
+        counts.segments = int(segment[-1]) + 1
+        counts.windows += len(batch)
+        has_missing = np.isnan(batch.x).any(axis=(1, 2))
+        is_abnormal = np.zeros(len(batch), bool) if batch.label is None else batch.label == 1
+        counts.left_out["missing_windows"] += int(has_missing.sum())
+        counts.left_out["abnormal_windows"] += int((is_abnormal & ~has_missing).sum())
+        kept = ~(has_missing | is_abnormal)
+        yield batch[kept], segment[kept]
+
+
+def collect_windows(
+    recordings: Recordings, plan: WindowPlan, groups: Any = "file", skipped: list[Skipped] | None = None
+) -> RecordingWindows:
     """Cuts recordings into training windows.
 
     Args:
         recordings: The recordings.
         plan: How they are cut, see `plan_windows`.
         groups: `file`, `folder`, or a group for each recording.
+        skipped: A list to which recordings that cannot be read are added; if None, such a recording is an error.
 
     Raises:
         DataError: `groups` are invalid, a recording cannot be read, or there are too few normal windows.
     """
-    keys, steps = _group_keys(recordings, groups), plan.steps
+    keys = group_keys([source.name for source in recordings], groups)
+    read: list[WindowCounts] = []
     batches: list[WindowBatch] = []
-    segments, owners, totals = [], [], {"rows": 0, "filled": 0, "missing_windows": 0, "abnormal_windows": 0}
-    segment = -1
-    all_findings, short = [], []
-    for number, source in enumerate(recordings):
-        findings, count = Findings(source.name), 0
-        for batch in read_any_windows(source, plan, findings):
-            count += len(batch)
-            own = segment + np.cumsum(batch.starts)
-            segment = int(own[-1])
-            has_missing = np.isnan(batch.x).any(axis=(1, 2))
-            is_abnormal = np.zeros(len(batch), bool) if batch.label is None else batch.label == 1
-            totals["missing_windows"] += int(has_missing.sum())
-            totals["abnormal_windows"] += int((is_abnormal & ~has_missing).sum())
-            kept = ~(has_missing | is_abnormal)
-            batches.append(batch[kept])
-            segments.append(own[kept])
-            owners.append(np.full(int(kept.sum()), number))
-        totals["rows"] += findings.rows
-        totals["filled"] += findings.filled
-        if findings.describe():
-            all_findings.append(findings)
-        if not count:
-            short.append(findings)
-    _log_findings(all_findings, short, steps)
-    x = np.concatenate([batch.x for batch in batches]) if batches else np.empty((0, steps, 1))
-    _log_left_out(totals, len(x))
-    _check_normal(x, totals["rows"])
-    group = np.concatenate([keys[owner] for owner in owners])
+    segments, owners, first_segment = [], [], 0
+    for source, key in zip(recordings, keys, strict=True):
+        counts = WindowCounts(Findings(source.name))
+        try:
+            found = list(read_normal_windows(source, plan, counts))
+        except DataError as error:
+            if skipped is None:
+                raise
+            skipped.append(Skipped(source.name, str(error)))
+            continue
+        read.append(counts)
+        batches += [batch for batch, _ in found]
+        segments += [first_segment + segment for _, segment in found]
+        owners += [np.repeat(key, len(batch)) for batch, _ in found]
+        first_segment += counts.segments
+    metadata = summarise_windows(read, plan, recordings[0].time_name)
+    x = np.concatenate([batch.x for batch in batches]) if batches else np.empty((0, plan.steps, 1), np.float32)
+    check_normal(len(x), plan.steps, metadata["rows"], any((part != x[0, 0]).any() for _, part in chunks(x)))
+    group = np.concatenate(owners)
     has_groups = len(np.unique(group)) >= LEAST_GROUPS
     return RecordingWindows(
         x,
@@ -96,39 +136,52 @@ def collect_windows(recordings: Recordings, plan: WindowPlan, groups: Any = "fil
         np.concatenate(segments),
         np.concatenate([batch.place for batch in batches]),
         recordings.channel_names,
-        {
-            **asdict(plan.preparation),
-            "stride": plan.stride,
-            "left_out": "group" if has_groups else "piece",
-            "recordings": len(recordings),
-            "time_name": recordings[0].time_name,
-            **totals,
-        },
+        {**metadata, "left_out": "group" if has_groups else "piece"},
     )
 
 
-def _group_keys(recordings: Recordings, groups: Any) -> np.ndarray:
-    """Returns the group of each recording, (number of recordings,)."""
+def summarise_windows(read: Sequence[WindowCounts], plan: WindowPlan, time_name: str | None) -> dict[str, Any]:
+    """Logs what was found in recordings, and returns `RecordingWindows.metadata` without what is `left_out` together."""
+    findings = [counts.findings for counts in read]
+    totals = {name: sum(counts.left_out[name] for counts in read) for name in LEFT_OUT}
+    short = [counts.findings for counts in read if not counts.windows]
+    _log_findings([found for found in findings if found.describe()], short, plan.steps)
+    windows = sum(counts.windows for counts in read)
+    for name, reason in LEFT_OUT.items():
+        if totals[name]:
+            log.info(f"{totals[name]:,} of {windows:,} windows {reason}: left out.")
+    return {
+        **asdict(plan.preparation),
+        "stride": plan.stride,
+        "recordings": len(read),
+        "time_name": time_name,
+        "rows": sum(found.rows for found in findings),
+        "filled": sum(found.filled for found in findings),
+        **totals,
+    }
+
+
+def group_keys(names: Sequence[str], groups: Any) -> np.ndarray:
+    """Returns the group of each recording, (number of recordings,). Raises DataError if groups are invalid."""
     if isinstance(groups, str):
         check_choice("groups", groups, get_args(GroupBy))
-        names = [source.name for source in recordings]
         return np.array([str(Path(name).parent) for name in names] if groups == "folder" else names)
-    if np.shape(groups) != (len(recordings),):
+    if np.shape(groups) != (len(names),):
         raise DataError(
-            f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {len(recordings)} recordings. "
+            f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {len(names)} recordings. "
             f"Received: {groups!r}."
         )
-    return check_labels("groups", groups, len(recordings), "recording")
+    return check_labels("groups", groups, len(names), "recording")
 
 
-def _check_normal(x: np.ndarray, rows: int) -> None:
-    """Raises DataError if there are too few windows, or all channels are constant."""
-    if len(x) < 2:
+def check_normal(windows: int, steps: int, rows: int, has_varying: bool) -> None:
+    """Raises DataError if there are too few normal windows, or all channels are constant."""
+    if windows < 2:
         raise DataError(
-            f"expected at least 2 normal windows of {x.shape[1]} rows. Received: {len(x)}, of {rows:,} rows. Give more or "
+            f"expected at least 2 normal windows of {steps} rows. Received: {windows}, of {rows:,} rows. Give more or "
             "longer normal recordings, or shorter windows."
         )
-    if not any((part != x[0, 0]).any() for _, part in chunks(x)):
+    if not has_varying:
         raise DataError(
             "expected a channel that varies in normal operation, found none: all are constant. Record while the machine runs, "
             "or name other columns."
@@ -151,10 +204,3 @@ def _log_findings(findings: Sequence[Findings], short: Sequence[Findings], steps
         log.warning(f"{found.name}: no window of {steps} rows, of {found.rows:,} rows without a gap: left out.")
     if len(short) > REPORTED:
         log.warning(f"... and {len(short) - REPORTED:,} more recordings without a window: left out.")
-
-
-def _log_left_out(totals: dict[str, int], kept: int) -> None:
-    total = kept + totals["missing_windows"] + totals["abnormal_windows"]
-    for name, reason in (("missing_windows", "have missing values"), ("abnormal_windows", "hold rows labelled abnormal")):
-        if totals[name]:
-            log.info(f"{totals[name]:,} of {total:,} windows {reason}: left out.")

@@ -4,11 +4,15 @@ import errno
 import os
 import resource
 import shutil
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from amsl_tf.data import outputs
 from amsl_tf.data.files import atomic_file
 from amsl_tf.data.outputs import check_output, write_table
 from amsl_tf.errors import AMSLError
@@ -35,6 +39,24 @@ def test_table_is_written_completely_or_not_at_all(suffix, tmp_path):
         write_table(file, interrupted())
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]
+
+
+@given(cuts=st.lists(st.integers(0, 40), max_size=12), rows=st.integers(1, 40), size=st.integers(1, 15))
+@settings(max_examples=60, deadline=None)
+def test_parquet_files_depend_on_the_rows_alone(tmp_path_factory, cuts, rows, size):
+    """And not on their parts: all row groups but the last one have the same size."""
+    folder, ends = tmp_path_factory.mktemp("groups"), np.unique([0, *(min(cut, rows) for cut in cuts), rows])
+    table = {"name": np.arange(rows).astype(str), "score": np.arange(rows, dtype=np.float32)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(outputs, "ROW_GROUP", size)
+        write_table(folder / "whole.parquet", [table])
+        parts = [{name: values[first:last] for name, values in table.items()} for first, last in pairwise(ends)]
+        write_table(folder / "parts.parquet", parts)
+    assert (folder / "parts.parquet").read_bytes() == (folder / "whole.parquet").read_bytes()
+    metadata = pytest.importorskip("pyarrow.parquet").read_metadata(folder / "parts.parquet")
+    groups = [metadata.row_group(place).num_rows for place in range(metadata.num_row_groups)]
+    assert groups == [size] * (rows // size) + [rows % size] * (rows % size > 0)
+    assert pd.read_parquet(folder / "parts.parquet")["score"].tolist() == list(range(rows))
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])

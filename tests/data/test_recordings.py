@@ -160,6 +160,44 @@ def test_files_with_other_channels_are_errors(tmp_path):
         Recordings.of(folder, READING)
 
 
+def test_unusable_recordings_are_left_out_and_listed(tmp_path):
+    folder = write(tmp_path / "a", "1.csv", "3.csv", "5.csv")
+    (folder / "0.csv").touch()
+    write(folder, "2.csv", columns=("x", "pressure"))
+    write(folder, "4.csv", count=1)
+
+    def check(source):
+        if len(load_recording(source)) < 2:
+            raise DataError(f"{source.name}: is too short.")
+
+    skipped = []
+    found = Recordings.of(folder, READING, check=check, skipped=skipped)
+    assert [source.name for source in found] == [str(folder / f"{number}.csv") for number in (1, 3, 5)]
+    assert [own.name for own in skipped] == [str(folder / f"{number}.csv") for number in (0, 2, 4)]
+    for own, message in zip(skipped, ("the file is empty", "missing: y; new: pressure", "is too short."), strict=True):
+        assert own.reason.startswith(f"{own.name}: ")
+        assert message in own.reason
+    with pytest.raises(DataError, match=r"0.csv: expected a recording, but the file is empty"):
+        Recordings.of(folder, READING, check=check)
+    with pytest.raises(DataError, match=r"4.csv: is too short\."):
+        Recordings.of(folder / "4.csv", READING, check=check)
+    skipped = []
+    with pytest.raises(DataError, match=r"^none of 2 recordings can be read\. The first: .*0.csv: expected a recording"):
+        Recordings.of([folder / "0.csv", folder / "4.csv"], READING, check=check, skipped=skipped)
+    assert len(skipped) == 2
+
+
+def test_unusable_objects_are_listed_by_name():
+    skipped = []
+    x = np.ones((3, 2))
+    found = Recordings.of({"a": x, "b": np.ones(3), "c": np.ones((3, 1)), "d": x}, skipped=skipped)
+    assert [source.name for source in found] == ["a", "d"]
+    assert [own.name for own in skipped] == ["b", "c"]
+    skipped = []
+    assert len(Recordings.of([np.ones(3), x], skipped=skipped)) == 1
+    assert [own.name for own in skipped] == ["recording 0"]
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
