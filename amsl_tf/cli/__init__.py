@@ -41,7 +41,11 @@ COMMANDS: Registry[Command] = Registry(
         ),
         "evaluate": Command("stage 4: print metrics, write a report", "amsl_tf.cli.evaluate"),
         "fit": Command("fit a detector to recordings of normal operation", "amsl_tf.cli.fit"),
-        "score": Command("score recordings with a detector or a server, find events", "amsl_tf.cli.score"),
+        "score": Command(
+            "score recordings with a detector or a server, find events",
+            "amsl_tf.cli.score",
+            if_interrupted="with --engine ray the same command goes on",
+        ),
         "report": Command("write a page about one recording and its events", "amsl_tf.cli.report"),
         "explain": Command("draw what makes up the score of one window", "amsl_tf.cli.explain"),
         "export": Command("export a detector as a SavedModel for TF Serving", "amsl_tf.cli.export"),

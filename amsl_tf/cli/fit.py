@@ -1,16 +1,19 @@
 """Fits a detector to recordings of normal operation, and saves it."""
 
 import argparse
-from typing import get_args
+from typing import Any, get_args
 
-from amsl_tf.cli.common import Parser, add_settings
+from amsl_tf.cli.common import Parser, add_settings, require_extra
 from amsl_tf.cli.recordings import (
     add_detector,
+    add_engine,
     add_events,
     add_length,
     add_recordings,
+    check_engine,
     check_extrapolate,
     check_inputs,
+    describe_skipped,
     make_reading,
     make_rule,
     set_threshold,
@@ -44,6 +47,7 @@ def add_arguments(parser: Parser) -> None:
     text = "longest run of missing values to interpolate; by default a tenth of a window"
     add_length(windows, "--max-fill", text, allow_zero=True)
     add_events(parser)
+    add_engine(parser)
     settings = parser.add_argument_group("detector")
     settings.add_argument(
         "--score", choices=tuple(SCORES), default=argparse.SUPPRESS, help=f"decision score (default: {DEFAULT_SCORE})"
@@ -65,7 +69,8 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     target = resolve(arguments.detector)
     check_replaceable(target, expected_entries(target))
     check_extrapolate(arguments)
-    check_inputs(arguments.recordings)
+    if not (is_ray := check_engine(arguments)):
+        check_inputs(arguments.recordings)
     known = vars(arguments)
     shared = ("score", "network", "preset", "axes")
     names = [*shared, *(item for item in known if item in _SETTINGS)]
@@ -76,13 +81,23 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     from amsl_tf.evaluation.summary import summarise_detector
 
     detector = AMSLDetector.from_config(config)
+    skipped: list[Any] = []
     options = ("window", "stride", "groups", "rate", "resample", "resample_by", "max_gap", "missing", "max_fill")
-    detector.fit_recordings(arguments.recordings, reading=reading, **{name: known[name] for name in options})
+    fitting = {name: known[name] for name in options} | {"reading": reading, "skipped": skipped if arguments.skip_bad else None}
+    if is_ray:
+        with require_extra("scale"):
+            from amsl_tf.scale import fit_recordings
+
+            fit_recordings(detector, arguments.recordings, address=arguments.address, workers=arguments.workers, **fitting)
+    else:
+        detector.fit_recordings(arguments.recordings, **fitting)
     rule = make_rule(arguments, detector.preparation_.period)
     set_threshold(detector, arguments, rule)
     detector.save(arguments.detector)
     text, values = summarise_detector(detector, rule)
-    parser.print_result(f"{text}\nsaved:        {arguments.detector}", {**values, "detector": arguments.detector})
+    lines = [text, *describe_skipped(skipped), f"saved:        {arguments.detector}"]
+    described = [recording._asdict() for recording in skipped]
+    parser.print_result("\n".join(lines), {**values, "skipped": described, "detector": arguments.detector})
 
 
 _SETTINGS = {name for config in (TrainingConfig, DetectorConfig) for name in config.__dataclass_fields__}

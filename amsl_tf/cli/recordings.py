@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from amsl_tf.cli.common import Parser, local_path
+from amsl_tf.cli.common import Parser, local_path, number_between
 from amsl_tf.config import OnDeadChannel
 from amsl_tf.data.reading import UTF_8
 from amsl_tf.errors import AMSLError
 
 if TYPE_CHECKING:
     from amsl_tf.data.reading import Reading
-    from amsl_tf.data.recordings import Recordings
+    from amsl_tf.data.recordings import Recordings, Skipped
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.scoring.alert_budgets import AlertBudget
     from amsl_tf.scoring.events import Event, MergeRule
@@ -22,16 +22,16 @@ SHOWN_EVENTS, SHOWN_CHANNELS = 10, 3
 
 
 def add_recordings(parser: Parser, *, several: bool = True) -> None:
-    """Adds the argument `recordings` and how to read them: the attributes of `Reading`."""
+    """Adds the argument `recordings` and how to read them: the attributes of `Reading`. Several may be at URLs."""
     # recordings come first: an option with several names would take them for names
     parser.usage = f"%(prog)s RECORDING{' ...' if several else ''} [OPTION ...]"
     kinds = ".csv (may be .gz, .bz2, .xz), .parquet, .npy, .npz"
     parser.add_argument(
         "recordings",
-        type=local_path,
+        type=path_or_url if several else local_path,
         nargs="+" if several else 1,
         metavar="RECORDING",
-        help=f"{'files or folders' if several else 'a file'}: {kinds}",
+        help=f"{'files or folders' if several else 'a file'}: {kinds}" + "; with --engine ray also URLs" * several,
     )
     group = parser.add_argument_group("reading")
     names: dict[str, Any] = {"nargs": "+", "default": (), "metavar": "NAME"}
@@ -65,6 +65,48 @@ def add_recordings(parser: Parser, *, several: bool = True) -> None:
         "--na", nargs="+", default=(), metavar="TEXT", help="further cells that stand for missing values, such as Bad"
     )
     group.add_argument("--encoding", default=UTF_8, help="encoding of a CSV, such as cp1252")
+
+
+def path_or_url(text: str) -> Path | str:
+    """Converts the text of an argument to a path, for argparse; a URL stays text."""
+    from amsl_tf.data.locations import is_url
+
+    return text if is_url(text) else local_path(text)
+
+
+def add_engine(parser: Parser) -> None:
+    """Adds `--skip-bad`, and the options of the engine that reads recordings."""
+    group = parser.add_argument_group("engine", "For recordings in many files, on several CPUs or machines.")
+    text = "leave out recordings that cannot be used, and list them"
+    group.add_argument("--skip-bad", action="store_true", help=text)
+    text = "local, one recording after the other, or ray, a cluster (extra scale), also of this machine"
+    group.add_argument("--engine", choices=("local", "ray"), default="local", help=text)
+    text = "Ray cluster, auto or HOST:PORT; by default that of RAY_ADDRESS, or else this machine"
+    group.add_argument("--address", help=text)
+    text = "workers of the cluster, each with one CPU; by default all of its CPUs"
+    group.add_argument("--workers", type=number_between(int, 1, 100_000), metavar="COUNT", help=text)
+
+
+def check_engine(arguments: argparse.Namespace, *places: Path | str | None) -> bool:
+    """Returns whether the engine is Ray. Raises AMSLError for options and URLs, in arguments or other places, that need it."""
+    if arguments.engine == "ray":
+        return True
+    for name in ("address", "workers"):
+        if getattr(arguments, name) is not None:
+            raise AMSLError(f"--{name} needs a cluster. Add --engine ray.")
+    for place in (*arguments.recordings, *places):
+        if isinstance(place, str):
+            raise AMSLError(
+                f"{place}: is a URL, which needs a cluster, also of this machine. Add --engine ray, or copy the data."
+            )
+    return False
+
+
+def describe_skipped(skipped: "Sequence[Skipped]") -> list[str]:
+    """Returns a line for each of the first recordings that were left out, and how many there are."""
+    lines = [f"left out:     {len(skipped):,} that cannot be used"] if skipped else []
+    lines += [f"  {recording.reason}" for recording in skipped[:SHOWN_EVENTS]]
+    return lines + [f"  ... and {len(skipped) - SHOWN_EVENTS:,} more"] * (len(skipped) > SHOWN_EVENTS)
 
 
 def add_scoring(parser: Parser) -> None:
@@ -151,11 +193,11 @@ def make_reading(arguments: argparse.Namespace) -> "Reading":
     )
 
 
-def open_recordings(arguments: argparse.Namespace) -> "Recordings":
-    """Opens the recordings of parsed arguments."""
+def open_recordings(arguments: argparse.Namespace, skipped: "list[Skipped] | None" = None) -> "Recordings":
+    """Opens the recordings of parsed arguments; those that cannot be opened are added to a list, if there is one."""
     from amsl_tf.data.recordings import Recordings
 
-    return Recordings.of(arguments.recordings, make_reading(arguments))
+    return Recordings.of(arguments.recordings, make_reading(arguments), skipped=skipped)
 
 
 def check_inputs(recordings: Sequence[Path], detector: Path | None = None) -> list[Path]:

@@ -111,6 +111,61 @@ def test_channel_of_some_recordings_only_can_be_left_out(fitted, tmp_path, capsy
         assert json.loads(capsys.readouterr().out)["channels"] == ["a", "b"]
 
 
+def _write_many(folder):
+    """Four recordings and, before and between them, one that cannot be opened and one with text."""
+    folder.mkdir()
+    (folder / "0.csv").touch()
+    for number in range(1, 6):
+        table = make_table(300, seed=number).astype({"b": object})
+        _write(table.replace({"b": {table["b"][200]: "off"}}) if number == 2 else table, folder / f"{number}.csv")
+    return folder
+
+
+def test_unusable_recordings_are_left_out_and_listed(tmp_path, capsys):
+    folder = _write_many(tmp_path / "in")
+    command = ("fit", folder, "--window", 50, "--detector", tmp_path / "new")
+    assert_error(capsys, run(*command), "0.csv: expected a recording, but the file is empty")
+    assert run(*command, "--skip-bad") == 0
+    lines = capsys.readouterr().out.splitlines()
+    place = lines.index("left out:     2 that cannot be used")
+    assert lines[place + 1].startswith(f"  {folder}/0.csv: expected a recording")
+    assert lines[place + 2].startswith(f"  {folder}/2.csv: column b, row 200 (from 0): expected a number")
+    assert run(*command, "--skip-bad", "--json") == 0
+    values = json.loads(capsys.readouterr().out)
+    assert [own["name"] for own in values["skipped"]] == [f"{folder}/0.csv", f"{folder}/2.csv"]
+    assert (values["recordings"], values["windows"]) == (4, 4 * 21)  # (300 - 50) // 12 + 1 windows each
+
+
+@pytest.mark.slow
+def test_engine_ray_fits_the_same_detector(tmp_path, capsys):
+    pytest.importorskip("ray", reason="needs the extra scale")
+    folder, detectors = _write_many(tmp_path / "in"), []
+    for engine, options in (("local", ()), ("ray", ("--engine", "ray", "--workers", 2))):
+        assert run("fit", folder, "--window", 50, "--detector", tmp_path / engine, "--skip-bad", "--json", *options) == 0
+        detectors.append(AMSLDetector.load(tmp_path / engine))
+    plain, ray = map(json.loads, capsys.readouterr().out.splitlines())
+    assert ray["skipped"] == plain["skipped"]
+    assert ray["threshold"] == pytest.approx(plain["threshold"], abs=1e-6)
+    np.testing.assert_allclose(detectors[1].decision_scores_, detectors[0].decision_scores_, atol=1e-6)
+    assert detectors[1].recordings_ == detectors[0].recordings_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["s3://data/a.csv"], "s3://data/a.csv: is a URL, which needs a cluster, also of this machine. Add --engine ray"),
+        (["a.csv", "--workers", "2"], "--workers needs a cluster. Add --engine ray."),
+        (["a.csv", "--address", "auto"], "--address needs a cluster. Add --engine ray."),
+        (["a.csv", "--engine", "ray", "--network", "cae"], "a cluster fits the score ensemble without a network."),
+    ],
+)
+def test_engines_and_their_options(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    _write(make_table(60), "a.csv")
+    assert_error(capsys, run("fit", *arguments, "--detector", tmp_path / "new"), message)
+    assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]
+
+
 def test_missing_values_are_counted(tmp_path, capsys):
     table = make_table()
     table.loc[100:102, "a"] = np.nan  # interpolated, up to a tenth of a window

@@ -233,6 +233,81 @@ def test_interruption_leaves_the_old_table(fitted, tmp_path, capsys, monkeypatch
     assert (tmp_path / "windows.csv").read_text() == "old"
 
 
+@pytest.fixture
+def many(tmp_path):
+    """A folder with two recordings and, between them, one that cannot be opened, one with text, and one that is too short."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number, rows in ((0, 200), (2, 200), (3, 40), (4, 150)):
+        table = make_table(rows, seed=number)
+        table.assign(b=table["b"].astype(object).where(table.index != 150, "off") if number == 2 else table["b"]).to_csv(
+            folder / f"{number}.csv", index=False
+        )
+    (folder / "1.csv").touch()
+    return folder
+
+
+def test_unusable_recordings_are_left_out_and_listed(fitted, many, tmp_path, capsys):
+    outputs = ("--output", tmp_path / "windows.csv", "--events", tmp_path / "events.csv")
+    assert_error(capsys, score(fitted, *outputs, recording=many), "1.csv: expected a recording, but the file is empty")
+    assert [item.name for item in tmp_path.iterdir()] == ["in"]
+    assert score(fitted, *outputs, "--skip-bad", recording=many) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 recordings, 22 windows, ")  # (200 - 50) // 12 + 1 and (150 - 50) // 12 + 1
+    place = lines.index("left out:     3 that cannot be used")
+    messages = (
+        "1.csv: expected a recording",
+        "2.csv: column b, row 150 (from 0): expected a number",
+        "3.csv: expected at least",
+    )
+    for line, message in zip(sorted(lines[place + 1 : place + 4]), messages, strict=True):
+        assert line.startswith(f"  {many}/{message}")
+    assert pd.read_csv(tmp_path / "windows.csv")["file"].unique().tolist() == [f"{many}/0.csv", f"{many}/4.csv"]
+    assert score(fitted, "--skip-bad", "--json", recording=many) == 0
+    skipped = json.loads(capsys.readouterr().out)["skipped"]
+    assert sorted(own["name"] for own in skipped) == [f"{many}/{number}.csv" for number in (1, 2, 3)]
+    assert score(fitted, "--json", recording=many / "0.csv") == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == []
+    assert_error(capsys, score(fitted, "--skip-bad", recording=many / "1.csv"), "none of 1 recordings can be read. The first: ")
+
+
+@pytest.mark.slow
+def test_engine_ray_writes_the_same_files(fitted, many, tmp_path, capsys):
+    pytest.importorskip("ray", reason="needs the extra scale")
+    for engine in ("local", "ray"):
+        outputs = ("--output", tmp_path / engine / "windows.parquet", "--events", tmp_path / engine / "events.csv")
+        options = ("--engine", "ray", "--workers", 2) if engine == "ray" else ()
+        assert score(fitted, *outputs, "--skip-bad", "--json", *options, recording=many) == 0
+    plain, ray = map(json.loads, capsys.readouterr().out.splitlines())
+    assert sorted(ray.pop("skipped"), key=lambda own: own["name"]) == sorted(plain.pop("skipped"), key=lambda own: own["name"])
+    files = ("output", "events_file")
+    assert {name: ray[name] for name in ray if name not in files} == {name: plain[name] for name in plain if name not in files}
+    for name in ("windows.parquet", "events.csv"):
+        assert (tmp_path / "ray" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert sorted(item.name for item in (tmp_path / "ray").iterdir()) == ["events.csv", "windows.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["s3://data/a.csv"], "s3://data/a.csv: is a URL, which needs a cluster, also of this machine. Add --engine ray"),
+        (["a.csv", "--output", "s3://data/scores.csv"], "s3://data/scores.csv: is a URL, which needs a cluster"),
+        (["a.csv", "--events", "s3://data/events.csv"], "s3://data/events.csv: is a URL, which needs a cluster"),
+        (["a.csv", "--workers", "2"], "--workers needs a cluster. Add --engine ray."),
+        (["a.csv", "--address", "auto"], "--address needs a cluster. Add --engine ray."),
+        (["a.csv", "--workers", "0", "--engine", "ray"], "argument --workers: "),
+        (["a.csv", "--engine", "spark"], "argument --engine: invalid choice"),
+        (["a.csv", "--engine", "ray", "--output", "s3://data/scores.txt"], "ends in .csv or .parquet"),
+        (["a.csv", "--engine", "ray", "--server", "http://localhost:1"], "--engine ray needs a detector. Use --detector in"),
+    ],
+)
+def test_engines_and_their_options(tmp_path, monkeypatch, capsys, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    make_table(60).to_csv("a.csv", index=False)
+    assert_error(capsys, run("score", *arguments), message)
+    assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]
+
+
 @pytest.mark.slow
 def test_detector_and_server_have_equal_scores(detector, exported, waves, tmp_path):
     """Of five windows and seven more rows, with a missing value in the fourth window."""

@@ -1,0 +1,9 @@
+"""Fitting and scoring of many recordings on a cluster with Ray, also that of one machine.
+
+Needs the extra `scale`. The numbers are those of `AMSLDetector`: workers run the same code on one recording each.
+"""
+
+from amsl_tf.scale.fitting import fit_recordings
+from amsl_tf.scale.scoring import score_recordings
+
+__all__ = ["fit_recordings", "score_recordings"]

@@ -1,0 +1,245 @@
+"""Runs a task for each recording on the workers of a Ray cluster, until all are done."""
+
+import logging
+import os
+import pickle
+import socket
+import sys
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from textwrap import shorten
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from amsl_tf import progress
+from amsl_tf.data.recordings import Skipped
+from amsl_tf.data.source import Source
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.scale.items import Item, Message, make_blocks
+
+log = logging.getLogger(__name__)
+
+WHOLE_PASSES = 2  # over the blocks that are left, before each recording becomes a block of its own
+CONNECT_SECONDS = 10.0  # to reach a cluster
+SHOWN_MESSAGES = 20  # of the workers about recordings
+_WORKER_VARIABLES = {  # a worker has one CPU
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+    "KERAS_BACKEND": "tensorflow",
+}
+
+
+class Task(Protocol):
+    """What is done with each recording; it is sent to every worker once."""
+
+    def open(self, recording: Any) -> Source:
+        """Opens a path or a recording."""
+
+    def process(self, number: int, source: Source) -> Any:
+        """Returns the result for the recording at a position, which can be pickled. Raises AMSLError if it is unusable."""
+
+
+class Result(NamedTuple):
+    """The result for a recording.
+
+    Attributes:
+        item: The recording.
+        value: The result of `Task.process`; None after an error.
+        error: The error, if the recording is unusable.
+    """
+
+    item: Item
+    value: Any
+    error: AMSLError | None
+
+
+class Cluster:
+    """A Ray cluster; made by `connect`.
+
+    Attributes:
+        workers: The number of workers, each with one CPU.
+    """
+
+    def __init__(self, ray: Any, workers: int) -> None:
+        self._ray, self.workers, self._messages = ray, workers, _Messages()
+
+    def run(
+        self, task: Task, items: Sequence[Item], what: str, *, done: int = 0, skipped: list[Skipped] | None = None
+    ) -> Iterator[list[Result]]:
+        """Runs a task for recordings, in any order; each is done once.
+
+        Blocks whose worker or node stops are done again by others. A recording with which a worker stops each time is
+        unusable.
+
+        Args:
+            task: The task.
+            items: The recordings.
+            what: The task in a word or two, for the progress bar.
+            done: The number of recordings that were done before.
+            skipped: A list to which unusable recordings are added; if None, the first of them is an error.
+
+        Yields:
+            The results of the usable recordings of a block.
+
+        Raises:
+            AMSLError: A recording is unusable, and `skipped` is None.
+        """
+        left = {item.number: item for item in items}
+        reference = self._ray.put(task)
+        with progress.bar(done + len(items), what, "recordings", done=done) as bar:
+            for number in range(WHOLE_PASSES + len(items)):
+                is_split = number >= WHOLE_PASSES
+                blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()))
+                before = len(left)
+                for results in self._pass(reference, blocks, queued=1 if is_split else 2):
+                    if usable := [result for result in results if result.error is None]:
+                        yield usable
+                    for result in results:
+                        del left[result.item.number]
+                        if result.error is None:
+                            continue
+                        if skipped is None:
+                            raise result.error
+                        skipped.append(Skipped(result.item.name, str(result.error)))
+                    bar.update(len(results))
+                if not left:
+                    break
+                if is_split and len(left) == before:
+                    reason = "its worker stopped each time, by a crash or for lack of memory"
+                    if skipped is None:
+                        raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out, or use --skip-bad.")
+                    skipped += [Skipped(item.name, f"{item.name}: {reason}.") for item in left.values()]
+                    break
+                log.warning(f"{len(left):,} of {before:,} recordings were lost, as workers stopped: they are done again.")
+
+    def _pass(self, task: Any, blocks: Sequence[list[Item]], queued: int) -> Iterator[list[Result]]:
+        """Yields the results of blocks; those whose worker stops are missing, up to `queued` each time."""
+        from ray.data import ActorPoolStrategy, from_items
+        from ray.exceptions import RayError
+        from ray.util.annotations import RayDeprecationWarning
+
+        pool = ActorPoolStrategy(size=min(self.workers, len(blocks)), max_tasks_in_flight_per_actor=queued)
+        rows = from_items([{"items": pickle.dumps(block)} for block in blocks], override_num_blocks=len(blocks))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RayDeprecationWarning)  # max_task_retries has no successor
+            results = rows.map_batches(
+                _Worker,
+                fn_constructor_args=([task],),  # in a list, Ray passes the reference and not its value
+                batch_size=1,
+                num_cpus=1,
+                compute=pool,
+                max_task_retries=0,  # `run` does blocks again; Ray would repeat one that crashes without end
+            )
+        has_results = False
+        try:
+            for row in results.iter_rows():
+                has_results = True
+                found, told, fault = pickle.loads(row["results"])
+                if fault:
+                    raise RuntimeError(f"a worker failed:\n{fault}")
+                self._messages.add(told)
+                yield found
+        except RayError as error:
+            if not has_results:
+                reason = shorten(str(error), 300, placeholder=" ...")
+                advice = "Install the same version of amsl_tf, with the extra scale, on all machines of the cluster."
+                raise AMSLError(f"no worker could start ({reason}). {advice}") from error
+            log.debug(f"results are lost: {error}")  # those that were on a machine that stopped
+
+
+class _Worker:
+    """A worker, which holds the task: a class that Ray Data calls with batches of one block."""
+
+    def __init__(self, task: list[Any]) -> None:
+        import ray
+
+        self._task: Task = ray.get(task[0])
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        results: list[Result] = []
+        messages: list[Message] = []
+        fault = ""
+        for item in pickle.loads(batch["items"][0]):
+            try:
+                with item.opened(self._task.open, messages) as source:
+                    results.append(Result(item, self._task.process(item.number, source), None))
+            except AMSLError as error:
+                results.append(Result(item, None, error))
+            except Exception:
+                fault = traceback.format_exc()  # a fault of the package: the job stops
+                break
+        return {"results": np.array([pickle.dumps((results, messages, fault))], object)}
+
+
+class _Messages:
+    """Logs the first different messages of workers about recordings."""
+
+    def __init__(self) -> None:
+        self._known: set[str] = set()
+
+    def add(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if message.text in self._known:  # as of each of many files
+                continue
+            self._known.add(message.text)
+            if len(self._known) <= SHOWN_MESSAGES:
+                log.log(message.level, f"{message.name}: {message.text}")
+            elif len(self._known) == SHOWN_MESSAGES + 1:
+                log.info("... further messages about recordings are not shown.")
+
+
+@contextmanager
+def connect(address: str | None = None, workers: int | None = None) -> Iterator[Cluster]:
+    """Connects to a Ray cluster, or starts one on this machine that is stopped at the end.
+
+    Telemetry of Ray is off, unless the variable `RAY_USAGE_STATS_ENABLED` is set.
+
+    Args:
+        address: `auto` or HOST:PORT; None for the variable `RAY_ADDRESS`, and without it for a cluster of this machine. A
+            program that is connected already stays so.
+        workers: The number of workers; None for the CPUs of the cluster.
+
+    Raises:
+        AMSLError: Ray is not installed, or there is no such cluster.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        from ray.data import DataContext
+    except ImportError as error:
+        raise AMSLError(f"a cluster needs Ray ({error}). Run pip install 'amsl_tf[scale]'.") from error
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if address.startswith("ray://"):
+        raise AMSLError(f"{address}: expected auto or HOST:PORT. Run the command on a node, or with ray job submit.")
+    is_ours = not ray.is_initialized()
+    if is_ours:
+        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if address == "local":
+            settings |= {"num_cpus": workers or os.cpu_count(), "include_dashboard": False}
+        try:
+            if ":" in address:
+                socket.create_connection(
+                    (address.rpartition(":")[0], int(address.rpartition(":")[2])), CONNECT_SECONDS
+                ).close()  # Ray would wait for minutes
+            ray.init(address, **settings, runtime_env={"env_vars": _WORKER_VARIABLES})
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            advice = "Start a cluster with ray start --head, or leave out --address."
+            raise AMSLError(f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())}). {advice}") from error
+    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # blocks that fail are done again
+    context = DataContext.get_current()
+    options = {"max_errored_blocks": -1, "enable_progress_bars": False}
+    former = {name: getattr(context, name) for name in options}
+    try:
+        for name, value in options.items():
+            setattr(context, name, value)
+        with redirect_stdout(sys.stderr):  # Ray prints there that a worker has stopped
+            yield Cluster(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+    finally:
+        for name, value in former.items():
+            setattr(context, name, value)
+        if is_ours:
+            ray.shutdown()

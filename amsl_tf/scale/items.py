@@ -1,0 +1,147 @@
+"""The recordings of a job, and their division into blocks."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amsl_tf.data.locations import Location, find_locations, local_copy
+from amsl_tf.data.recording_files import RecordingFile
+from amsl_tf.data.recordings import Recordings
+from amsl_tf.data.source import Source
+from amsl_tf.errors import AMSLError, DataError
+
+BLOCK_BYTES = 64 * 2**20  # of the recordings of a block: what is done again if its worker stops
+BLOCK_ITEMS = 16  # recordings of a block, at most
+
+
+class Message(NamedTuple):
+    """What was logged about a recording: its level, the name of the recording, and the text without the name."""
+
+    level: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A recording of a job, which any worker can open.
+
+    Attributes:
+        number: Its position among all recordings.
+        place: Where it is, or the recording itself.
+    """
+
+    number: int
+    place: Location | Source
+
+    @property
+    def name(self) -> str:
+        """The name of the recording, as a command on one machine has it."""
+        return self.place.name
+
+    @property
+    def size(self) -> int:
+        """The bytes of its file; 0 if it is not known."""
+        return self.place.size if isinstance(self.place, Location) else 0
+
+    @contextmanager
+    def opened(self, open_recording: Callable[[Any], Source], messages: list[Message]) -> Iterator[Source]:
+        """Opens the recording, from a copy on this machine if it is at a URL.
+
+        Args:
+            open_recording: Opens a path or a recording.
+            messages: A list to which what is logged meanwhile is added.
+
+        Raises:
+            AMSLError: As `open_recording` or the block; the error names the recording as the job does.
+        """
+        if not isinstance(self.place, Location):
+            with _captured(messages, self.name, self.name):
+                yield open_recording(self.place)
+            return
+        with local_copy(self.place) as path, _captured(messages, self.name, str(path)):
+            try:
+                source = open_recording(path)
+                if isinstance(source, RecordingFile):
+                    source.name = self.name
+                yield source
+            except AMSLError as error:
+                raise type(error)(str(error).replace(str(path), self.name)) from error
+
+
+def list_items(recordings: Any) -> list[Item]:
+    """Lists the recordings of a job without opening them.
+
+    Args:
+        recordings: Paths and URLs as of `find_locations`, or what else `Recordings.of` accepts, which is sent to the workers.
+
+    Raises:
+        AMSLError: Something is not found, or there is none.
+    """
+    given = recordings if isinstance(recordings, list | tuple) else [recordings]
+    is_files = all(isinstance(item, str | Path) for item in given)
+    places: Sequence[Location | Source] = find_locations(given) if is_files else Recordings.of(recordings)
+    return [Item(number, place) for number, place in enumerate(places)]
+
+
+@contextmanager
+def open_first(items: Sequence[Item], open_recording: Callable[[Any], Source], *, skip_bad: bool) -> Iterator[Source]:
+    """Opens the first recording; with `skip_bad`, the first one that can be opened.
+
+    Raises:
+        AMSLError: It cannot be opened, or none can.
+    """
+    errors: list[AMSLError] = []
+    with ExitStack() as stack:
+        for item in items:
+            try:
+                source = stack.enter_context(item.opened(open_recording, []))
+            except AMSLError as error:
+                if not skip_bad:
+                    raise
+                errors.append(error)
+            else:
+                yield source
+                return
+    raise DataError(f"none of {len(items)} recordings can be read. The first: {errors[0]}")
+
+
+def make_blocks(items: Sequence[Item]) -> list[list[Item]]:
+    """Divides recordings into blocks of consecutive ones, up to `BLOCK_BYTES` and `BLOCK_ITEMS`, but at least one each."""
+    blocks: list[list[Item]] = []
+    for item in items:
+        last = blocks[-1] if blocks else []
+        if not last or len(last) == BLOCK_ITEMS or sum(own.size for own in last) + item.size > BLOCK_BYTES:
+            blocks.append([item])
+        else:
+            last.append(item)
+    return blocks
+
+
+@contextmanager
+def _captured(messages: list[Message], name: str, place: str) -> Iterator[None]:
+    """Adds what the package logs in the block about a recording, which may also be called by its place, to a list."""
+    logger, handler = logging.getLogger("amsl_tf"), _Capture(messages, name, place)
+    level, propagates = logger.level, logger.propagate
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
+        logger.setLevel(level)
+
+
+class _Capture(logging.Handler):
+    def __init__(self, messages: list[Message], name: str, place: str) -> None:
+        super().__init__()
+        self._messages, self._name, self._place = messages, name, place
+
+    def emit(self, record: logging.LogRecord) -> None:
+        text = record.getMessage().replace(self._place, self._name).removeprefix(f"{self._name}: ")
+        self._messages.append(Message(record.levelno, self._name, text))

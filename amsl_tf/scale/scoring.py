@@ -1,0 +1,193 @@
+"""Scores recordings on a cluster: the tables are those that one machine writes."""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from amsl_tf._version import __version__
+from amsl_tf.data.files import locked, resolve
+from amsl_tf.data.locations import Location, is_url, plain_url, upload
+from amsl_tf.data.reading import Reading
+from amsl_tf.data.recordings import Skipped
+from amsl_tf.data.source import Source
+from amsl_tf.data.window_reader import WindowPlan
+from amsl_tf.detector import AMSLDetector
+from amsl_tf.scale.cluster import connect
+from amsl_tf.scale.items import Item, list_items, open_first
+from amsl_tf.scale.parts import Parts
+from amsl_tf.scoring.events import MergeRule
+from amsl_tf.scoring.recording_table import RecordingTable
+from amsl_tf.stages.recordings import ScoringResult, write_scores
+
+log = logging.getLogger(__name__)
+
+
+def score_recordings(
+    detector: AMSLDetector,
+    recordings: Any,
+    *,
+    stride: Any = None,
+    resample: bool = False,
+    rule: MergeRule | None = None,
+    reading: Reading | None = None,
+    steps: bool = False,
+    output: str | Path | None = None,
+    events: str | Path | None = None,
+    skip_bad: bool = False,
+    address: str | None = None,
+    workers: int | None = None,
+    work_dir: str | Path | None = None,
+) -> ScoringResult:
+    """Scores recordings on a Ray cluster, and writes tables, completely or not at all.
+
+    A recording is scored by one worker, with the code and in the batches of one machine. After an interruption the same call
+    goes on: recordings that are finished are not scored again.
+
+    Args:
+        detector: A fitted detector, which is sent to the workers.
+        recordings: Paths and URLs as of `find_locations`, which every worker must reach, or what else `Recordings.of` accepts.
+        stride, resample, rule, reading: As for `AMSLDetector.score_recording`.
+        steps: Whether `output` has a row for each time step.
+        output: The table of windows, .csv or .parquet; a path of this machine or a URL; or None.
+        events: The table of events, likewise.
+        skip_bad: Whether recordings that cannot be scored are left out and listed; if not, the first one is an error.
+        address: `auto` or HOST:PORT of a cluster; None for `RAY_ADDRESS`, or else a cluster of this machine.
+        workers: The number of workers, each with one CPU; None for the CPUs of the cluster.
+        work_dir: A folder for finished parts, from which the same call goes on; a temporary one if None.
+
+    Returns:
+        The counts and the events.
+
+    Raises:
+        NotFittedError: The detector is not fitted.
+        AMSLError: A recording cannot be read or does not fit the detector, a table cannot be written, or there is no cluster.
+
+    Example:
+        >>> amsl_tf.scale.score_recordings(detector, "s3://bucket/recordings", output="scores.parquet", work_dir="work")
+    """
+    plan, items = detector.plan(stride, resample), list_items(recordings)
+    skipped: list[Skipped] = []
+    names = detector.config_.channel_names or _first_names(detector, items, reading, skip_bad)
+    task = _Score(detector, reading, names, plan, rule or MergeRule(), detector.threshold_ if steps else None)
+    with ExitStack() as stack:
+        folder = stack.enter_context(_work_folder(work_dir, task, items))
+        parts = Parts(folder)
+        left = [item for item in items if item.number not in parts.numbers]
+        if len(left) < len(items):
+            log.info(f"{len(items) - len(left):,} of {len(items):,} recordings are finished in {folder}")
+        if left:
+            with connect(address, workers) as cluster:
+                done = len(items) - len(left)
+                for results in cluster.run(task, left, "scoring", done=done, skipped=skipped if skip_bad else None):
+                    parts.write({result.item.number: result.value for result in results})
+        local = [stack.enter_context(_local_table(file)) for file in (output, events)]
+        return write_scores(
+            parts.tables(),
+            parts.time_zones,
+            many=len(items) > 1,
+            output=local[0],
+            events_file=local[1],
+            skipped=sorted(skipped, key=lambda own: [item.name for item in items].index(own.name)),
+        )
+
+
+class _Score(NamedTuple):
+    """The task of a worker: the scores of a recording, see `Task`."""
+
+    detector: AMSLDetector
+    reading: Reading | None
+    names: Sequence[str]
+    plan: WindowPlan
+    rule: MergeRule
+    step_threshold: float | None
+
+    def open(self, recording: Any) -> Source:
+        return self.detector.open_recordings(recording, self.reading, names=self.names)[0]
+
+    def process(self, number: int, source: Source) -> RecordingTable:
+        table = RecordingTable.score(self.detector, source, self.plan, self.rule, self.step_threshold)
+        parts = list(table.parts)
+        table.parts = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
+        return table
+
+    def fingerprint(self, items: Sequence[Item]) -> str:
+        """Returns the hash of everything that the scores depend on, 16 hexadecimal digits."""
+        pipeline = self.detector.pipeline.__getstate__()
+        pipeline["scores"] = {name: score.state() for name, score in pipeline["scores"].items()}
+        pipeline["health"] = None if pipeline["health"] is None else vars(pipeline["health"])
+        pipeline["config"] = pipeline["config"].to_dict()
+        settings = [
+            asdict(self.reading or Reading()),
+            list(self.names),
+            *map(str, self.plan),
+            asdict(self.rule),
+            self.step_threshold,
+        ]
+        files = [(item.name, item.size, getattr(item.place, "changed", 0)) for item in items]
+        digest = hashlib.sha256(json.dumps([__version__, settings, files, self.detector.thresholds_]).encode())
+        _hash(digest, [pipeline, self.detector.config_.to_dict(), self.detector.decision_scores_])
+        return digest.hexdigest()[:16]
+
+
+def _hash(digest: Any, value: Any) -> None:
+    """Adds a value to a digest: arrays, and what is made of them."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            digest.update(str(key).encode())
+            _hash(digest, item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _hash(digest, item)
+    elif hasattr(value, "shape"):
+        array = np.ascontiguousarray(value)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    else:
+        digest.update(repr(value).encode())
+
+
+def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading | None, skip_bad: bool) -> tuple[str, ...]:
+    """Returns the channels of the first recording, for a detector that was fitted without names."""
+    with open_first(items, lambda recording: detector.open_recordings(recording, reading)[0], skip_bad=skip_bad) as source:
+        return source.channel_names
+
+
+@contextmanager
+def _work_folder(work_dir: str | Path | None, task: _Score, items: Sequence[Item]) -> Iterator[Path]:
+    """Yields a folder for finished parts, which is removed at the end; after an error only if it is temporary."""
+    if work_dir is None or not all(isinstance(item.place, Location) for item in items):
+        with tempfile.TemporaryDirectory(prefix="amsl_tf-") as temporary:
+            yield Path(temporary)
+        return
+    work = resolve(work_dir)
+    folder = work / task.fingerprint(items)
+    try:
+        with locked(folder):
+            yield folder
+        shutil.rmtree(folder)
+        if others := len([*work.iterdir()]):
+            log.info(f"{work}: finished parts of jobs with other recordings or settings: {others}. Remove them to free space.")
+    finally:
+        if work.is_dir() and not any(work.iterdir()):
+            work.rmdir()
+
+
+@contextmanager
+def _local_table(file: str | Path | None) -> Iterator[Path | None]:
+    """Yields the path at which a table is written; one for a URL is copied there at the end."""
+    if file is None or not is_url(file):
+        yield None if file is None else Path(file)
+        return
+    with tempfile.TemporaryDirectory(prefix="amsl_tf-") as folder:
+        local = Path(folder) / plain_url(str(file)).rpartition("/")[2]
+        yield local
+        upload(local, str(file))

@@ -1,0 +1,291 @@
+"""Fitting on a cluster: the detector of one machine, whatever the number of workers and the order of the recordings."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from amsl_tf import AMSLDetector
+from amsl_tf.data import window_reader
+from amsl_tf.data.pieces import Pieces
+from amsl_tf.data.recordings import Recording
+from amsl_tf.data.window_reader import WindowPlan
+from amsl_tf.errors import AMSLError, DataError
+from amsl_tf.scale import fit_recordings, items
+from amsl_tf.scale.fitting import Sample, _in_chunks, _Summarise, hash_each, left_out_keys, merge
+from tests.scale.conftest import NAMES, READING, STEPS, STRIDE, Stopping, make_frame, make_recording, use_local_cluster
+
+CUTTING = {"window": STEPS, "stride": STRIDE}
+
+
+def write_normal(folder, count, rows=400):
+    """Writes recordings with labels, gaps, missing values, constant parts, and parts that are equal in all recordings."""
+    folder.mkdir()
+    for seed in range(count):
+        frame = make_frame(3 * seed, rows + 40 * seed, "UTC").assign(fault=0)
+        frame.loc[100:180, [*NAMES]] = make_frame(0)[[*NAMES]].to_numpy()[:81]
+        frame.loc[190:260, [*NAMES]] = [0.5, 0.25, 0]
+        frame.loc[rows - 40, "fault"] = 1
+        frame.loc[270:271, "b"] = np.nan
+        frame.loc[20:29, "a"] = np.nan
+        frame.drop(index=range(300, 330 + seed)).reset_index(drop=True).to_parquet(folder / f"{seed}.parquet")
+    return folder
+
+
+def fit(recordings, *, bank_size=10_000, reading=READING, **options):
+    return fit_recordings(AMSLDetector(bank_size=bank_size), recordings, reading=reading, **{**CUTTING, **options})
+
+
+def assert_same_detector(found, expected):
+    assert found.threshold_ == pytest.approx(expected.threshold_, abs=1e-6)
+    np.testing.assert_allclose(found.decision_scores_, expected.decision_scores_, atol=1e-6)
+    for name in ("segments_", "rows_", "normal_range_"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.recordings_ == expected.recordings_
+    assert found.config_ == expected.config_
+    for name in ("windows", "steps", "channels", "precision"):
+        assert found.data_[name] == expected.data_[name]
+    states = [own.pipeline.scores["ensemble"].state() for own in (found, expected)]
+    assert list(states[0]) == list(states[1])
+    for name, values in states[1].items():
+        np.testing.assert_allclose(states[0][name], values, rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("groups", ["file", "given", "folder"])
+def test_few_windows_give_the_detector_of_one_machine(tmp_path, monkeypatch, groups):
+    """With groups, and with pieces of two files or of one folder."""
+    use_local_cluster(monkeypatch, workers=2)
+    monkeypatch.setattr(items, "BLOCK_ITEMS", 1)
+    folder = write_normal(tmp_path / "in", 2 if groups == "folder" else 4)
+    chosen = ["x", "y", "x", "z"] if groups == "given" else groups
+    expected = AMSLDetector().fit_recordings(folder, groups=chosen, reading=READING, **CUTTING)
+    found = fit(folder, groups=chosen)
+    assert_same_detector(found, expected)
+    assert expected.recordings_["left_out"] == ("piece" if groups == "folder" else "group")
+    assert min(expected.recordings_[name] for name in ("missing_windows", "abnormal_windows", "filled")) > 0
+    if groups == "file":
+        found.save(tmp_path / "saved")
+        loaded = AMSLDetector.load(tmp_path / "saved")
+        assert_same_detector(loaded, found)
+        assert loaded.data_ == found.data_
+        abnormal = make_recording(1)
+        assert len(found.score_recording(abnormal).events) > 0
+        np.testing.assert_array_equal(loaded.score_recording(abnormal).score, found.score_recording(abnormal).score)
+
+
+def state(detector):
+    """Everything that was fitted, as arrays."""
+    values = {**detector.pipeline.scores["ensemble"].state(), "scores": detector.decision_scores_}
+    return {**values, "segments": detector.segments_, "rows": detector.rows_, "threshold": np.array(detector.threshold_)}
+
+
+def assert_equal_bits(found, expected):
+    assert list(found) == list(expected)
+    for name, values in expected.items():
+        assert found[name].tobytes() == values.tobytes(), name
+
+
+def expected_rows(counts, size, numbers):
+    """The positions of the `size` windows with the smallest random numbers, of recordings with some numbers of windows."""
+    drawn = np.concatenate(
+        [np.random.default_rng([0, item]).random(count) for item, count in zip(numbers, counts, strict=True)]
+    )
+    return np.sort(np.argsort(drawn)[:size])
+
+
+def test_many_windows_give_the_same_detector_for_any_workers_and_order(tmp_path, monkeypatch):
+    folder, found = write_normal(tmp_path / "in", 5), []
+    for workers, seed, block in ((1, 0, 16), (2, 1, 1), (3, 2, 2)):
+        use_local_cluster(monkeypatch, workers=workers, seed=seed)
+        monkeypatch.setattr(items, "BLOCK_ITEMS", block)
+        found.append(fit(folder, bank_size=50))
+    for other in found[1:]:
+        assert_equal_bits(state(other), state(found[0]))
+        assert other.data_ == found[0].data_
+    counts = [np.sum(np.isin(found[0].segments_, own)) for own in _segments_by_recording(folder, found[0])]
+    assert sum(counts) == len(found[0].decision_scores_) > 60
+    copies = 1 + len(found[0].config_.noise)
+    np.testing.assert_array_equal(state(found[0])["bank.rows"], np.tile(expected_rows(counts, 50, range(5)), copies))
+
+
+def _segments_by_recording(folder, detector):
+    """The segments of each recording, three of those that are counted; gaps and missing values divide it."""
+    first, segments = 0, []
+    for number in range(5):
+        alone = AMSLDetector().fit_recordings(folder / f"{number}.parquet", reading=READING, **CUTTING)
+        last = first + len(alone.decision_scores_)
+        segments.append(np.unique(detector.segments_[first:last]))
+        first = last
+    return segments
+
+
+@pytest.mark.slow
+def test_ray_gives_the_detector_of_local_workers(ray, tmp_path, monkeypatch):
+    folder = write_normal(tmp_path / "in", 5)
+    monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
+    found = fit(folder, bank_size=50, workers=2)
+    use_local_cluster(monkeypatch, workers=1)
+    assert_equal_bits(state(found), state(fit(folder, bank_size=50)))
+
+
+class Broken(Stopping):
+    """A recording that cannot be read beyond half of its rows."""
+
+    def parts(self):
+        x = self._recording.x
+        yield from Recording(x[: len(x) // 2], self.name, channel_names=NAMES).parts()
+        raise DataError(f"{self.name}: is broken.")
+
+
+def test_unusable_recordings_are_left_out_of_the_sample(monkeypatch):
+    """Their windows were drawn, but do not count."""
+    recordings = [make_recording(3 * seed) for seed in range(5)]
+    recordings[1], recordings[2] = Broken(recordings[1]), Broken(recordings[2])
+    use_local_cluster(monkeypatch, workers=1)
+    monkeypatch.setattr(window_reader, "BATCH", 4)  # some are read before the error
+    skipped = []
+    found = fit(recordings, bank_size=50, reading=None, skipped=skipped)
+    assert [tuple(own) for own in skipped] == [(f"unit {n}", f"unit {n}: is broken.") for n in (3, 6)]
+    rows = expected_rows([24, 24, 24], 50, [0, 3, 4])  # (400 - 32) / 16 + 1 windows
+    np.testing.assert_array_equal(state(found)["bank.rows"][:50], rows)
+    assert found.recordings_["recordings"] == 3
+    with pytest.raises(DataError, match=r"^unit 3: is broken\.$"):
+        fit(recordings[:2], reading=None)
+
+
+def test_first_file_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
+    use_local_cluster(monkeypatch)
+    folder = write_normal(tmp_path / "in", 4)
+    (folder / "0.parquet").write_text("broken")
+    skipped, expected_skipped = [], []
+    expected = AMSLDetector().fit_recordings(folder, reading=READING, skipped=expected_skipped, **CUTTING)
+    assert_same_detector(fit(folder, skipped=skipped), expected)
+    assert skipped == expected_skipped
+    assert [own.name for own in skipped] == [f"{folder}/0.parquet"]
+    with pytest.raises(DataError, match=r"0.parquet: expected the content of a .parquet file"):
+        fit(folder)
+    with pytest.raises(DataError, match=r"^none of 1 recordings can be read\. The first: .*0.parquet: expected"):
+        fit(folder / "0.parquet", skipped=[])
+
+
+def test_samples_by_hand():
+    x = np.arange(4, dtype=np.float32).reshape(4, 1, 1)
+    first = Sample(np.array([0.9, 0.2]), np.array([1, 1]), np.array([0, 5]), x[:2])
+    second = Sample(np.array([0.5, 0.1]), np.array([0, 0]), np.array([7, 3]), x[2:])
+    merged = merge([first, second], 3)  # 0.1, 0.2 and 0.5, in the order of recordings and windows
+    assert merged.number.tolist() == [0.1, 0.5, 0.2]
+    assert merged.item.tolist() == [0, 0, 1]
+    assert merged.place.tolist() == [3, 7, 5]
+    assert merged.x.ravel().tolist() == [3, 2, 1]
+    assert merge([first], 5).place.tolist() == [0, 5]
+    assert first.reduced(1).number.tolist() == [0.2]
+
+
+@given(data=st.data(), count=st.integers(1, 40), size=st.integers(1, 50))
+@settings(max_examples=60, deadline=None)
+def test_samples_may_be_divided_and_merged_in_any_way(data, count, size):
+    random = np.random.default_rng(data.draw(st.integers(0, 99)))
+    whole = Sample(
+        random.random(count),
+        np.sort(random.integers(0, 4, count)),
+        np.arange(count),
+        np.arange(count, dtype=np.float32).reshape(count, 1, 1),
+    )
+    parts = [Sample(*(values[i : i + 1] for values in whole)) for i in random.permutation(count)]
+    while len(parts) > 1:
+        taken = data.draw(st.integers(2, len(parts)))
+        parts = [*parts[taken:], merge(parts[:taken], size)]
+    expected = np.sort(np.argsort(whole.number)[:size])
+    found = parts[0].reduced(size)
+    for name, values in whole._asdict().items():
+        np.testing.assert_array_equal(getattr(found, name), values[expected])
+
+
+def test_each_window_is_equally_likely():
+    """Of three recordings with 2, 8 and 20 windows, summarised by two workers; a chi-square test of 240 samples of 6."""
+    recordings = [make_recording(0, 16 * count) for count in (2, 8, 20)]
+    counts, size, seeds = np.zeros(30), 6, 240
+    for seed in range(seeds):
+        config = AMSLDetector(bank_size=size, seed=seed).config
+        tasks = [_Summarise(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
+        samples = [tasks[number % 2].process(number, recordings[number])[1] for number in range(3)]
+        sample = merge(samples, size)
+        assert len(sample.x) == size
+        counts[np.array([0, 2, 10])[sample.item] + sample.place] += 1
+    # windows of a sample differ from each other: the variance of a count is smaller than the mean by the share of the others
+    statistic = ((counts - seeds * size / 30) ** 2).sum() / (seeds * size / 30 * (1 - size / 30)) * 29 / 30
+    assert 0.001 < stats.chi2.cdf(statistic, 29) < 0.999
+
+
+def test_hashes_and_keys(rng):
+    x = rng.normal(size=(5, 16, 2)).astype(np.float32)
+    x[3], x[4] = x[1], 0.5
+    hashes = hash_each(x)
+    assert hashes.dtype == np.int64
+    assert len(set(hashes.tolist())) == 4
+    assert (hashes[3], hashes[4]) == (hashes[1], -1)
+    assert (hashes[:4] >= 0).all()
+    rows, groups = np.array([7, 2, 0]), np.array([4, 4, 9])
+    ids = np.array([55, -1, -1])  # constant windows are not duplicates of each other
+    assert [key.tolist() for key in left_out_keys(rows, ids, groups, None)] == [[4, 4, 9], [55, -3, -1], [7, 2, 0]]
+    pieces = Pieces(np.arange(8) // 4, 10 + np.arange(8), 4)
+    keys = left_out_keys(rows, ids, groups, pieces)
+    assert [key.tolist() for key in keys] == [[1, 0, 0], [17, 12, 10], [55, -3, -1], [7, 2, 0]]
+
+
+def test_chunks(monkeypatch):
+    monkeypatch.setattr("amsl_tf.scale.fitting.CHUNK", 4)
+    sizes = (3, 0, 2, 9, 0, 1, 1)
+    ends = np.cumsum(sizes)
+    parts = list(_in_chunks(np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)))
+    assert [len(part) for part in parts] == [5, 9, 2]
+    np.testing.assert_array_equal(np.concatenate(parts), np.arange(16))
+    assert list(_in_chunks([np.empty(0)])) == []
+
+
+@pytest.mark.parametrize("network", [None, "cae"])
+def test_other_scores_need_one_machine(network):
+    detector = AMSLDetector(network, extra_scores=["reconstruction"] if network else ["nearest_normal"])
+    with pytest.raises(AMSLError, match=r"a cluster fits the score ensemble without a network\. Received: .*\. Fit it on one"):
+        fit_recordings(detector, make_recording(0))
+
+
+def make_windows(seed):
+    return np.random.default_rng(seed).normal(size=(6, STEPS, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda seed: Recording(np.ones((100, 3)), "a"), "expected a channel that varies in normal operation, found none"),
+        (
+            lambda seed: Recording(make_recording(seed).x[:30], "a"),
+            "at least 2 normal windows of 32 rows. Received: 0, of 60 rows",
+        ),
+        (lambda seed: Recording(make_recording(seed).x[:, : 3 - seed], "a"), "a: expected the 3 channels"),
+    ],
+)
+def test_unusable_recordings_are_errors(monkeypatch, make, message):
+    use_local_cluster(monkeypatch)
+    with pytest.raises(DataError) as error:
+        fit([make(0), make(1)], reading=None)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_windows_that_are_cut_already_need_groups(tmp_path, monkeypatch):
+    use_local_cluster(monkeypatch)
+    for seed in range(3):
+        np.save(tmp_path / f"{seed}.npy", make_windows(seed))
+    cut = {"reading": None, "window": None, "stride": None}
+    with pytest.raises(DataError, match="windows that are cut already need 3 groups on a cluster"):
+        fit([tmp_path / "0.npy", tmp_path / "1.npy"], **cut)
+    expected = AMSLDetector().fit_recordings(tmp_path)
+    assert_same_detector(fit(tmp_path, **cut), expected)
+
+
+@pytest.mark.parametrize("groups", ["unit", ["x"]])
+def test_invalid_groups_are_errors(tmp_path, groups):
+    with pytest.raises(AMSLError, match="groups must be one of file, folder"):
+        fit([make_recording(0), make_recording(3)], groups=groups, reading=None)
