@@ -3,7 +3,8 @@
 Results are JSON files in benchmarks/results, from which the commands generate pages: accuracy and table3 RESULTS.md and tables
 in docs/results.md and README.md, series and coverage tables in docs/series.md, events a table there and in RESULTS.md,
 robustness docs/robustness.md, objectives tables in docs/objectives.md, pseudo benchmarks/PSEUDO.md, speed and cost tables in
-docs/performance.md, overgeneralisation tables in docs/method.md, and losses two in benchmarks/NOTES.md.
+docs/performance.md, scale those in docs/scale.md, overgeneralisation tables in docs/method.md, and losses two in
+benchmarks/NOTES.md.
 """
 
 import sys
@@ -115,6 +116,12 @@ def main() -> None:
     serving.add_argument("--clients", type=number_between(int, 1, 10**4), default=64, help="concurrent clients")
     serving.add_argument("--minutes", type=number_between(float, 0.01, 10**4), default=1.0, help="duration of the load")
     serving.add_argument("--output", type=Path, default=RESULTS / "serving.json", help="file of the report")
+
+    scale = _add_command(commands, "scale", "Measure fitting and scoring on a cluster of this machine.")
+    _add_input(scale)
+    scale.add_argument("--results", type=Path, default=RESULTS / "scale.json", help="file of the results")
+    scale.add_argument("--only", nargs="+", metavar="NAME", help="cases: rates, 'fit 10000', 'score ray', ...; by default all")
+    scale.add_argument("--tables", type=Path, default=Path("docs"), help="folder of scale.md")
 
     arguments = vars(parser.parse_args())
     import_module(f"benchmarks.{arguments.pop('command')}").run(**arguments)

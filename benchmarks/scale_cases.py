@@ -1,0 +1,261 @@
+"""The cases of the scale benchmark, each in a process of its own: `python -m benchmarks.scale_cases NAME FOLDER SOURCE`.
+
+FOLDER is shared by all cases, SOURCE the output folder of `amsl preprocess`. A case prints its result as a line of JSON.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from amsl_tf.data.recording_files import open_recording
+from amsl_tf.data.recordings import Recordings, load_recording
+from amsl_tf.data.splits import PROTOCOLS
+from amsl_tf.data.window_reader import read_windows
+from benchmarks.scale_data import Waves, write_recordings
+
+WORKERS = 2
+STEPS, STRIDE, CHANNELS = 100, 25, 21  # of all windows; the channels are those of CAP
+FIT_ROWS = 25_000  # of a recording, 1,000 windows
+FILES, FILE_ROWS = 1000, 5000
+TRAINING, MUCH_TRAINING = 3, 12  # recordings of the detectors: about 3,000 windows, or more than the bank holds
+CAP_ROWS, CAP_PEOPLE, SHARE = 921_700_000, 108, 100  # a hundredth of the rows
+RATE = 100.0  # Hz
+RATES_ROWS, RATES_SECONDS = 100_000, 5.0  # of a measurement of a rate, at least
+MEMORY_SECONDS = 1.0  # between two samples
+BANKS = (500, 1000, 2000)  # below the number of training windows of DSADS
+MB = 2**20
+RECORDINGS = "recordings"  # in the shared folder
+
+
+class Memory:
+    """Samples the memory of this process and its children, of Ray above all, in a thread: a context manager.
+
+    Attributes:
+        samples: The seconds since the beginning, and the proportional set size of all in MB.
+    """
+
+    def __init__(self) -> None:
+        self.samples: list[tuple[float, float]] = []
+        self._is_done = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> "Memory":
+        self._start = time.perf_counter()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_done.set()
+        self._thread.join()
+
+    @property
+    def peak(self) -> float:
+        """The largest sample in MB."""
+        return max(size for _, size in self.samples)
+
+    def _sample(self) -> None:
+        while not self._is_done.wait(MEMORY_SECONDS):
+            total = 0
+            for process in (me := psutil.Process(), *me.children(recursive=True)):
+                try:
+                    total += process.memory_full_info().pss
+                except psutil.Error:  # it has ended
+                    continue
+            self.samples.append((time.perf_counter() - self._start, total / MB))
+
+
+def measure_rates(folder: Path) -> dict[str, float]:
+    """Measures the parts of the work with one CPU and a full bank, by name: rows or windows a second."""
+    detector = _detector(folder, MUCH_TRAINING)
+    detector.set_threshold(1e6)  # no explanations
+    waves = Waves(0, RATES_ROWS, CHANNELS)
+    recording = load_recording(waves)
+    files = folder / "rates"
+    if not files.exists():
+        write_recordings(files, 1, RATES_ROWS, CHANNELS)
+    parquet = next(files.glob("*.parquet"))
+    csv = parquet.with_suffix(".csv")
+    if not csv.exists():
+        import pandas as pd
+
+        pd.read_parquet(parquet).to_csv(csv, index=False)
+    plan = detector.plan()
+    windows = np.concatenate([batch.x for batch in read_windows(recording, plan)])
+    ensemble = detector.pipeline.scores["ensemble"]
+    keys = [np.full(256, -1), np.full(256, -2)]
+    bank_keys = [np.arange(len(ensemble._rows) // (1 + len(detector.config_.noise)))] * 2
+    return {
+        "making rows": _rate(lambda: sum(len(part) for part in waves.parts())),
+        "reading Parquet": _rate(lambda: sum(len(part) for part in open_recording(parquet).parts())),
+        "reading CSV": _rate(lambda: sum(len(part) for part in open_recording(csv).parts())),
+        "cutting": STRIDE * _rate(lambda: sum(len(batch) for batch in read_windows(recording, plan))),
+        "scoring": _rate(lambda: len(detector.detect(windows[:1024])["score"])),
+        "calibrating": _rate(lambda: len(ensemble.measure_held_out(windows[:256], keys, bank_keys).distances["levels"])),
+    }
+
+
+def fit(windows: int) -> Callable[[Path], dict[str, float]]:
+    """Returns the case of a fit to a number of windows, made in the workers."""
+
+    def measure(folder: Path) -> dict[str, float]:
+        from amsl_tf import AMSLDetector
+        from amsl_tf.scale import fit_recordings
+
+        made = [Waves(number, FIT_ROWS + STEPS - STRIDE, CHANNELS) for number in range(windows * STRIDE // FIT_ROWS)]
+        start = time.perf_counter()
+        with Memory() as memory:
+            detector = fit_recordings(AMSLDetector(), made, window=STEPS, stride=STRIDE, rate=RATE, workers=WORKERS)
+        seconds = time.perf_counter() - start
+        assert detector.data_["windows"] == windows, detector.data_
+        return {"windows": windows, "seconds": seconds, "peak_mb": memory.peak}
+
+    return measure
+
+
+def score_files(folder: Path, *, engine: str) -> dict[str, float]:
+    """Scores many files and writes the table: `local` with one CPU, `ray`, or `killed`, where a node stops in the middle."""
+    from amsl_tf.stages.recordings import score_recordings
+
+    if not (folder / RECORDINGS).exists():
+        write_recordings(folder / RECORDINGS, FILES, FILE_ROWS, CHANNELS)
+    detector, output = _detector(folder), folder / f"{engine}.parquet"
+    start = time.perf_counter()
+    if engine == "local":
+        opened = detector.open_recordings(folder / RECORDINGS)
+        found = score_recordings(detector, opened, detector.plan(), output=output)
+    elif engine == "ray":
+        found = _score_with_ray(detector, folder / RECORDINGS, output)
+    else:
+        with _dying_node():
+            found = _score_with_ray(detector, folder / RECORDINGS, output)
+    seconds = time.perf_counter() - start
+    is_same = output.read_bytes() == (folder / "local.parquet").read_bytes()
+    return {"windows": found.windows, "seconds": seconds, "is_same": is_same, "events": sum(map(len, found.events))}
+
+
+def score_cap(folder: Path) -> dict[str, Any]:
+    """Scores a hundredth of the rows of CAP, made in the workers, and samples the memory."""
+    from amsl_tf.scale import score_recordings
+
+    detector = _detector(folder)
+    rows = CAP_ROWS // SHARE // CAP_PEOPLE
+    made = [Waves(number, rows, CHANNELS, has_fault=number % 3 == 0) for number in range(CAP_PEOPLE)]
+    start = time.perf_counter()
+    with Memory() as memory:
+        found = score_recordings(detector, made, output=folder / "cap.parquet", workers=WORKERS)
+    seconds = time.perf_counter() - start
+    return {"windows": found.windows, "seconds": seconds, "rows": rows * CAP_PEOPLE, "memory": memory.samples}
+
+
+def compare_dsads(folder: Path, source: Path) -> list[dict[str, float]]:
+    """Compares fits in memory with fits on a cluster on DSADS, where the bank holds a part of the windows."""
+    from amsl_tf import AMSLDetector
+    from amsl_tf.evaluation.metrics import evaluate
+    from amsl_tf.scale import fit_recordings
+    from benchmarks.experiments import Experiment, Run, read_experiments
+    from benchmarks.parts import read_parts
+
+    found, test_subjects = [], read_experiments()[1]
+    for protocol in PROTOCOLS:
+        parts = read_parts(source, Run(Experiment("scale", "scale", "detector", {}), protocol, 0), test_subjects)
+        assert parts.normal.subject is not None
+        subjects = parts.normal.subject[parts.split.train]
+        files = []
+        for subject in np.unique(subjects):
+            files.append(folder / f"{protocol}-{subject}.npy")
+            np.save(files[-1], parts.train[subjects == subject])
+        for size in BANKS:
+            row: dict[str, Any] = {"protocol": protocol, "windows": len(parts.train), "bank": size}
+            for name in ("memory", "cluster"):
+                detector = AMSLDetector(bank_size=size, axes=parts.axes)
+                if name == "memory":
+                    detector.fit_recordings(files)
+                else:
+                    fit_recordings(detector, files, workers=WORKERS)
+                scores = detector.decision_function(parts.test)
+                row[name] = evaluate(scores, parts.is_abnormal, detector.threshold_)
+            found.append(row)
+    return found
+
+
+def _detector(folder: Path, training: int = TRAINING) -> Any:
+    """Returns a detector that is fitted to a number of recordings, once."""
+    from amsl_tf import AMSLDetector
+
+    saved = folder / f"detector {training}"
+    if not saved.exists():
+        made = Recordings([Waves(10**6 + number, FIT_ROWS, CHANNELS) for number in range(training)])
+        AMSLDetector().fit_recordings(made, window=STEPS, stride=STRIDE, rate=RATE).save(saved)
+    return AMSLDetector.load(saved)
+
+
+def _score_with_ray(detector: Any, recordings: Path, output: Path) -> Any:
+    from amsl_tf.scale import score_recordings
+
+    return score_recordings(detector, recordings, output=output, workers=WORKERS)
+
+
+@contextmanager
+def _dying_node() -> Iterator[None]:
+    """Connects to a local cluster of nodes with one CPU each, of which one is killed in the middle."""
+    import ray
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=1) for _ in range(WORKERS)]
+    cluster.wait_for_nodes()
+    ray.init(cluster.address, log_to_driver=False)
+    timer = threading.Timer(KILLED_AFTER, lambda: cluster.remove_node(nodes[-1], allow_graceful=False))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        ray.shutdown()
+        cluster.shutdown()
+
+
+def _rate(work: Callable[[], int]) -> float:
+    """Returns how much is done in a second, after a first time that is not measured."""
+    work()
+    start, amount = time.perf_counter(), 0
+    while time.perf_counter() - start < RATES_SECONDS:
+        amount += work()
+    return amount / (time.perf_counter() - start)
+
+
+KILLED_AFTER = 40.0  # seconds
+ONE_CPU = ("rates", "score local")  # cases that are limited to one CPU, as a worker is
+CASES: dict[str, Callable[..., Any]] = {
+    "rates": measure_rates,
+    **{f"fit {windows}": fit(windows) for windows in (10_000, 100_000, 1_000_000)},
+    "score local": partial(score_files, engine="local"),
+    "score ray": partial(score_files, engine="ray"),
+    "score killed": partial(score_files, engine="killed"),
+    "cap": score_cap,
+    "dsads": compare_dsads,
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the case that the arguments name, and prints its result."""
+    name, folder, source = arguments
+    if name in ONE_CPU:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    found = CASES[name](Path(folder), Path(source)) if name == "dsads" else CASES[name](Path(folder))
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
