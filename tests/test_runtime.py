@@ -175,11 +175,6 @@ def test_graph_of_the_user_is_an_error(detector, waves, tmp_path):
             call()
 
 
-def test_distribution_strategy_of_the_user_is_an_error(waves):
-    with tf.distribute.MirroredStrategy(["CPU:0"]).scope(), pytest.raises(AMSLError, match="in the scope of MirroredStrategy"):
-        make_detector("cae").fit(waves)
-
-
 def test_root_logger_is_unchanged(waves, tmp_path, monkeypatch):
     """`logging.basicConfig` of the user does nothing once the root logger has a handler."""
     monkeypatch.setattr(logging.root, "handlers", [])

@@ -79,6 +79,7 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
 
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.evaluation.summary import summarise_detector
+    from amsl_tf.training.distribution import read_cluster
 
     detector = AMSLDetector.from_config(config)
     skipped: list[Any] = []
@@ -93,11 +94,13 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
         detector.fit_recordings(arguments.recordings, **fitting)
     rule = make_rule(arguments, detector.preparation_.period)
     set_threshold(detector, arguments, rule)
-    detector.save(arguments.detector)
     text, values = summarise_detector(detector, rule)
-    lines = [text, *describe_skipped(skipped), f"saved:        {arguments.detector}"]
-    described = [recording._asdict() for recording in skipped]
-    parser.print_result("\n".join(lines), {**values, "skipped": described, "detector": arguments.detector})
+    lines = [text, *describe_skipped(skipped)]
+    if is_chief := read_cluster().is_chief:
+        detector.save(arguments.detector)
+        lines.append(f"saved:        {arguments.detector}")
+    values |= {"skipped": [recording._asdict() for recording in skipped], "detector": arguments.detector if is_chief else None}
+    parser.print_result("\n".join(lines), values)
 
 
 _SETTINGS = {name for config in (TrainingConfig, DetectorConfig) for name in config.__dataclass_fields__}

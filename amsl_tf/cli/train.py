@@ -1,6 +1,7 @@
 """Trains a detector on the materialised views, saves it, and writes the scores of every window of the three parts.
 
-After an interruption the same command resumes the training.
+After an interruption the same command resumes the training. On several machines, named in the variable TF_CONFIG of TensorFlow,
+start the same command on each: the first one writes.
 """
 
 import argparse
@@ -66,9 +67,16 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     if "percentile" in settings:
         settings["contamination"] = to_contamination(settings.pop("percentile"))
     config = DetectorConfig.from_settings(**settings)
-    from amsl_tf.stages.training import train_detector  # starts TensorFlow: an invalid setting is reported before
+    # start TensorFlow: an invalid setting is reported before
+    from amsl_tf.stages.training import train_detector
+    from amsl_tf.training.distribution import read_cluster
 
+    cluster = read_cluster()
     fitted = train_detector(config, **paths)
+    if not cluster.is_chief:
+        text = f"worker {cluster.number} of {cluster.workers}: trained; worker 0, the chief, writes detector and scores"
+        parser.print_result(text, {"worker": cluster.number, "thresholds": fitted.thresholds_})
+        return
     curves = "" if config.network is None else f"\ncurves:   tensorboard --logdir {paths['log_dir']}"
     parser.print_result(
         f"detector: {paths['detector']}\nscores:   {paths['results']}{curves}",

@@ -16,6 +16,7 @@ from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.results import write_results
 from amsl_tf.persistence import CONFIG, expected_entries
 from amsl_tf.scoring import SCORES
+from amsl_tf.training.distribution import read_cluster
 from amsl_tf.training.monitoring import PICTURED
 from amsl_tf.views.files import open_views
 
@@ -37,7 +38,7 @@ def train_detector(
     """Trains a detector on materialised views, scores all parts, and writes detector and scores.
 
     The state of the training run is kept beside the folder of the detector until everything is written: after an interruption
-    the same call resumes from it.
+    the same call resumes from it. Of several workers (`TF_CONFIG`) the chief alone writes.
 
     Args:
         config: The settings of the detector. Axes and names of channels are replaced by those of the data, and all other scores
@@ -50,7 +51,7 @@ def train_detector(
         weights: The weights of a network trained elsewhere; nothing is trained then.
 
     Returns:
-        The fitted detector, as it was saved.
+        The fitted detector, as it was saved, or as the chief saves it.
 
     Raises:
         AMSLError: The input is missing or broken, the output folders overlap or are in use, or the training loss diverges.
@@ -88,8 +89,14 @@ def train_detector(
             "abnormal": _sample(parts[TEST_ABNORMAL].x) if TEST_ABNORMAL in parts else None,
             "checkpoint_seconds": checkpoint_seconds,
         }
+
+    def fit() -> AMSLDetector:
+        return AMSLDetector.from_config(config).fit(windows, groups=windows.subject if by_subject else None, **training)
+
+    if not read_cluster().is_chief:
+        return fit()
     with locked(work_dir), locked(results):  # a run with other settings would replace one of the outputs of this one
-        fitted = AMSLDetector.from_config(config).fit(windows, groups=windows.subject if by_subject else None, **training)
+        fitted = fit()
         scored = {
             part: (of_part, fitted.training_scores_ if part is TRAIN else fitted.score_components(of_part))
             for part, of_part in parts.items()

@@ -2,9 +2,14 @@
 
 The order of an epoch is a function of (seed, epoch), the random part of a view one of (seed, epoch, position): a training run
 can resume in the middle of an epoch without any saved state of the pipeline.
+
+With several replicas each of them gets its part of every global batch, with the weights (B,) of its windows as a third element.
+The parts have the same number of windows: the last replicas repeat windows with weight 0 where the batch cannot be divided,
+and the other weights make up for it, so that the mean over the parts is the mean over the windows of the global batch.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -26,6 +31,7 @@ def training_batches(
     seed: int,
     epochs: Sequence[int] | range,
     skip: int = 0,
+    part: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Builds the dataset of shuffled batches of the given epochs, one epoch after the other, for Keras' `fit`.
 
@@ -41,9 +47,11 @@ def training_batches(
         seed: The seed of the order.
         epochs: The epochs, counted from 0.
         skip: The number of batches to skip, which a resumed training run has seen already.
+        part: The replicas to build the dataset for, of several; None for one device.
 
     Returns:
-        A dataset of pairs of network inputs, float32 (B, T, C) by view, and targets (see `targets_for`).
+        A dataset of pairs of network inputs, float32 (B, T, C) by view, and targets (see `targets_for`); with `part` of
+        triples.
     """
     order_seed = random_stream(seed, "order of windows")
 
@@ -52,9 +60,7 @@ def training_batches(
         return tf.data.Dataset.from_tensor_slices(order).batch(batch_size).map(lambda batch: (batch, epoch))
 
     orders = tf.data.Dataset.from_tensor_slices(np.asarray(epochs, np.int64)).flat_map(epoch_order).skip(skip)
-    return orders.map(lambda batch, epoch: _example(source, scaling, network, batch, epoch), tf.data.AUTOTUNE).prefetch(
-        tf.data.AUTOTUNE
-    )
+    return _examples(orders, source, scaling, network, part)
 
 
 def validation_batches(
@@ -64,6 +70,7 @@ def validation_batches(
     positions: np.ndarray,
     *,
     batch_size: int,
+    part: tf.distribute.InputContext | None = None,
 ) -> tf.data.Dataset:
     """Builds the dataset of validation batches, with the draws of epoch 0 in every epoch.
 
@@ -73,12 +80,58 @@ def validation_batches(
         network: The configuration of the network, which decides the targets.
         positions: int (n,), the positions of the validation windows in the source, in the order of the batches.
         batch_size: The number of windows in a batch; the last batch may be smaller.
+        part: The replicas to build the dataset for, of several; None for one device.
 
     Returns:
-        A dataset of pairs of network inputs and targets, as from `training_batches`.
+        A dataset of network inputs and targets, as from `training_batches`.
     """
-    batches = tf.data.Dataset.from_tensor_slices(positions).batch(batch_size)
-    return batches.map(lambda batch: _example(source, scaling, network, batch, 0), tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    batches = tf.data.Dataset.from_tensor_slices(positions).batch(batch_size).map(lambda batch: (batch, 0))
+    return _examples(batches, source, scaling, network, part)
+
+
+def _examples(
+    batches: tf.data.Dataset,
+    source: ViewSource,
+    scaling: Callable[[tf.Tensor], tf.Tensor],
+    network: NetworkConfig,
+    part: tf.distribute.InputContext | None,
+) -> tf.data.Dataset:
+    """Builds the dataset of examples from one of positions and epochs."""
+    if part is None:
+        examples = batches.map(lambda batch, epoch: _example(source, scaling, network, batch, epoch), tf.data.AUTOTUNE)
+    else:
+        examples = batches.map(
+            lambda batch, epoch: _part_example(source, scaling, network, batch, epoch, part), tf.data.AUTOTUNE
+        )
+    return examples.prefetch(tf.data.AUTOTUNE)
+
+
+def split_replicas(examples: tf.data.Dataset, replicas: int) -> tf.data.Dataset:
+    """Splits each element for several replicas into one for each replica."""
+
+    def split(*example: Any) -> tf.data.Dataset:
+        parts = tf.nest.map_structure(lambda values: tf.reshape(values, (replicas, -1, *values.shape[1:])), example)
+        return tf.data.Dataset.from_tensor_slices(parts)
+
+    return examples if replicas == 1 else examples.flat_map(split)
+
+
+def _part_example(
+    source: ViewSource,
+    scaling: Callable[[tf.Tensor], tf.Tensor],
+    network: NetworkConfig,
+    positions: tf.Tensor,
+    epoch: tf.Tensor | int,
+    part: tf.distribute.InputContext,
+) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor], tf.Tensor]:
+    """Returns the inputs, targets and weights of the replicas of `part`, one after the other, of a global batch."""
+    replicas, pipelines = part.num_replicas_in_sync, part.num_input_pipelines
+    count = tf.size(positions)
+    size = -(-count // replicas) * replicas
+    length = size // pipelines
+    places = tf.range(length) + part.input_pipeline_id * length
+    weights = tf.where(places < count, size / count, 0.0)  # float64; losses cast it
+    return (*_example(source, scaling, network, tf.gather(positions, places % count), epoch), weights)
 
 
 def _example(

@@ -21,6 +21,7 @@ def fingerprint(
     groups: np.ndarray | None,
     views: Mapping[str, np.ndarray] | None,
     weights: Path | None,
+    replicas: int = 1,
 ) -> str:
     """Computes the hash of everything that the result of a training run depends on.
 
@@ -31,6 +32,7 @@ def fingerprint(
         groups: The group of each window (N,), or None.
         views: The materialised views (N, T, C) by name, or None.
         weights: The file with the weights of a network trained elsewhere, or None.
+        replicas: The number of devices that train together.
 
     Returns:
         16 hexadecimal digits.
@@ -42,4 +44,6 @@ def fingerprint(
         digest.update(f"{name} {hash_windows(view)}".encode())
     if weights is not None:
         digest.update(weights.read_bytes())
+    if replicas > 1:
+        digest.update(f"{replicas} replicas".encode())
     return digest.hexdigest()[:16]

@@ -3,7 +3,7 @@
 import logging
 import math
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +22,8 @@ from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks import build_network
 from amsl_tf.networks.layers import MinMaxScaling
 from amsl_tf.networks.weights import read_weights
-from amsl_tf.training.batches import training_batches, validation_batches
+from amsl_tf.training.batches import split_replicas, training_batches, validation_batches
+from amsl_tf.training.distribution import check_agreement, is_chief, is_multi_worker, lost_workers, make_strategy
 from amsl_tf.training.fingerprint import fingerprint
 from amsl_tf.training.inputs import FitInput, check_folders
 from amsl_tf.training.loop import Batches, train
@@ -85,14 +86,26 @@ def fit_network(
         The network, the scaling, and the origin and history of the training run.
 
     Raises:
-        AMSLError: A distribution strategy is active, weights or folders cannot be used, the training loss diverges, or its
-            files cannot be written.
+        AMSLError: The active strategy or `TF_CONFIG` is not supported, weights or folders cannot be used, the training loss
+            diverges, its files cannot be written, or another worker stops.
     """
-    if tf.distribute.has_strategy():
-        strategy = type(tf.distribute.get_strategy()).__name__
-        raise AMSLError(f"fit trains on one device. Received: a call in the scope of {strategy}. Call it outside.")
     check_folders(work_dir, log_dir)
     check_number("checkpoint_seconds", checkpoint_seconds, 0, math.inf)
+    strategy = make_strategy(trains=config.network is not None and weights is None)  # before TensorFlow computes anything
+    with lost_workers(strategy):
+        return _fit(strategy, config, data, weights, work_dir, log_dir, checkpoint_seconds)
+
+
+def _fit(
+    strategy: tf.distribute.Strategy,
+    config: DetectorConfig,
+    data: FitInput,
+    weights: Path | None,
+    work_dir: str | Path | None,
+    log_dir: str | Path | None,
+    checkpoint_seconds: float,
+) -> FitResult:
+    """Fits scaling and network with a strategy; see `fit_network`."""
     model, training = config.network, config.training
     x, groups, views = data.x, data.groups, data.views
     shape = (x.shape[1], x.shape[2])
@@ -109,10 +122,14 @@ def fit_network(
     source: ViewSource = RawWindows(x, model.views, training.seed)
     if views is not None:
         source = MaterialisedViews(views)
-    network = build_network(model, shape, dtype=policy, seed=training.seed)
+    replicas = strategy.num_replicas_in_sync if weights is None else 1
+    about["fingerprint"] = fingerprint(config, policy, about, groups, views, weights, replicas)
+    # before the workers build different networks, which would fail without a reason
+    check_agreement(strategy, about["fingerprint"])
+    with strategy.scope():
+        network = build_network(model, shape, dtype=policy, seed=training.seed)
     if weights is not None:
         _load_weights(network, weights)
-    about["fingerprint"] = fingerprint(config, policy, about, groups, views, weights)
     about["precision"] = policy if weights is None else None
 
     scaling = MinMaxScaling()
@@ -120,21 +137,22 @@ def fit_network(
     if weights is not None:
         log.info(f"weights read from {weights}, no training")
         return FitResult(network, scaling, about, {}, validation, None, None)
+    devices = device_name() if replicas == 1 else f"{replicas} devices, here {device_name()},"
     log.info(
-        f"training on {device_name()} in {policy}: {len(trained_on):,} windows ({len(validation):,} more for validation), "
+        f"training on {devices} in {policy}: {len(trained_on):,} windows ({len(validation):,} more for validation), "
         f"{network.count_params():,} parameters, {training.epochs} epochs"
     )
     common: dict[str, Any] = {"source": source, "scaling": scaling, "network": model, "batch_size": training.batch_size}
     batches = Batches(
-        training=lambda epochs, skip: training_batches(
-            positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
+        training=lambda epochs, skip: _distribute(
+            strategy, training_batches, positions=trained_on, seed=training.seed, epochs=epochs, skip=skip, **common
         ),
-        validation=validation_batches(positions=validation, **common),
+        validation=_distribute(strategy, validation_batches, positions=validation, **common),
         steps=math.ceil(len(trained_on) / training.batch_size),
         windows=len(trained_on),
     )
     monitor = None
-    if log_dir is not None:
+    if log_dir is not None and is_chief(strategy):
         from amsl_tf.training.monitoring import PICTURED, Monitor, MonitorBatch  # TensorBoard and Matplotlib
 
         subset = validation[np.linspace(0, len(validation) - 1, min(MONITORED, len(validation))).astype(int)]
@@ -142,11 +160,25 @@ def fit_network(
         draws = draw_for_scoring(training.seed, shape, model.views)
         batch = MonitorBatch(*(scaling(make_views(part, draws, model.views)).numpy() for part in shown))
         monitor = Monitor(Path(log_dir) / about["fingerprint"], network, config, batch, len(trained_on))
+    if not is_chief(strategy):
+        work_dir = None  # all resume from the state of the chief
     with tempfile.TemporaryDirectory() if work_dir is None else nullcontext(work_dir) as folder:
         work = Path(folder).resolve() / about["fingerprint"]  # `discard_work` may be called from another folder
         with locked(work):
-            history = train(network, config, policy, batches, work, monitor=monitor, checkpoint_seconds=checkpoint_seconds)
+            options: dict[str, Any] = {"monitor": monitor, "checkpoint_seconds": checkpoint_seconds, "strategy": strategy}
+            history = train(network, config, policy, batches, work, **options)
     return FitResult(network, scaling, about, history, validation, work, monitor)
+
+
+def _distribute(strategy: tf.distribute.Strategy, build: Callable[..., tf.data.Dataset], **settings: Any) -> Any:
+    """Builds a dataset for the replicas of a strategy."""
+    replicas = strategy.num_replicas_in_sync
+    if is_multi_worker(strategy):
+        return strategy.distribute_datasets_from_function(
+            lambda part: split_replicas(build(part=part, **settings), replicas // part.num_input_pipelines)
+        )
+    # Keras' `fit` splits the batches itself
+    return build(**settings, part=tf.distribute.InputContext(num_replicas_in_sync=replicas) if replicas > 1 else None)
 
 
 def _with_progress(batches: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:

@@ -1,10 +1,12 @@
 """The training loop: compilation, callbacks, Keras' `fit`, and resuming after an interruption."""
 
+import json
 import logging
 import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,8 @@ from amsl_tf.data.files import atomic_file, read_json, reserve_space, write_json
 from amsl_tf.errors import AMSLError, StorageError
 from amsl_tf.networks.losses import losses_for, targets_for
 from amsl_tf.networks.weights import OVERHEAD, read_weights, write_weights
+from amsl_tf.training import distributed
+from amsl_tf.training.distribution import is_chief, is_multi_worker, share, share_variables
 
 if TYPE_CHECKING:
     from amsl_tf.training.monitoring import Monitor
@@ -32,7 +36,8 @@ class Batches:
     """The datasets of a training run.
 
     Attributes:
-        training: (epochs, number of batches to skip) -> the dataset of these epochs, one after the other.
+        training: (epochs, number of batches to skip) -> the dataset of these epochs, one after the other; with weights of the
+            windows for several devices.
         validation: The dataset of validation windows.
         steps: The number of batches in an epoch.
         windows: The number of windows in an epoch.
@@ -53,6 +58,7 @@ def train(
     *,
     monitor: "Monitor | None" = None,
     checkpoint_seconds: float = 60.0,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> dict[str, list[float]]:
     """Trains a network, or resumes its training, and loads the weights of the best epoch.
 
@@ -65,10 +71,12 @@ def train(
         config: The settings of the detector.
         policy: The dtype policy that the network was built with.
         batches: The datasets.
-        work_dir: The folder for the state of the training run; the caller removes it.
+        work_dir: The folder for the state of the training run; the caller removes it. Of several workers each has its own;
+            all start from the state in that of the chief, and end with the same weights.
         monitor: The callback that writes TensorBoard's files, or None.
         checkpoint_seconds: The minimum time between two saved states within an epoch, in seconds; the end of an epoch always
             saves one.
+        strategy: The strategy in whose scope the network was built, by default the active one.
 
     Returns:
         The values of every loss and of the measurements of the monitor by epoch. The training losses of an interrupted epoch
@@ -77,47 +85,45 @@ def train(
     Raises:
         AMSLError: A loss is not finite, or the state in `work_dir` is broken or cannot be written.
     """
-    trained = compile_network(network, config, policy)
-    state = _State(
-        trained,
-        batches.steps,
-        config.training.epochs,
-        work_dir,
-        checkpoint_seconds,
-        lambda: monitor.measured if monitor else {},
-    )
+    strategy = strategy or tf.distribute.get_strategy()
+    with strategy.scope():
+        trained = compile_network(network, config, policy)
+        state = _State(
+            trained,
+            batches.steps,
+            config.training.epochs,
+            work_dir,
+            checkpoint_seconds,
+            lambda: monitor.measured if monitor else {},
+        )
     epoch, step = state.restore()
+    fit: Any = trained.fit
+    settings: dict[str, Any] = {"validation_data": batches.validation}
+    if is_multi_worker(strategy):
+        assert config.network is not None
+        fit = partial(distributed.fit, trained, config.network, strategy=strategy)
+    else:
+        settings |= {"shuffle": False, "verbose": 0}
     bar = _Bar(batches, config.training, step)
     callbacks: list[keras.callbacks.Callback] = [bar, state]
     if monitor is not None:
         monitor.begin(epoch * batches.steps + step)
         callbacks.insert(0, monitor)  # before the state: its files may be ahead of the state, never behind
-    settings: dict[str, Any] = {
-        "validation_data": batches.validation,
-        "callbacks": callbacks,
-        "shuffle": False,
-        "verbose": 0,
-    }
     last = config.training.epochs
     parts = [(range(epoch, last), 0)]
     if step:  # the rest of the interrupted epoch comes first
         parts = [(range(epoch, epoch + 1), step), (range(epoch + 1, last), 0)]
     with bar:
         for epochs, skip in filter(lambda part: part[0], parts):
-            trained.fit(
+            fit(
                 batches.training(epochs, skip),
                 initial_epoch=epochs.start,
                 epochs=epochs.stop,
                 steps_per_epoch=batches.steps - skip,
+                callbacks=callbacks,
                 **settings,
             )
-    try:
-        read_weights(trained, work_dir / BEST)
-    except StorageError:
-        raise
-    except ValueError as error:
-        advice = f"Remove {work_dir} to train from the start."
-        raise AMSLError(f"{work_dir / BEST}: the best weights cannot be read ({error}). {advice}") from error
+    state.restore_best()
     # a quantity monitored only since an interruption would be assigned to the wrong epochs
     return {name: values for name, values in state.history.items() if len(values) == last}
 
@@ -132,16 +138,23 @@ def compile_network(network: keras.Model, config: DetectorConfig, policy: str) -
 
     Returns:
         A model that shares the layers of the network, whose outputs are those with a loss; all its variables exist.
+
+    Raises:
+        AMSLError: float16 is to be trained on several devices.
     """
     assert config.network is not None
     losses, weights = losses_for(config.network)
     trained = keras.Model(network.input, {name: network.output[name] for name in losses})
     optimizer = _Adam(config.training.learning_rate, name="adam")
     if policy == "mixed_float16":
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:  # loss scaling looks at the gradients of one replica alone
+            raise AMSLError("several devices train in float32 or bfloat16. Received: float16. Set mixed_precision to off.")
         optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     trained.compile(optimizer, loss=losses, loss_weights=weights)
     # create all variables here: a first step that creates variables is traced twice, which takes seconds
     optimizer.build(trained.trainable_variables)
+    if is_multi_worker(tf.distribute.get_strategy()):
+        return trained  # its losses are computed without those of Keras
     zeros = {name: np.zeros((1, *output.shape[1:]), output.dtype) for name, output in trained.output.items()}
     trained.compute_loss(y=targets_for(config.network, zeros["reconstruction"]), y_pred=zeros)
     trained.reset_metrics()
@@ -168,7 +181,7 @@ class _State(keras.callbacks.Callback):
         model: The model that is trained.
         steps: The number of steps in an epoch.
         epochs: The number of epochs.
-        folder: The folder for the state.
+        folder: The folder for the state. Of several workers each saves its own, and that of the chief is read.
         seconds: The minimum time between two checkpoints within an epoch, in seconds.
         measured: Returns further values for the history at the end of an epoch.
     """
@@ -187,32 +200,41 @@ class _State(keras.callbacks.Callback):
         self._steps, self._epochs, self._folder, self._seconds, self._measured = steps, epochs, folder, seconds, measured
         self._done = tf.Variable(0, dtype=tf.int64)  # steps since the start of the training run
         # all variables of the model, including the random state of dropout and forgetting, and of the optimizer
-        variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
-        self._size = sum(math.prod(variable.shape) * variable.dtype.size for variable in variables) + OVERHEAD
-        self._checkpoint = tf.train.Checkpoint(done=self._done, variables=variables)
+        self._variables = [variable.value for variable in (*model.variables, *model.optimizer.variables)]
+        self._size = sum(math.prod(variable.shape) * variable.dtype.size for variable in self._variables) + OVERHEAD
+        self._checkpoint = tf.train.Checkpoint(done=self._done, variables=self._variables)
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
         self._saved_at = time.monotonic()
+        self._trained, self._strategy = model, tf.distribute.get_strategy()
+        self._is_chief = is_chief(self._strategy)
 
     def restore(self) -> tuple[int, int]:
-        """Restores the newest checkpoint, if any, and returns the epoch and the step in it to resume from."""
-        newest = self._manager.latest_checkpoint
-        if newest is None:
-            return 0, 0
-        advice = f"Remove {self._folder} to train from the start."
-        try:
-            self._checkpoint.restore(newest).assert_existing_objects_matched()
-        except (tf.errors.OpError, AssertionError, ValueError) as error:
-            raise AMSLError(f"{newest}: the state of the training cannot be read ({error}). {advice}") from error
-        epoch, step = divmod(int(self._done), self._steps)
-        if epoch:
-            written = read_json(self._folder / HISTORY, advice)
-            self.history = {name: values[:epoch] for name, values in written.items()}
-        log.info(f"resuming at epoch {epoch + 1}, step {step + 1} from the state in {self._folder}")
-        return epoch, step
+        """Restores the newest checkpoint, if any, and returns the epoch and the step in it to resume from.
+
+        Of several workers all get the state of the chief.
+        """
+        if (newest := self._manager.latest_checkpoint) is not None:
+            self._read(newest)
+        share_variables(self._strategy, [self._done, *self._variables])
+        self.history = json.loads(share(self._strategy, json.dumps(self.history).encode()))
+        return divmod(self._steps_done(), self._steps)
+
+    def restore_best(self) -> None:
+        """Reads the weights of the best epoch. Of several workers all get the weights and the history of the chief."""
+        if self._is_chief:
+            best, advice = self._folder / BEST, f"Remove {self._folder} to train from the start."
+            try:
+                read_weights(self._trained, best)
+            except StorageError:
+                raise
+            except ValueError as error:
+                raise AMSLError(f"{best}: the best weights cannot be read ({error}). {advice}") from error
+        share_variables(self._strategy, self._variables)
+        self.history = json.loads(share(self._strategy, json.dumps(self.history).encode()))
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._done.assign_add(1)
-        in_epoch = int(self._done) % self._steps
+        in_epoch = self._steps_done() % self._steps
         if in_epoch and time.monotonic() - self._saved_at >= self._seconds:
             self._save()
 
@@ -222,13 +244,30 @@ class _State(keras.callbacks.Callback):
                 advice = "Lower the learning rate or turn off mixed precision."
                 raise AMSLError(f"training diverged: {name} is {value} in epoch {epoch + 1}. {advice}")
             self.history.setdefault(name, []).append(float(value))
-        losses = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
-        log.info(f"epoch {epoch + 1}/{self._epochs}: {losses}")
+        if self._is_chief:
+            losses = ", ".join(f"{name} {self.history[name][-1]:.4g}" for name in ("loss", "val_loss"))
+            log.info(f"epoch {epoch + 1}/{self._epochs}: {losses}")
         if min(self.history["val_loss"]) == self.history["val_loss"][-1]:
             with atomic_file(self._folder / BEST) as temporary:
                 write_weights(self.model, temporary)
         write_json(self._folder / HISTORY, self.history)
         self._save()  # last, because a checkpoint is read together with the other files
+
+    def _steps_done(self) -> int:
+        return int(self._done.numpy())  # `int` refuses the variables of a strategy
+
+    def _read(self, checkpoint: str) -> None:
+        """Reads a checkpoint and the history of its epochs."""
+        advice = f"Remove {self._folder} to train from the start."
+        try:
+            self._checkpoint.restore(checkpoint).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise AMSLError(f"{checkpoint}: the state of the training cannot be read ({error}). {advice}") from error
+        epoch, step = divmod(self._steps_done(), self._steps)
+        if epoch:
+            written = read_json(self._folder / HISTORY, advice)
+            self.history = {name: values[:epoch] for name, values in written.items()}
+        log.info(f"resuming at epoch {epoch + 1}, step {step + 1} from the state in {self._folder}")
 
     def _save(self) -> None:
         try:

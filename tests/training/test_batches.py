@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from amsl_tf.networks.amsl import AMSLConfig
-from amsl_tf.training.batches import training_batches, validation_batches
+from amsl_tf.training.batches import split_replicas, training_batches, validation_batches
 from amsl_tf.views import PAPER_VIEWS
 from amsl_tf.views.sources import RawWindows
 
@@ -66,3 +66,34 @@ def test_ablations_have_no_targets_of_removed_terms(source):
     config = AMSLConfig(memory="none", self_supervision=False)
     _, targets = next(iter(validation_batches(source, tf.identity, config, np.arange(4), batch_size=4)))
     assert list(targets) == ["reconstruction"]
+
+
+@pytest.mark.parametrize("pipelines", [1, 2, 4])
+def test_parts_of_replicas_are_the_global_batch(source, pipelines):
+    """4 replicas and batches of 8 and 5 windows: the second is divided as 2 + 2 + 1 + 0, with repeated windows of weight 0."""
+    whole = batches_of(source, np.arange(13), [0], batch_size=8)
+    parts = []
+    for number in range(pipelines):
+        part = tf.distribute.InputContext(pipelines, number, num_replicas_in_sync=4)
+        dataset = training_batches(source, tf.identity, CONFIG, np.arange(13), batch_size=8, seed=0, epochs=[0], part=part)
+        replicas = list(split_replicas(dataset, 4 // pipelines))
+        assert len(replicas) == 2 * 4 // pipelines
+        assert {len(weights) for _, _, weights in replicas} == {2}
+        parts.append([replicas[: 4 // pipelines], replicas[4 // pipelines :]])
+    for batch, (_, expected) in enumerate(whole):
+        replicas = [replica for part in parts for replica in part[batch]]
+        target = np.concatenate([targets["reconstruction"] for _, targets, _ in replicas])
+        raw = np.concatenate([inputs["raw"] for inputs, _, _ in replicas])
+        weights = np.concatenate([weights for _, _, weights in replicas])
+        # views are computed with vector instructions of other lengths
+        np.testing.assert_allclose(target, np.concatenate([expected, expected[: 8 - len(expected)]]), rtol=1e-5, atol=1e-6)
+        np.testing.assert_array_equal(raw, target[:, 0])
+        np.testing.assert_array_equal(weights, [8 / len(expected)] * len(expected) + [0.0] * (8 - len(expected)))
+
+
+def test_batch_smaller_than_the_number_of_replicas(source):
+    part = tf.distribute.InputContext(1, 0, num_replicas_in_sync=3)
+    dataset = validation_batches(source, tf.identity, CONFIG, np.array([7]), batch_size=4, part=part)
+    ((inputs, _, weights),) = dataset
+    assert len(np.unique(inputs["raw"], axis=0)) == 1
+    np.testing.assert_array_equal(weights, [3.0, 0.0, 0.0])

@@ -36,6 +36,7 @@ def test_fingerprint_depends_on_all_inputs_of_a_training(tmp_path):
         {"views": {"noise": X}},
         {"views": {"noise": X + 1}},
         *({"weights": file} for file in files),
+        {"replicas": 2},
     ]
     assert len({fingerprint(**{**inputs, **change}) for change in ({}, *changes)}) == 1 + len(changes)
     assert fingerprint(**inputs) == fingerprint(**inputs)

@@ -7,6 +7,7 @@ from keras import ops
 
 from amsl_tf.networks.layers.memory import TINY, Memory, unit
 
+TOLERANCE = 1e-4  # of squared lengths: rounding and `TINY` stay far below it
 MARGIN = 1.0  # of the separateness: the second item should be farther from a query than the first by this
 
 
@@ -28,6 +29,9 @@ class PrototypeMemory(Memory):
 
     The paper updates items at test time too; here they are fixed, so that the score of a window does not depend on the windows
     before it. All is computed in float32 at least.
+
+    Where several devices train together, each updates the items with the queries of its part of the batch; the items become the
+    means of these updates, normalised.
 
     Args:
         num_slots: The number of items K, at least 2.
@@ -52,7 +56,7 @@ class PrototypeMemory(Memory):
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         # no autocast: mixed precision would round the items at every update
-        self.add_slots(input_shape, 0.0, 1.0, trainable=False, autocast=False)
+        self.add_slots(input_shape, 0.0, 1.0, trainable=False, autocast=False, aggregation="mean")
         self.slots.assign(unit(self.slots))
 
     def call(self, queries: Any, training: bool = False) -> tuple[Any, Any, Any]:
@@ -72,6 +76,9 @@ class PrototypeMemory(Memory):
         nearest = ops.one_hot(ops.argmax(products, axis=1), self.num_slots, dtype=products.dtype)
         weights = nearest * ops.exp(products - ops.max(products, axis=0))  # v / max v
         self.slots.assign(unit(self.slots + ops.matmul(ops.transpose(weights), queries)))
+        # several devices have assigned the mean of their items, which is shorter; a single one multiplies by 1, exactly
+        squares = ops.sum(ops.square(self.slots), axis=1, keepdims=True)
+        self.slots.assign(self.slots * ops.where(ops.abs(squares - 1) > TOLERANCE, ops.rsqrt(squares + TINY), 1.0))
 
     def attention(self, queries: Any) -> Any:
         """Computes the weights w of queries (N, F) at inference, (N, K); see `Memory.attention`."""

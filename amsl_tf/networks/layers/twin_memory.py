@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from amsl_tf.networks.layers.batch_normalization import BatchNormalization
 from amsl_tf.networks.layers.forgetting_memory import ForgettingMemory
 from amsl_tf.networks.layers.memory import Memory
 from amsl_tf.networks.layers.upcast import upcast_dtype
@@ -47,12 +48,13 @@ class TwinMemory(layers.Layer):
         self.hippocampus, self.cortex, self.reintegration = hippocampus, cortex, reintegration
         dtype = upcast_dtype(self.compute_dtype)
         self._norms = [
-            layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{part}_norm", dtype=dtype)
+            BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON, name=f"{part}_norm", dtype=dtype)
             for part in ("hippocampus", "cortex")
         ]
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        for part in (self.hippocampus, self.cortex, *self._norms):
+        parts: list[Any] = [self.hippocampus, self.cortex, *self._norms]
+        for part in parts:
             if not part.built:  # the parts of a deserialised layer are built already
                 part.build((None, input_shape[-1]))
 
