@@ -26,7 +26,7 @@ TRAINING = ("usual_error", "groups", "normal_range", "segments", "rows")  # attr
 
 
 class Fitted(NamedTuple):
-    """The result of fitting or loading a detector: its attributes, with an underscore, see `AMSLDetector`."""
+    """The result of fitting or loading a detector: its attributes without the final underscore, see `AMSLDetector`."""
 
     config: DetectorConfig
     pipeline: ScoringPipeline
@@ -56,7 +56,7 @@ class SavingMixin(RecordingMixin):
         raise NotImplementedError
 
     def set_fitted(self: T, fitted: Fitted) -> T:
-        """Sets all attributes of a fitted detector, after everything that may fail; returns the detector itself."""
+        """Sets all fitted attributes at once, so that a fit that fails changes nothing; returns the detector itself."""
         for name, value in fitted._asdict().items():
             setattr(self, f"{name}_", value)
         return self

@@ -68,10 +68,14 @@ def add_recordings(parser: Parser, *, several: bool = True) -> None:
 
 
 def path_or_url(text: str) -> Path | str:
-    """Converts the text of an argument to a path, for argparse; a URL stays text."""
-    from amsl_tf.data.locations import is_url
+    """Converts the text of an argument to a path, for argparse; a URL of another machine stays text."""
+    from amsl_tf.data.locations import is_url, remove_file_scheme
 
-    return text if is_url(text) else local_path(text)
+    try:
+        place = remove_file_scheme(text)
+    except AMSLError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return str(place) if is_url(place) else local_path(str(place))
 
 
 def add_engine(parser: Parser) -> None:

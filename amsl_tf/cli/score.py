@@ -87,6 +87,9 @@ def _check_outputs(arguments: argparse.Namespace, outputs: list[Path | str]) -> 
     for file in outputs:
         if isinstance(file, str):
             check_table_name(_shown(file))
+            inputs = [_shown(recording).rstrip("/") for recording in arguments.recordings if isinstance(recording, str)]
+            if any(f"{_shown(file)}/".startswith(f"{place}/") for place in inputs):
+                raise AMSLError(f"{_shown(file)}: is, or lies in, an input, which would be changed. Name another place.")
             continue
         for recording in arguments.recordings:
             if isinstance(recording, str):
@@ -156,8 +159,8 @@ def _score_on_cluster(arguments: argparse.Namespace) -> Any:
         reading=make_reading(arguments),
         steps=arguments.steps,
         output=arguments.output,
-        events=arguments.events,
-        skip_bad=arguments.skip_bad,
+        events_file=arguments.events,
+        skipped=[] if arguments.skip_bad else None,
         address=arguments.address,
         workers=arguments.workers,
         work_dir=work_dir,

@@ -57,6 +57,16 @@ def is_url(path: str | Path) -> bool:
     return _URL.match(str(path)) is not None
 
 
+def remove_file_scheme(path: str | Path) -> str | Path:
+    """Converts a file:// URL to a path of this machine. Returns anything else as it is."""
+    if not str(path).lower().startswith("file://"):
+        return path
+    parts = urlsplit(str(path), allow_fragments=False)
+    if parts.netloc not in ("", "localhost") or not parts.path or parts.query:
+        raise DataError(f"{path}: expected an absolute path, as in file:///data. Write file:// and the path.")
+    return unquote(parts.path)
+
+
 def plain_url(url: str) -> str:
     """Returns a URL without its options and credentials, KEY:SECRET."""
     return re.sub(r"(?<=://)[^/@]*:[^/]*@", "", url.partition("?")[0])
@@ -79,7 +89,7 @@ def find_locations(paths: Iterable[str | Path]) -> list[Location]:
     """
     found: dict[str, Location] = {}
     for given in paths:
-        path = _remove_file_scheme(given)
+        path = remove_file_scheme(given)
         if is_url(path):
             for location in _find_at_url(str(path)):
                 found.setdefault(location.source, location)
@@ -114,7 +124,7 @@ def upload(file: Path, url: str) -> None:
         StorageError: It cannot be written.
         AMSLError: URLs need a package that is not installed.
     """
-    local = _remove_file_scheme(url)
+    local = remove_file_scheme(url)
     if not is_url(local):
         with atomic_file(Path(local)) as temporary:
             shutil.copyfile(file, temporary)
@@ -238,16 +248,6 @@ def _check_unchanged(location: Location, found: Location) -> None:
         raise DataError(
             f"{location.name}: has changed since it was found ({sizes}). Wait until it is complete, and start again."
         )
-
-
-def _remove_file_scheme(path: str | Path) -> str | Path:
-    """Converts a file:// URL to a path of this machine. Returns anything else as it is."""
-    if not str(path).lower().startswith("file://"):
-        return path
-    parts = urlsplit(str(path), allow_fragments=False)
-    if parts.netloc not in ("", "localhost") or not parts.path or parts.query:
-        raise DataError(f"{path}: expected an absolute path, as in file:///data. Write file:// and the path.")
-    return unquote(parts.path)
 
 
 def _url_of(url: str, root: _Item, item: _Item) -> str:

@@ -244,10 +244,11 @@ def number_windows(x: np.ndarray) -> np.ndarray:
     Returns:
         int (N,).
     """
-    keys: list[object] = []
-    for start, chunk in chunks(x):
-        is_constant = (chunk == chunk[:, :1]).all(axis=(1, 2))
-        for row, (window, constant) in enumerate(zip(chunk, is_constant, strict=True), start):
-            keys.append(row if constant else hashlib.sha256(window.tobytes()).digest())
-    numbers = {key: number for number, key in enumerate(dict.fromkeys(keys))}
-    return np.array([numbers[key] for key in keys])
+    hashes = np.concatenate([hash_each(part) for _, part in chunks(x)])
+    return pd.factorize(np.where(hashes < 0, -1 - np.arange(len(x)), hashes))[0]
+
+
+def hash_each(x: np.ndarray) -> np.ndarray:
+    """Returns a hash of each window (n, T, C), int64 (n,) from 0 on; -1 for those that are constant over time."""
+    hashes = [int.from_bytes(hashlib.sha256(window.tobytes()).digest()[:8], "big") >> 1 for window in x]
+    return np.where((x == x[:, :1]).all(axis=(1, 2)), -1, np.array(hashes, np.int64))

@@ -1,4 +1,4 @@
-"""Fitting and scoring of many recordings on a cluster with Ray, also that of one machine.
+"""Fitting and scoring many recordings with Ray, on one machine or a cluster.
 
 Needs the extra `scale`. The numbers are those of `AMSLDetector`: workers run the same code on one recording each.
 """

@@ -34,7 +34,7 @@ _WORKER_VARIABLES = {  # a worker has one CPU
 
 
 class Task(Protocol):
-    """What is done with each recording; it is sent to every worker once."""
+    """The work on each recording; sent to every worker once."""
 
     def open(self, recording: Any) -> Source:
         """Opens a path or a recording."""
@@ -50,11 +50,13 @@ class Result(NamedTuple):
         item: The recording.
         value: The result of `Task.process`; None after an error.
         error: The error, if the recording is unusable.
+        time_zones: Its time zone, or None without one; empty if it cannot be opened.
     """
 
     item: Item
     value: Any
     error: AMSLError | None
+    time_zones: tuple[str | None, ...] = ()
 
 
 class Cluster:
@@ -62,17 +64,20 @@ class Cluster:
 
     Attributes:
         workers: The number of workers, each with one CPU.
+        time_zones: The time zones of the recordings that were opened, also if they are unusable; None for those without one.
     """
 
     def __init__(self, ray: Any, workers: int) -> None:
         self._ray, self.workers, self._messages = ray, workers, _Messages()
+        self._has_results = False
+        self.time_zones: set[str | None] = set()
 
     def run(
         self, task: Task, items: Sequence[Item], what: str, *, done: int = 0, skipped: list[Skipped] | None = None
     ) -> Iterator[list[Result]]:
-        """Runs a task for recordings, in any order; each is done once.
+        """Runs a task for recordings, in any order, and each once.
 
-        Blocks whose worker or node stops are done again by others. A recording with which a worker stops each time is
+        Blocks whose worker or node stops are processed again by others. A recording with which a worker stops each time is
         unusable.
 
         Args:
@@ -80,7 +85,7 @@ class Cluster:
             items: The recordings.
             what: The task in a word or two, for the progress bar.
             done: The number of recordings that were done before.
-            skipped: A list to which unusable recordings are added; if None, the first of them is an error.
+            skipped: A list to which unusable recordings are added at the end, in order; if None, the first one is an error.
 
         Yields:
             The results of the usable recordings of a block.
@@ -88,7 +93,7 @@ class Cluster:
         Raises:
             AMSLError: A recording is unusable, and `skipped` is None.
         """
-        left = {item.number: item for item in items}
+        left, bad = {item.number: item for item in items}, dict[int, Skipped]()
         reference = self._ray.put(task)
         with progress.bar(done + len(items), what, "recordings", done=done) as bar:
             for number in range(WHOLE_PASSES + len(items)):
@@ -96,30 +101,37 @@ class Cluster:
                 blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()))
                 before = len(left)
                 for results in self._pass(reference, blocks, queued=1 if is_split else 2):
+                    self.time_zones.update(*(result.time_zones for result in results))
                     if usable := [result for result in results if result.error is None]:
                         yield usable
-                    for result in results:
-                        del left[result.item.number]
-                        if result.error is None:
+                    for item, _, error, _ in results:
+                        del left[item.number]
+                        if error is None:
                             continue
-                        if skipped is None:
-                            raise result.error
-                        skipped.append(Skipped(result.item.name, str(result.error)))
+                        if skipped is None or not isinstance(error, DataError):  # else it is not the fault of the recording
+                            raise error
+                        bad[item.number] = Skipped(item.name, str(error))
                     bar.update(len(results))
                 if not left:
                     break
                 if is_split and len(left) == before:
                     reason = "its worker stopped each time, by a crash or for lack of memory"
                     if skipped is None:
-                        raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out, or use --skip-bad.")
-                    skipped += [Skipped(item.name, f"{item.name}: {reason}.") for item in left.values()]
+                        raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out.")
+                    bad |= {item.number: Skipped(item.name, f"{item.name}: {reason}.") for item in left.values()}
                     break
-                log.warning(f"{len(left):,} of {before:,} recordings were lost, as workers stopped: they are done again.")
+                log.warning(f"{len(left):,} of {before:,} recordings were lost, as workers stopped: they are processed again.")
+        if skipped is not None:
+            skipped += [bad[number] for number in sorted(bad)]
+
+    def report(self, messages: Iterable[Message]) -> None:
+        """Logs messages about recordings, each once."""
+        self._messages.add(messages)
 
     def _pass(self, task: Any, blocks: Sequence[list[Item]], queued: int) -> Iterator[list[Result]]:
         """Yields the results of blocks; those whose worker stops are missing, up to `queued` each time."""
         from ray.data import ActorPoolStrategy, from_items
-        from ray.exceptions import RayError
+        from ray.exceptions import ObjectLostError, RayError
         from ray.util.annotations import RayDeprecationWarning
 
         pool = ActorPoolStrategy(size=min(self.workers, len(blocks)), max_tasks_in_flight_per_actor=queued)
@@ -132,19 +144,19 @@ class Cluster:
                 batch_size=1,
                 num_cpus=1,
                 compute=pool,
-                max_task_retries=0,  # `run` does blocks again; Ray would repeat one that crashes without end
+                runtime_env={"env_vars": _WORKER_VARIABLES},
+                max_task_retries=0,  # `run` processes blocks again; Ray would repeat one that crashes without end
             )
-        has_results = False
         try:
             for row in results.iter_rows():
-                has_results = True
-                found, told, fault = pickle.loads(row["results"])
-                if fault:
-                    raise RuntimeError(f"a worker failed:\n{fault}")
-                self._messages.add(told)
+                self._has_results = True
+                found, messages, traceback_text = pickle.loads(row["results"])
+                if traceback_text:
+                    raise RuntimeError(f"a worker failed:\n{traceback_text}")
+                self.report(messages)
                 yield found
         except RayError as error:
-            if not has_results:
+            if not self._has_results and not isinstance(error, ObjectLostError):
                 reason = shorten(str(error), 300, placeholder=" ...")
                 advice = "Install the same version of amsl_tf, with the extra scale, on all machines of the cluster."
                 raise AMSLError(f"no worker could start ({reason}). {advice}") from error
@@ -164,13 +176,16 @@ class _Worker:
         messages: list[Message] = []
         fault = ""
         for item in pickle.loads(batch["items"][0]):
+            zones: tuple[str | None, ...] = ()
             try:
                 with item.opened(self._task.open, messages) as source:
-                    results.append(Result(item, self._task.process(item.number, source), None))
+                    zones = (source.time_zone,)
+                    value = self._task.process(item.number, source)
+                    results.append(Result(item, value, None, (source.time_zone,)))  # which may be known once it is read
             except AMSLError as error:
-                results.append(Result(item, None, error))
+                results.append(Result(item, None, error, zones))
             except Exception:
-                fault = traceback.format_exc()  # a fault of the package: the job stops
+                fault = traceback.format_exc()  # a bug in the package: the job stops
                 break
         return {"results": np.array([pickle.dumps((results, messages, fault))], object)}
 
@@ -225,12 +240,13 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
                 socket.create_connection(
                     (address.rpartition(":")[0], int(address.rpartition(":")[2])), CONNECT_SECONDS
                 ).close()  # Ray would wait for minutes
-            ray.init(address, **settings, runtime_env={"env_vars": _WORKER_VARIABLES})
+            ray.init(address, **settings)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             advice = "Start a cluster with ray start --head, or leave out --address."
             raise AMSLError(f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())}). {advice}") from error
-    logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # blocks that fail are done again
-    context = DataContext.get_current()
+    logger, context = logging.getLogger("ray.data"), DataContext.get_current()
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # blocks that fail are processed again
     options = {"max_errored_blocks": -1, "enable_progress_bars": False}
     former = {name: getattr(context, name) for name in options}
     try:
@@ -239,6 +255,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
         with redirect_stdout(sys.stderr):  # Ray prints there that a worker has stopped
             yield Cluster(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
     finally:
+        logger.setLevel(level)
         for name, value in former.items():
             setattr(context, name, value)
         if is_ours:

@@ -8,26 +8,28 @@ in memory is which windows the bank holds, if there are more than `bank_size`.
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces, make_pieces
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Recordings, Skipped, check_channels
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan
-from amsl_tf.data.windows import CHUNK, hash_windows
+from amsl_tf.data.windows import CHUNK, hash_each, hash_windows
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.runtime import tensorflow_runtime
 from amsl_tf.saving import Fitted
 from amsl_tf.scale.cluster import Cluster, connect
-from amsl_tf.scale.items import Item, list_items, open_first
-from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut
+from amsl_tf.scale.items import Item, Message, list_items, open_first
+from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut, left_out_keys
 from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.pipeline import ScoringPipeline
 from amsl_tf.scoring.threshold import percentile_threshold
@@ -102,27 +104,36 @@ def fit_recordings(
     detector: AMSLDetector,
     recordings: Any,
     *,
+    window: int | str | timedelta | None = None,
+    stride: int | str | timedelta | None = None,
     groups: Any = "file",
+    rate: float | None = None,
+    resample: str | timedelta | None = None,
+    resample_by: ResampleBy = "mean",
+    max_gap: int | str | timedelta | None = None,
+    missing: Missing = "interpolate",
+    max_fill: int | str | timedelta | None = None,
     reading: Reading | None = None,
     skipped: list[Skipped] | None = None,
     address: str | None = None,
     workers: int | None = None,
-    **cutting: Any,
 ) -> AMSLDetector:
-    """Fits a detector to recordings on a Ray cluster, in memory that does not grow with their rows.
+    """Fits a detector to recordings on a Ray cluster, which hold more windows than fit in memory.
+
+    The command holds some numbers for each window, and the windows of the bank.
 
     The result does not depend on the number of workers. With up to `bank_size` windows it is that of
-    `AMSLDetector.fit_recordings`, beyond rounding errors; with more, the bank is another random sample of them.
+    `AMSLDetector.fit_recordings`, up to rounding errors; with more, the bank is another random sample of them.
 
     Args:
         detector: A detector with the score `ensemble` alone, without a network.
-        recordings: Paths and URLs as of `find_locations`, which every worker must reach, or what else `Recordings.of` accepts.
-        groups, reading: As for `AMSLDetector.fit_recordings`.
+        recordings: Paths and URLs that `find_locations` accepts and every worker reaches, or anything else that
+            `Recordings.of` accepts.
+        window, stride, groups, rate, resample, resample_by, max_gap, missing, max_fill, reading: As for
+            `AMSLDetector.fit_recordings`.
         skipped: A list to which recordings that cannot be read are added; if None, such a recording is an error.
         address: `auto` or HOST:PORT of a cluster; None for `RAY_ADDRESS`, or else a cluster of this machine.
         workers: The number of workers, each with one CPU; None for the CPUs of the cluster.
-        cutting: `window`, `stride`, `rate`, `resample`, `resample_by`, `max_gap`, `missing` and `max_fill`, as for
-            `AMSLDetector.fit_recordings`.
 
     Returns:
         The fitted detector itself.
@@ -139,14 +150,27 @@ def fit_recordings(
             f"a cluster fits the score {SCORE} without a network. Received: {', '.join(config.scores)}, network="
             f"{None if config.network is None else config.network.name!r}. Fit it on one machine, or train on several devices."
         )
-    items = list_items(recordings)
-    keys = group_keys([item.name for item in items], groups)
     opening = partial(_open, reading=reading, names=config.channel_names)
-    with open_first(items, opening, skip_bad=skipped is not None) as first:
+    items = list_items(recordings, partial(Recordings.of, reading=reading, names=config.channel_names))
+    keys = group_keys([item.name for item in items], groups)
+    messages: list[Message] = []
+    with open_first(items, opening, messages, skip_bad=skipped is not None) as first:
         if config.channel_names:
             check_channels(first, config.channel_names, "the channel_names of the detector")
-        task = _Summarise(config, plan_windows(first, **cutting), reading, first)
+        plan = plan_windows(
+            first,
+            window=window,
+            stride=stride,
+            rate=rate,
+            resample=resample,
+            resample_by=resample_by,
+            max_gap=max_gap,
+            missing=missing,
+            max_fill=max_fill,
+        )
+        task = _Summarise(config, plan, reading, first)
     with connect(address, workers) as cluster, tensorflow_runtime():
+        cluster.report(messages)
         summaries, sample = _summarise(cluster, task, items, skipped)
         return detector.set_fitted(_fit(cluster, task, summaries, sample, items, keys))
 
@@ -159,7 +183,7 @@ def _summarise(
     summaries: dict[int, Summary] = {}
     samples: list[Sample] = []
     for results in cluster.run(task, items, "reading", skipped=skipped):
-        for item, (summary, sample), _ in results:
+        for item, (summary, sample), *_ in results:
             summaries[item.number] = summary
             samples.append(sample)
         if sum(len(sample.x) for sample in samples) > 2 * size:  # before they fill the memory
@@ -215,10 +239,10 @@ def _fit(
     ensemble, random = Ensemble(config), np.random.default_rng(config.training.seed)
     random.permutation(len(rows))  # as `Ensemble.fit` draws before the noise: a bank of all windows has the same copies
     ensemble.set_bank(sample.x, rows, None, random)
-    bank_keys = left_out_keys(rows, own_ids, own_groups, pieces)
+    bank_keys = _keys(rows, own_ids, own_groups, pieces)
     measured: dict[int, HeldOut] = {}
     for results in cluster.run(_Measure(task, ensemble, bank_keys, offsets, groups, pieces), used, "calibrating"):
-        measured |= {item.number: held_out for item, held_out, _ in results}
+        measured |= {item.number: held_out for item, held_out, *_ in results}
     scores = ensemble.calibrate([measured[number] for number in numbers], has_groups=has_groups)
     if len(scores) != total:
         raise DataError("recordings have changed while they were read. Wait until they are complete, and start again.")
@@ -246,19 +270,6 @@ def _fit(
         segments=np.concatenate([start + own.segment for start, own in zip(starts, found, strict=True)]),
         rows=np.concatenate([own.row for own in found]),
     )
-
-
-def left_out_keys(rows: np.ndarray, ids: np.ndarray, groups: np.ndarray, pieces: Pieces | None) -> list[np.ndarray]:
-    """Returns the keys of n windows by which they are left out together, see `Ensemble.measure_held_out`.
-
-    Args:
-        rows: int64 (n,), their positions among all windows.
-        ids: int64 (n,), see `hash_each`.
-        groups: int64 (n,), their groups.
-        pieces: The pieces of all windows, which are then left out in place of groups.
-    """
-    keys = [np.where(ids < 0, -1 - rows, ids), rows]
-    return [groups, *keys] if pieces is None else [pieces.number[rows], pieces.border[rows], *keys]
 
 
 class _Summarise:
@@ -338,7 +349,7 @@ class _Measure(NamedTuple):
         counts = WindowCounts(Findings(source.name))
         for x in _in_chunks(batch.x for batch, _ in read_normal_windows(source, self.summarise.plan, counts)):
             rows = start + np.arange(len(x))
-            keys = left_out_keys(rows, hash_each(x), np.full(len(x), self.groups[number]), self.pieces)
+            keys = _keys(rows, hash_each(x), np.full(len(x), self.groups[number]), self.pieces)
             found.append(self.ensemble.measure_held_out(x, keys, self.bank_keys))
             start += len(x)
         return HeldOut.join(found)
@@ -348,15 +359,14 @@ def _open(recording: Any, reading: Reading | None, names: Sequence[str]) -> Sour
     return Recordings.of(recording, reading, names)[0]
 
 
-def hash_each(x: np.ndarray) -> np.ndarray:
-    """Returns a hash of each window (n, T, C), int64 (n,) from 0 on; -1 for those that are constant over time."""
-    hashes = [int.from_bytes(hashlib.sha256(window.tobytes()).digest()[:8], "big") >> 1 for window in x]
-    return np.where((x == x[:, :1]).all(axis=(1, 2)), -1, np.array(hashes, np.int64))
-
-
 def _smallest(numbers: np.ndarray, count: int) -> np.ndarray:
     """Returns the smallest `count` of some numbers, in any order; all of them if there are fewer."""
     return np.partition(numbers, count - 1)[:count] if len(numbers) > count else numbers
+
+
+def _keys(rows: np.ndarray, hashes: np.ndarray, groups: np.ndarray, pieces: Pieces | None) -> list[np.ndarray]:
+    """Returns the keys of windows, see `left_out_keys`, from hashes, see `hash_each`; groups count without pieces alone."""
+    return left_out_keys(rows, np.where(hashes < 0, -1 - rows, hashes), groups if pieces is None else None, pieces)
 
 
 def _in_chunks(batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:

@@ -72,24 +72,28 @@ class Item:
                 raise type(error)(str(error).replace(str(path), self.name)) from error
 
 
-def list_items(recordings: Any) -> list[Item]:
-    """Lists the recordings of a job without opening them.
+def list_items(recordings: Any, open_recordings: Callable[[Any], Recordings]) -> list[Item]:
+    """Lists the recordings of a job, files without opening them.
 
     Args:
-        recordings: Paths and URLs as of `find_locations`, or what else `Recordings.of` accepts, which is sent to the workers.
+        recordings: Paths and URLs that `find_locations` accepts, or anything else that `Recordings.of` accepts, which is sent
+            to the workers.
+        open_recordings: Opens the latter.
 
     Raises:
         AMSLError: Something is not found, or there is none.
     """
     given = recordings if isinstance(recordings, list | tuple) else [recordings]
     is_files = all(isinstance(item, str | Path) for item in given)
-    places: Sequence[Location | Source] = find_locations(given) if is_files else Recordings.of(recordings)
+    places: Sequence[Location | Source] = find_locations(given) if is_files else open_recordings(recordings)
     return [Item(number, place) for number, place in enumerate(places)]
 
 
 @contextmanager
-def open_first(items: Sequence[Item], open_recording: Callable[[Any], Source], *, skip_bad: bool) -> Iterator[Source]:
-    """Opens the first recording; with `skip_bad`, the first one that can be opened.
+def open_first(
+    items: Sequence[Item], open_recording: Callable[[Any], Source], messages: list[Message], *, skip_bad: bool
+) -> Iterator[Source]:
+    """Opens the first recording; with `skip_bad`, the first one that can be opened. What is logged is added to `messages`.
 
     Raises:
         AMSLError: It cannot be opened, or none can.
@@ -98,7 +102,7 @@ def open_first(items: Sequence[Item], open_recording: Callable[[Any], Source], *
     with ExitStack() as stack:
         for item in items:
             try:
-                source = stack.enter_context(item.opened(open_recording, []))
+                source = stack.enter_context(item.opened(open_recording, messages))
             except AMSLError as error:
                 if not skip_bad:
                     raise

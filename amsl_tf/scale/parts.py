@@ -1,4 +1,4 @@
-"""The finished parts of a scoring job: files from which the tables are written, and an interrupted job goes on."""
+"""The finished parts of a scoring job: files from which the tables are written, and an interrupted job resumes."""
 
 import json
 import re

@@ -7,7 +7,9 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +18,7 @@ import numpy as np
 from amsl_tf._version import __version__
 from amsl_tf.data.files import locked, resolve
 from amsl_tf.data.locations import Location, is_url, plain_url, upload
+from amsl_tf.data.outputs import check_table_name
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Skipped
 from amsl_tf.data.source import Source
@@ -41,28 +44,29 @@ def score_recordings(
     reading: Reading | None = None,
     steps: bool = False,
     output: str | Path | None = None,
-    events: str | Path | None = None,
-    skip_bad: bool = False,
+    events_file: str | Path | None = None,
+    skipped: list[Skipped] | None = None,
     address: str | None = None,
     workers: int | None = None,
     work_dir: str | Path | None = None,
 ) -> ScoringResult:
-    """Scores recordings on a Ray cluster, and writes tables, completely or not at all.
+    """Scores recordings on a Ray cluster, and writes tables, each completely or not at all.
 
     A recording is scored by one worker, with the code and in the batches of one machine. After an interruption the same call
-    goes on: recordings that are finished are not scored again.
+    resumes the job: recordings that are finished are not scored again.
 
     Args:
         detector: A fitted detector, which is sent to the workers.
-        recordings: Paths and URLs as of `find_locations`, which every worker must reach, or what else `Recordings.of` accepts.
+        recordings: Paths and URLs that `find_locations` accepts and every worker reaches, or anything else that
+            `Recordings.of` accepts.
         stride, resample, rule, reading: As for `AMSLDetector.score_recording`.
         steps: Whether `output` has a row for each time step.
         output: The table of windows, .csv or .parquet; a path of this machine or a URL; or None.
-        events: The table of events, likewise.
-        skip_bad: Whether recordings that cannot be scored are left out and listed; if not, the first one is an error.
+        events_file: The table of events, likewise.
+        skipped: A list to which recordings that cannot be scored are added; if None, the first one is an error.
         address: `auto` or HOST:PORT of a cluster; None for `RAY_ADDRESS`, or else a cluster of this machine.
         workers: The number of workers, each with one CPU; None for the CPUs of the cluster.
-        work_dir: A folder for finished parts, from which the same call goes on; a temporary one if None.
+        work_dir: A folder for finished parts, from which the same call resumes; a temporary one if None.
 
     Returns:
         The counts and the events.
@@ -74,29 +78,29 @@ def score_recordings(
     Example:
         >>> amsl_tf.scale.score_recordings(detector, "s3://bucket/recordings", output="scores.parquet", work_dir="work")
     """
-    plan, items = detector.plan(stride, resample), list_items(recordings)
-    skipped: list[Skipped] = []
-    names = detector.config_.channel_names or _first_names(detector, items, reading, skip_bad)
+    for file in filter(None, (output, events_file)):
+        check_table_name(plain_url(str(file)))
+    plan = detector.plan(stride, resample)
+    items = list_items(recordings, partial(detector.open_recordings, reading=reading))
+    names = detector.config_.channel_names or _first_names(detector, items, reading, skip_bad=skipped is not None)
     task = _Score(detector, reading, names, plan, rule or MergeRule(), detector.threshold_ if steps else None)
+    bad: list[Skipped] = [] if skipped is None else skipped
     with ExitStack() as stack:
         folder = stack.enter_context(_work_folder(work_dir, task, items))
         parts = Parts(folder)
         left = [item for item in items if item.number not in parts.numbers]
         if len(left) < len(items):
             log.info(f"{len(items) - len(left):,} of {len(items):,} recordings are finished in {folder}")
+        zones: set[str | None] = set()
         if left:
             with connect(address, workers) as cluster:
-                done = len(items) - len(left)
-                for results in cluster.run(task, left, "scoring", done=done, skipped=skipped if skip_bad else None):
+                for results in cluster.run(task.without_rows(), left, "scoring", done=len(items) - len(left), skipped=skipped):
                     parts.write({result.item.number: result.value for result in results})
-        local = [stack.enter_context(_local_table(file)) for file in (output, events)]
+                zones = cluster.time_zones
+        local = [stack.enter_context(_local_table(file)) for file in (output, events_file)]
+        many = len(items) > 1
         return write_scores(
-            parts.tables(),
-            parts.time_zones,
-            many=len(items) > 1,
-            output=local[0],
-            events_file=local[1],
-            skipped=sorted(skipped, key=lambda own: [item.name for item in items].index(own.name)),
+            parts.tables(), zones | parts.time_zones, many=many, output=local[0], events_file=local[1], skipped=bad
         )
 
 
@@ -109,6 +113,12 @@ class _Score(NamedTuple):
     plan: WindowPlan
     rule: MergeRule
     step_threshold: float | None
+
+    def without_rows(self) -> "_Score":
+        """Returns the task for workers: without numbers of all training windows that scores do not need."""
+        detector = copy(self.detector)
+        detector.segments_ = detector.rows_ = None
+        return self._replace(detector=detector)
 
     def open(self, recording: Any) -> Source:
         return self.detector.open_recordings(recording, self.reading, names=self.names)[0]
@@ -155,9 +165,13 @@ def _hash(digest: Any, value: Any) -> None:
         digest.update(repr(value).encode())
 
 
-def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading | None, skip_bad: bool) -> tuple[str, ...]:
+def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading | None, *, skip_bad: bool) -> tuple[str, ...]:
     """Returns the channels of the first recording, for a detector that was fitted without names."""
-    with open_first(items, lambda recording: detector.open_recordings(recording, reading)[0], skip_bad=skip_bad) as source:
+
+    def open_recording(recording: Any) -> Source:
+        return detector.open_recordings(recording, reading)[0]
+
+    with open_first(items, open_recording, [], skip_bad=skip_bad) as source:
         return source.channel_names
 
 

@@ -9,7 +9,7 @@ log = logging.getLogger(__name__)
 
 EXAMPLES = 8  # training windows that a detector keeps
 RANGE = (0.005, 0.995)  # quantiles of the rows of training windows
-RANGE_WINDOWS = 2000  # that determine them, at most
+RANGE_WINDOWS = 2000  # windows from which they are computed, at most
 
 
 def spread(windows: np.ndarray, most: int) -> np.ndarray:

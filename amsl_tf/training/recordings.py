@@ -124,6 +124,8 @@ def collect_windows(
         segments += [first_segment + segment for _, segment in found]
         owners += [np.repeat(key, len(batch)) for batch, _ in found]
         first_segment += counts.segments
+    if skipped and not read:
+        raise DataError(f"none of {len(recordings)} recordings can be read. The first: {skipped[0].reason}")
     metadata = summarise_windows(read, plan, recordings[0].time_name)
     x = np.concatenate([batch.x for batch in batches]) if batches else np.empty((0, plan.steps, 1), np.float32)
     check_normal(len(x), plan.steps, metadata["rows"], any((part != x[0, 0]).any() for _, part in chunks(x)))

@@ -47,7 +47,7 @@ def test_exponent_by_hand():
 
 
 def test_plan_by_hand(tmp_path):
-    """The largest fit has 100 windows a second and worker; CAP has 36,868,000 windows, and machines have 16 cores."""
+    """The largest fit has 100 windows a second and worker; CAP has 36,868,000. One machine uses 16 cores, ten use 108."""
     write_page(tmp_path / "scale.md", scale.SECTION)
     results = tmp_path / "scale.json"
     results.write_text(json.dumps({**FITS, "rates": RATES, "machine": MACHINE}))
@@ -55,11 +55,11 @@ def test_plan_by_hand(tmp_path):
     text = (tmp_path / "scale.md").read_text()
     rows = {row[0]: row[1:] for row in table_rows(text.partition("### All of CAP")[2])}
     hours = 36_868_000 / 100 / 16 / 3600
-    assert rows["fitting, both passes"] == [f"{hours:.1f} h", f"{hours * 6:.1f} min"]
+    assert rows["fitting, both passes"] == [f"{hours:.1f} h", f"{hours * 60 * 16 / 108:.1f} min"]
     seconds = 921_700_000 * (1 / 1e6 + 1 / 4e6) / 16
-    assert rows["reading and cutting"] == [f"{seconds / 60:.1f} min", f"{seconds / 600:.1f} min"]
+    assert rows["reading and cutting"] == [f"{seconds / 60:.1f} min", f"{seconds / 60 * 16 / 108:.1f} min"]
     seconds += 36_868_000 / 500 / 16
-    assert rows["scoring, reading included"] == [f"{seconds / 3600:.1f} h", f"{seconds / 600:.1f} min"]
+    assert rows["scoring, reading included"] == [f"{seconds / 3600:.1f} h", f"{seconds / 60 * 16 / 108:.1f} min"]
     assert rows["reading it once over the network"][0] == f"{921_700_000 * 84 / 1.25e9 / 60:.1f} min"
     assert "to the power of 1.00" in text
 
@@ -67,12 +67,14 @@ def test_plan_by_hand(tmp_path):
 def test_scoring_is_compared_by_worker():
     found = {
         "score local": {"windows": 1000, "seconds": 10.0, "is_same": True, "events": 3},
+        "score local half": {"windows": 500, "seconds": 5.0, "events": 3},
         "score ray": {"windows": 1000, "seconds": 6.25, "is_same": True, "events": 3},
+        "score ray half": {"windows": 500, "seconds": 3.75, "events": 3},
         "score killed": {"windows": 1000, "seconds": 10.0, "is_same": False, "events": 3},
         "machine": MACHINE,
     }
     rows = table_rows(scale.write_tables(found))
-    assert [row[3:] for row in rows[1:]] == [["100", "yes"], ["80", "yes"], ["50", "no"]]
+    assert [row[3:] for row in rows[1:]] == [["100", "100", "yes"], ["80", "100", "yes"], ["50", "", "no"]]
 
 
 def test_memory_is_shown_at_shares_of_the_time():

@@ -17,7 +17,7 @@ from amsl_tf import AMSLDetector
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Recording
 from amsl_tf.data.rows import Rows
-from amsl_tf.scale.cluster import _WORKER_VARIABLES, Cluster, _Worker
+from amsl_tf.scale.cluster import Cluster, _Worker
 from amsl_tf.stages.recordings import score_recordings
 
 NAMES = ("a", "b", "c")
@@ -107,8 +107,7 @@ def ray() -> Iterator[object]:
     ray = pytest.importorskip("ray", reason="needs the extra scale")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        environment = {"env_vars": _WORKER_VARIABLES}
-        ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False, runtime_env=environment)
+        ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
         yield ray
         ray.shutdown()
 

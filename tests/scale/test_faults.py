@@ -1,4 +1,4 @@
-"""Workers and nodes that stop: recordings are done again until all are done, each once."""
+"""Workers and nodes that stop: recordings are processed again until all are done, each once."""
 
 import time
 from pathlib import Path
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import DataError
 from amsl_tf.scale import items, score_recordings
-from amsl_tf.scale.cluster import _WORKER_VARIABLES, SHOWN_MESSAGES, WHOLE_PASSES, _Messages
+from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
 from amsl_tf.scale.items import Item, Message
 from amsl_tf.scale.parts import Parts
 from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly
@@ -44,7 +44,8 @@ def run(kills, is_bad=(), skipped=None, seed=0):
     names = ["bad" if number in is_bad else f"unit {number}" for number in kills]
     listed = [Item(number, Recording(np.ones((1, 1)), name)) for number, name in enumerate(names)]
     cluster = LocalCluster(2, seed, is_lost)
-    return [(own.item.number, own.value) for part in cluster.run(Double(), listed, "testing", skipped=skipped) for own in part]
+    parts = cluster.run(Double(), listed, "testing", skipped=skipped)
+    return [(own.item.number, own.value) for part in parts for own in part]
 
 
 @given(
@@ -66,12 +67,14 @@ def test_each_recording_is_done_once_or_listed(kills, bad, block, seed):
     names = ["bad" if number in bad else f"unit {number}" for number in stopping]
     listed = [(name, f"{name}: its worker stopped each time, by a crash or for lack of memory.") for name in names]
     assert sorted(skipped) == sorted([*listed, *[("bad", "bad: is unusable.")] * len(unusable)])
+    order = [number for number in sorted(numbers) if number in stopping | unusable]
+    assert [own.name for own in skipped] == ["bad" if number in bad else f"unit {number}" for number in order]
 
 
 def test_first_unusable_recording_is_an_error():
     with pytest.raises(DataError, match=r"^bad: is unusable\.$"):
         run([0, 0, 0], is_bad={1})
-    with pytest.raises(DataError, match=r"^unit 1: its worker stopped each time, .*\. Leave it out, or use --skip-bad\.$"):
+    with pytest.raises(DataError, match=r"^unit 1: its worker stopped each time, .*\. Leave it out\.$"):
         run([0, ALWAYS, 0])
 
 
@@ -113,7 +116,7 @@ def nodes(monkeypatch):
     try:
         for _ in range(2):
             cluster.add_node(num_cpus=1)
-        ray.init(cluster.address, log_to_driver=False, runtime_env={"env_vars": _WORKER_VARIABLES})
+        ray.init(cluster.address, log_to_driver=False)
         yield cluster
     finally:
         ray.shutdown()
@@ -144,9 +147,9 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
             time.sleep(0.05)
 
     monkeypatch.setattr(Parts, "write", write_and_kill)
-    files = {"output": tmp_path / "ray/windows.parquet", "events": tmp_path / "ray/events.csv"}
+    files = {"output": tmp_path / "ray/windows.parquet", "events_file": tmp_path / "ray/events.csv"}
     found = score_recordings(fitted, recordings, workers=2, **files)
     assert len(killed) == 1
-    assert "of 8 recordings were lost, as workers stopped: they are done again." in caplog.text
+    assert "of 8 recordings were lost, as workers stopped: they are processed again." in caplog.text
     assert (found.names, found.windows) == (expected.names, expected.windows)
     assert_same_files(tmp_path / "ray", tmp_path / "plain")

@@ -11,9 +11,10 @@ from amsl_tf.data import window_reader
 from amsl_tf.data.pieces import Pieces
 from amsl_tf.data.recordings import Recording
 from amsl_tf.data.window_reader import WindowPlan
+from amsl_tf.data.windows import hash_each
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import fit_recordings, items
-from amsl_tf.scale.fitting import Sample, _in_chunks, _Summarise, hash_each, left_out_keys, merge
+from amsl_tf.scale.fitting import Sample, _in_chunks, _keys, _Summarise, merge
 from tests.scale.conftest import NAMES, READING, STEPS, STRIDE, Stopping, make_frame, make_recording, use_local_cluster
 
 CUTTING = {"window": STEPS, "stride": STRIDE}
@@ -228,9 +229,9 @@ def test_hashes_and_keys(rng):
     assert (hashes[:4] >= 0).all()
     rows, groups = np.array([7, 2, 0]), np.array([4, 4, 9])
     ids = np.array([55, -1, -1])  # constant windows are not duplicates of each other
-    assert [key.tolist() for key in left_out_keys(rows, ids, groups, None)] == [[4, 4, 9], [55, -3, -1], [7, 2, 0]]
+    assert [key.tolist() for key in _keys(rows, ids, groups, None)] == [[4, 4, 9], [55, -3, -1], [7, 2, 0]]
     pieces = Pieces(np.arange(8) // 4, 10 + np.arange(8), 4)
-    keys = left_out_keys(rows, ids, groups, pieces)
+    keys = _keys(rows, ids, groups, pieces)
     assert [key.tolist() for key in keys] == [[1, 0, 0], [17, 12, 10], [55, -3, -1], [7, 2, 0]]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from amsl_tf.data.locations import Location
 from amsl_tf.data.recording_files import open_recording
-from amsl_tf.data.recordings import Recording
+from amsl_tf.data.recordings import Recording, Recordings
 from amsl_tf.errors import DataError
 from amsl_tf.scale import items
 from amsl_tf.scale.items import Item, Message, list_items, make_blocks
@@ -36,25 +36,25 @@ def test_items_of_files_and_objects(tmp_path):
     for name in ("10.npy", "9.npy"):
         np.save(tmp_path / name, np.ones((5, 2)))
     for given in (tmp_path, [str(tmp_path)], [tmp_path / "9.npy", f"{tmp_path}/*.npy"]):
-        found = list_items(given)
+        found = list_items(given, Recordings.of)
         assert [(item.number, item.name) for item in found] == [(0, f"{tmp_path}/9.npy"), (1, f"{tmp_path}/10.npy")]
         assert [item.size for item in found] == 2 * [(tmp_path / "9.npy").stat().st_size]
         assert pickle.loads(pickle.dumps(found)) == found
     recording = Recording(np.ones((5, 2)), "b", channel_names=("x", "y"))
-    found = list_items({"a": pd.DataFrame(np.ones((5, 2)), columns=["x", "y"]), "b": recording})
+    found = list_items({"a": pd.DataFrame(np.ones((5, 2)), columns=["x", "y"]), "b": recording}, Recordings.of)
     assert [(item.number, item.name, item.size) for item in found] == [(0, "a", 0), (1, "b", 0)]
     with found[1].opened(lambda own: own, []) as source:
         assert source is recording
-    assert list_items([np.ones((5, 2)), tmp_path / "9.npy"])[1].name == f"{tmp_path}/9.npy"
+    assert list_items([np.ones((5, 2)), tmp_path / "9.npy"], Recordings.of)[1].name == f"{tmp_path}/9.npy"
     with pytest.raises(DataError, match="not found"):
-        list_items(tmp_path / "typo")
+        list_items(tmp_path / "typo", Recordings.of)
 
 
 def test_names_and_messages_are_those_of_the_job(tmp_path, monkeypatch, caplog):
     """Workers have other current folders, so that they read absolute paths."""
     monkeypatch.chdir(tmp_path)
     np.save("a.npy", np.ones((5, 2)))
-    (item,) = list_items("a.npy")
+    (item,) = list_items("a.npy", Recordings.of)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     log, messages = logging.getLogger("amsl_tf.some.module"), []

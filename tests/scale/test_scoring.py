@@ -36,7 +36,7 @@ def folders(tmp_path):
 
 
 def score(detector, recordings, folder, *, suffixes=(".parquet", ".csv"), reading=READING, **settings):
-    files = {"output": folder / f"windows{suffixes[0]}", "events": folder / f"events{suffixes[1]}"}
+    files = {"output": folder / f"windows{suffixes[0]}", "events_file": folder / f"events{suffixes[1]}"}
     return score_recordings(detector, recordings, reading=reading, **{**files, "workers": 2, **settings})
 
 
@@ -209,14 +209,14 @@ def test_work_folder_that_cannot_be_made_is_an_error(fitted, tmp_path):
 
 @pytest.mark.slow
 def test_worker_that_is_killed(ray, fitted, tmp_path, folders, monkeypatch, caplog):
-    """Its block is done again, with the same result."""
+    """Its block is processed again, with the same result."""
     monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
     recordings = [make_recording(seed) for seed in range(5)]
     expected = score_plainly(fitted, recordings, folders[1], reading=None)
     recordings[2] = Stopping(recordings[2], tmp_path / "flag")
     assert_same_result(score(fitted, recordings, folders[0], reading=None), expected)
     assert (tmp_path / "flag").exists()
-    assert "of 5 recordings were lost, as workers stopped: they are done again." in caplog.text
+    assert "of 5 recordings were lost, as workers stopped: they are processed again." in caplog.text
     assert_same_files(*folders)
 
 
@@ -226,7 +226,7 @@ def test_recording_that_kills_each_worker(ray, fitted, folders, monkeypatch):
     recordings = [make_recording(seed) for seed in (0, 1)]
     expected = score_plainly(fitted, recordings[:1], folders[1], reading=None)
     recordings[1] = Stopping(recordings[1])
-    found = score(fitted, recordings, folders[0], reading=None, skip_bad=True)
+    found = score(fitted, recordings, folders[0], reading=None, skipped=[])
     reason = "unit 1: its worker stopped each time, by a crash or for lack of memory."
     assert [tuple(own) for own in found.skipped] == [("unit 1", reason)]
     assert (found.names, found.windows, found.flagged) == (["unit 0"], expected.windows, expected.flagged)
@@ -236,21 +236,21 @@ def test_recording_that_kills_each_worker(ray, fitted, folders, monkeypatch):
 def test_fault_of_the_package(ray, fitted, tmp_path):
     recordings = [make_recording(0), Faulty(make_recording(1))]
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed:\nTraceback.*TypeError: a fault of the package"):
-        score(fitted, recordings, tmp_path, reading=None, skip_bad=True)
+        score(fitted, recordings, tmp_path, reading=None, skipped=[])
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.slow
 def test_unusable_files(ray, fitted, tmp_path, folders, monkeypatch):
-    """Errors name files as they were given; with `skip_bad` the tables are those of the others."""
+    """Errors name files as they were given; with `skipped` the tables are those of the others."""
     monkeypatch.chdir(tmp_path)
     recordings = write_recordings(tmp_path / "in", "zones").relative_to(tmp_path)
     (recordings / "9.parquet").write_text("broken")
-    make_frame(0, 20, "Europe/Berlin").assign(fault=0).to_parquet(recordings / "11.parquet")
+    make_frame(0, 20, "UTC").assign(fault=0).to_parquet(recordings / "11.parquet")
     settings = {"work_dir": tmp_path / "work"}
     skipped = []
     score_plainly(fitted, recordings, folders[1], skipped=skipped)
-    found = score(fitted, recordings, folders[0], skip_bad=True, **settings)
+    found = score(fitted, recordings, folders[0], skipped=[], **settings)
     assert_same_files(*folders)
     assert found.skipped == skipped
     assert [own.name for own in found.skipped] == ["in/9.parquet", "in/11.parquet"]
@@ -271,7 +271,7 @@ def test_unusable_recordings_alone(fitted, tmp_path, folders, monkeypatch):
         score(fitted, tmp_path / "in/8.parquet", folders[0], **settings)
     (tmp_path / "in/9.parquet").write_text("broken")
     with pytest.raises(DataError, match=r"^none of 2 recordings can be scored\. The first: .*8.parquet: expected"):
-        score(fitted, tmp_path / "in", folders[0], skip_bad=True, **settings)
+        score(fitted, tmp_path / "in", folders[0], skipped=[], **settings)
     assert list(folders[0].iterdir()) == []
     assert not (tmp_path / "work").exists()
 
@@ -298,9 +298,9 @@ def bucket():
     client = pytest.importorskip("boto3").client(
         "s3", endpoint_url=f"http://{host}", region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
     )
-    client.create_bucket(Bucket="data")
+    client.create_bucket(Bucket="scale")
     options = f"endpoint_override={host}&scheme=http&force_virtual_addressing=false"
-    yield lambda key: f"s3://key:secret@data/{key}?{options}"
+    yield lambda key: f"s3://key:secret@scale/{key}?{options}"
     server.stop()
     locations._connect_s3.cache_clear()
 
@@ -312,9 +312,9 @@ def test_recordings_and_tables_at_urls(ray, fitted, bucket, tmp_path, folders, m
     for file in recordings.iterdir():
         upload(file, bucket(f"in/{file.name}"))
     output, events = bucket("out/windows.parquet"), bucket("out/events.csv")
-    found = score_recordings(fitted, bucket("in"), reading=READING, output=output, events=events, workers=2)
+    found = score_recordings(fitted, bucket("in"), reading=READING, output=output, events_file=events, workers=2)
     expected = score_plainly(fitted, recordings, folders[1])
-    names = [name.replace(str(recordings), "s3://data/in") for name in expected.names]
+    names = [name.replace(str(recordings), "s3://scale/in") for name in expected.names]
     assert (found.names, found.windows, found.flagged) == (names, expected.windows, expected.flagged)
     tables = []
     for url, read in ((output, pd.read_parquet), (events, pd.read_csv)):
@@ -322,23 +322,23 @@ def test_recordings_and_tables_at_urls(ray, fitted, bucket, tmp_path, folders, m
         with locations.local_copy(location) as copy:
             tables.append(read(copy))
         plain = read(folders[1] / copy.name)
-        plain["file"] = plain["file"].str.replace(str(recordings), "s3://data/in", regex=False)
+        plain["file"] = plain["file"].str.replace(str(recordings), "s3://scale/in", regex=False)
         pd.testing.assert_frame_equal(tables[-1], plain)
 
     (tmp_path / "broken.parquet").write_text("broken")
     upload(tmp_path / "broken.parquet", bucket("in/9.parquet"))
     use_local_cluster(monkeypatch)
-    with pytest.raises(DataError, match=r"^s3://data/in/9.parquet: expected the content of a .parquet file") as error:
+    with pytest.raises(DataError, match=r"^s3://scale/in/9.parquet: expected the content of a .parquet file") as error:
         score_recordings(fitted, bucket("in"), reading=READING, output=bucket("new/windows.parquet"), workers=2)
     assert "secret" not in str(error.value)
-    with pytest.raises(DataError, match=r"^s3://data/new: not found"):
+    with pytest.raises(DataError, match=r"^s3://scale/new: not found"):
         find_locations([bucket("new")])
 
 
 def test_table_that_cannot_be_uploaded_keeps_the_parts(fitted, tmp_path, bucket, monkeypatch):
     use_local_cluster(monkeypatch)
     recordings, work = write_recordings(tmp_path / "in", "none", count=2), tmp_path / "work"
-    url = bucket("windows.csv").replace("@data/", "@typo/")
+    url = bucket("windows.csv").replace("@scale/", "@typo/")
     with pytest.raises(StorageError, match=r"^s3://typo/windows.csv: cannot be written"):
         score_recordings(fitted, recordings, output=url, work_dir=work)
     numbers = []

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from amsl_tf import progress
 from amsl_tf.config import DetectorConfig
+from amsl_tf.data.pieces import Pieces
 from amsl_tf.data.windows import chunks
 from amsl_tf.errors import DataError
 from amsl_tf.scoring.attribution import divide_logarithm
@@ -83,7 +84,8 @@ class Ensemble(Score):
         """
         if groups is not None and len(np.unique(groups)) < 2:
             raise DataError(f"groups must have at least two values for the ensemble score. Received: only {groups[0]}.")
-        x, keys = evidence.windows, _left_out_keys(evidence, groups)
+        x, group = evidence.windows, None if groups is None else np.unique(groups, return_inverse=True)[1]
+        keys = left_out_keys(np.arange(len(x)), evidence.duplicate_ids, group, evidence.pieces)
         random = np.random.default_rng(self.config.training.seed)
         kept = np.sort(random.permutation(len(x))[: self.config.bank_size])
         # the density does not carry over to windows of new groups or pieces
@@ -145,7 +147,7 @@ class Ensemble(Score):
 
         Args:
             windows: float32 (n, T, C).
-            keys: int (n,) each, see `_left_out_keys`; the last one is that of the window itself.
+            keys: int (n,) each, see `left_out_keys`; the last one is that of the window itself.
             bank_keys: int (K,) each, the keys of the windows of the bank.
             features: The features of the windows by member, if they are known.
         """
@@ -164,7 +166,7 @@ class Ensemble(Score):
 
         Args:
             measured: The results of `measure_held_out` for all N training windows, in order.
-            has_groups: Whether groups were left out; the weights of the members are else equal.
+            has_groups: Whether groups were left out; the weights of the members are otherwise equal.
 
         Returns:
             The held-out scores of the training windows, float32 (N,).
@@ -286,18 +288,23 @@ class Ensemble(Score):
         return [np.tile(key, len(self._rows) // len(key)) for key in keys]
 
 
-def _left_out_keys(evidence: Evidence, groups: np.ndarray | None) -> list[np.ndarray]:
-    """Returns the keys of `excluded`, int (N,) each: training windows with an equal key are left out together.
+def left_out_keys(
+    rows: np.ndarray, ids: np.ndarray | None, groups: np.ndarray | None, pieces: Pieces | None
+) -> list[np.ndarray]:
+    """Returns the keys of n training windows: those with an equal key are left out together.
 
     These are the groups, or the pieces and their borders; then duplicates; at last the window itself.
+
+    Args:
+        rows: int64 (n,), their positions among all windows.
+        ids: int64 (n,), equal for duplicates; None if there are none.
+        groups: int64 (n,), their groups, or None.
+        pieces: The pieces of all windows, without groups, or None.
     """
-    itself = np.arange(len(evidence.windows))
-    keys = [itself if evidence.duplicate_ids is None else evidence.duplicate_ids, itself]
+    keys = [rows if ids is None else ids, rows]
     if groups is not None:
-        keys.insert(0, np.unique(groups, return_inverse=True)[1])
-    elif evidence.pieces is not None:
-        keys[:0] = [evidence.pieces.number, evidence.pieces.border]
-    return keys
+        return [groups, *keys]
+    return keys if pieces is None else [pieces.number[rows], pieces.border[rows], *keys]
 
 
 def _add_noise(windows: np.ndarray, deviation: np.ndarray, decibels: float, random: np.random.Generator) -> np.ndarray:
