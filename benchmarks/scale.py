@@ -101,25 +101,27 @@ def _scoring(found: dict[str, Any]) -> str:
         "score ray": f"Ray, {scale_cases.WORKERS} workers",
         "score killed": f"Ray, {scale_cases.WORKERS} nodes with a worker each, of which one is killed",
     }
-    halves = {name: f"{name} half" for name in titles if name != "score killed"}
-    if not {*titles, *halves.values()} <= {*found}:
+    if not {*titles} <= {*found}:
         return ""
-    rows = []
+    rows, has_halves = [], any(f"{name} half" in found for name in titles)
     for name, title in titles.items():
         own, workers = found[name], 1 if name == "score local" else scale_cases.WORKERS
         cells = [title, f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{own['windows'] / own['seconds'] / workers:,.0f}"]
-        marginal = ""
-        if name in halves:
-            half = found[halves[name]]
-            marginal = f"{(own['windows'] - half['windows']) / (own['seconds'] - half['seconds']) / workers:,.0f}"
-        rows.append([*cells, marginal, "yes" if own["is_same"] else "no"])
-    columns = ("engine", "windows", "time", "windows a second and worker", "of the second half", "same file")
+        if half := found.get(f"{name} half"):
+            cells.append(f"{(own['windows'] - half['windows']) / (own['seconds'] - half['seconds']) / workers:,.0f}")
+        elif has_halves:
+            cells.append("")
+        rows.append([*cells, "yes" if own["is_same"] else "no"])
+    further = ["of the second half"] if has_halves else []
+    columns = ("engine", "windows", "time", "windows a second and worker", *further, "same file")
+    note = (
+        f"*Of the second half* is the speed of {scale_cases.FILES:,} files less that of half of them.\n" if has_halves else ""
+    )
     return f"""### Scoring
 
 {scale_cases.FILES:,} Parquet files of {scale_cases.FILE_ROWS:,} rows and {scale_cases.CHANNELS} channels, from the call to the
-complete table, the start of Ray and of the workers included. *Of the second half* is the additional speed: that of
-{scale_cases.FILES:,} files less that of {scale_cases.FILES // 2:,}. The file is compared with that of one machine.
-
+complete table, the start of Ray and of the workers included. The file is compared byte by byte with that of one machine.
+{note}
 {markdown_table(columns, rows)}"""
 
 
