@@ -35,7 +35,7 @@ from amsl_tf.training.examples import EXAMPLES, find_range, spread, warn_of_few
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import FitInput, check_fit_input
 from amsl_tf.training.recordings import collect_windows
-from amsl_tf.training.window_plan import plan_windows
+from amsl_tf.training.window_plan import plan_first
 from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
@@ -289,8 +289,9 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         opened = Recordings.of(recordings, reading, config.channel_names, skipped=skipped)
         if config.channel_names:
             check_channels(opened[0], config.channel_names, "the channel_names of the detector")
-        plan = plan_windows(
-            opened[0],
+        plan = plan_first(
+            opened,
+            skip_bad=skipped is not None,
             window=window,
             stride=stride,
             rate=rate,

@@ -3,8 +3,10 @@
 import logging
 import os
 import pickle
+import signal
 import socket
 import sys
+import threading
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
@@ -208,6 +210,21 @@ class _Messages:
 
 
 @contextmanager
+def _unchanged_signals() -> Iterator[None]:
+    """Keeps the handlers of signals of this program, which Ray replaces."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+@contextmanager
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Cluster]:
     """Connects to a Ray cluster, or starts one on this machine that is stopped at the end.
 
@@ -240,7 +257,8 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
                 socket.create_connection(
                     (address.rpartition(":")[0], int(address.rpartition(":")[2])), CONNECT_SECONDS
                 ).close()  # Ray would wait for minutes
-            ray.init(address, **settings)
+            with _unchanged_signals():
+                ray.init(address, **settings)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
             advice = "Start a cluster with ray start --head, or leave out --address."
             raise AMSLError(f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())}). {advice}") from error

@@ -28,7 +28,7 @@ from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.runtime import tensorflow_runtime
 from amsl_tf.saving import Fitted
 from amsl_tf.scale.cluster import Cluster, connect
-from amsl_tf.scale.items import Item, Message, list_items, open_first
+from amsl_tf.scale.items import Item, Message, list_items, use_first
 from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut, left_out_keys
 from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.pipeline import ScoringPipeline
@@ -154,7 +154,8 @@ def fit_recordings(
     items = list_items(recordings, partial(Recordings.of, reading=reading, names=config.channel_names))
     keys = group_keys([item.name for item in items], groups)
     messages: list[Message] = []
-    with open_first(items, opening, messages, skip_bad=skipped is not None) as first:
+
+    def make_task(first: Source) -> _Summarise:
         if config.channel_names:
             check_channels(first, config.channel_names, "the channel_names of the detector")
         plan = plan_windows(
@@ -168,7 +169,9 @@ def fit_recordings(
             missing=missing,
             max_fill=max_fill,
         )
-        task = _Summarise(config, plan, reading, first)
+        return _Summarise(config, plan, reading, first)
+
+    task = use_first(items, opening, make_task, messages, skip_bad=skipped is not None)
     with connect(address, workers) as cluster, tensorflow_runtime():
         cluster.report(messages)
         summaries, sample = _summarise(cluster, task, items, skipped)
@@ -222,7 +225,8 @@ def _fit(
     has_groups = len(set(groups.values())) >= LEAST_GROUPS
     if not has_groups and task.is_cut:
         raise DataError(
-            f"windows that are cut already need {LEAST_GROUPS} groups on a cluster. Give groups, or fit them on one machine."
+            f"windows that are cut already need {LEAST_GROUPS} groups on a cluster. Give more files or folders, or "
+            "fit them on one machine."
         )
     counts = [len(summaries[number].ids) for number in numbers]
     total = sum(counts)

@@ -2,16 +2,18 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from amsl_tf.data.locations import Location, find_locations, local_copy
 from amsl_tf.data.recording_files import RecordingFile
 from amsl_tf.data.recordings import Recordings
 from amsl_tf.data.source import Source
 from amsl_tf.errors import AMSLError, DataError
+
+T = TypeVar("T")
 
 BLOCK_BYTES = 64 * 2**20  # of the recordings of a block: what is done again if its worker stops
 BLOCK_ITEMS = 16  # recordings of a block, at most
@@ -89,28 +91,36 @@ def list_items(recordings: Any, open_recordings: Callable[[Any], Recordings]) ->
     return [Item(number, place) for number, place in enumerate(places)]
 
 
-@contextmanager
-def open_first(
-    items: Sequence[Item], open_recording: Callable[[Any], Source], messages: list[Message], *, skip_bad: bool
-) -> Iterator[Source]:
-    """Opens the first recording; with `skip_bad`, the first one that can be opened. What is logged is added to `messages`.
+def use_first(
+    items: Sequence[Item],
+    open_recording: Callable[[Any], Source],
+    use: Callable[[Source], T],
+    messages: list[Message],
+    *,
+    skip_bad: bool,
+) -> T:
+    """Opens the first recording and uses it; with `skip_bad`, the first one that can be.
+
+    Args:
+        items: The recordings.
+        open_recording: Opens a path or a recording.
+        use: Returns the result for an open recording.
+        messages: A list to which what is logged meanwhile is added.
+        skip_bad: Whether recordings that cannot be used are passed over.
 
     Raises:
-        AMSLError: It cannot be opened, or none can.
+        AMSLError: It cannot be opened or used, or none can.
     """
-    errors: list[AMSLError] = []
-    with ExitStack() as stack:
-        for item in items:
-            try:
-                source = stack.enter_context(item.opened(open_recording, messages))
-            except AMSLError as error:
-                if not skip_bad:
-                    raise
-                errors.append(error)
-            else:
-                yield source
-                return
-    raise DataError(f"none of {len(items)} recordings can be read. The first: {errors[0]}")
+    first: DataError | None = None
+    for item in items:
+        try:
+            with item.opened(open_recording, messages) as source:
+                return use(source)
+        except DataError as error:
+            if not skip_bad:
+                raise
+            first = first or error
+    raise DataError(f"none of {len(items)} recordings can be read. The first: {first}")
 
 
 def make_blocks(items: Sequence[Item]) -> list[list[Item]]:

@@ -25,7 +25,7 @@ from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.scale.cluster import connect
-from amsl_tf.scale.items import Item, list_items, open_first
+from amsl_tf.scale.items import Item, list_items, use_first
 from amsl_tf.scale.parts import Parts
 from amsl_tf.scoring.events import MergeRule
 from amsl_tf.scoring.recording_table import RecordingTable
@@ -171,8 +171,7 @@ def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading
     def open_recording(recording: Any) -> Source:
         return detector.open_recordings(recording, reading)[0]
 
-    with open_first(items, open_recording, [], skip_bad=skip_bad) as source:
-        return source.channel_names
+    return use_first(items, open_recording, lambda source: source.channel_names, [], skip_bad=skip_bad)
 
 
 @contextmanager

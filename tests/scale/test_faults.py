@@ -1,5 +1,6 @@
 """Workers and nodes that stop: recordings are processed again until all are done, each once."""
 
+import signal
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import DataError
 from amsl_tf.scale import items, score_recordings
-from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
+from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages, connect
 from amsl_tf.scale.items import Item, Message
 from amsl_tf.scale.parts import Parts
 from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly
@@ -153,3 +154,17 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
     assert "of 8 recordings were lost, as workers stopped: they are processed again." in caplog.text
     assert (found.names, found.windows) == (expected.names, expected.windows)
     assert_same_files(tmp_path / "ray", tmp_path / "plain")
+
+
+@pytest.mark.slow
+def test_handlers_of_signals_stay(monkeypatch):
+    """Ray replaces them: a command would then end with the stack trace of a crash, and not remove its temporary files."""
+    pytest.importorskip("ray", reason="needs the extra scale")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    former = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        expected = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+        with connect(workers=1):
+            assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == expected
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -155,6 +155,20 @@ def test_unusable_recordings_are_left_out_of_the_sample(monkeypatch):
         fit(recordings[:2], reading=None)
 
 
+def test_first_recording_that_cannot_be_read_is_left_out(monkeypatch):
+    """Windows are planned by the next one, with both engines."""
+    use_local_cluster(monkeypatch)
+    recordings = [Broken(make_recording(0)), *(make_recording(3 * seed) for seed in range(1, 5))]
+    skipped, expected_skipped = [], []
+    expected = AMSLDetector().fit_recordings(recordings, skipped=expected_skipped, **CUTTING)
+    assert_same_detector(fit(recordings, reading=None, skipped=skipped), expected)
+    assert [tuple(own) for own in skipped] == expected_skipped == [("unit 0", "unit 0: is broken.")]
+    with pytest.raises(DataError, match=r"^unit 0: is broken\.$"):
+        AMSLDetector().fit_recordings(recordings, **CUTTING)
+    with pytest.raises(DataError, match=r"unit 0: is broken\.$"):
+        AMSLDetector().fit_recordings(recordings[:1], skipped=[], **CUTTING)
+
+
 def test_first_file_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
     use_local_cluster(monkeypatch)
     folder = write_normal(tmp_path / "in", 4)
