@@ -123,6 +123,8 @@ def _fit(
     if views is not None:
         source = MaterialisedViews(views)
     replicas = strategy.num_replicas_in_sync if weights is None else 1
+    if weights is not None:
+        check_regular(weights, "Name a file that the network's save_weights has written.")
     about["fingerprint"] = fingerprint(config, policy, about, groups, views, weights, replicas)
     # before the workers build different networks, which would fail without a reason
     check_agreement(strategy, about["fingerprint"])
@@ -191,7 +193,6 @@ def _with_progress(batches: Iterator[np.ndarray], count: int) -> Iterator[np.nda
 
 def _load_weights(network: keras.Model, file: Path) -> None:
     """Reads weights trained by another process. Raises AMSLError if they are not those of this network."""
-    check_regular(file, "Name a file that the network's save_weights has written.")
     try:
         read_weights(network, file)
     except StorageError:
