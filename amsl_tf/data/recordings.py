@@ -107,10 +107,12 @@ class Skipped(NamedTuple):
     """A recording that was left out.
 
     Attributes:
+        position: Its position among all recordings that were given.
         name: Its name, such as the file.
         reason: What is wrong with it.
     """
 
+    position: int
     name: str
     reason: str
 
@@ -120,15 +122,19 @@ class Recordings(Sequence[Source]):
 
     Args:
         sources: `Recording`s and files of `open_recording`.
+        positions: The position of each among all that were given, if some were left out.
+        given: The number of all that were given, likewise.
 
     Raises:
         DataError: There is none, or they have different channels.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
+    def __init__(self, sources: Sequence[Source], positions: Sequence[int] | None = None, given: int | None = None) -> None:
         if not sources:
             raise DataError("expected one or more recordings. Received: none.")
         self._sources = tuple(sources)
+        self.positions = tuple(range(len(sources)) if positions is None else positions)
+        self.given = len(sources) if given is None else given
         first = self._sources[0]
         for source in self._sources[1:]:
             check_channels(source, first.channel_names, f"as in {first.name}")
@@ -163,11 +169,16 @@ class Recordings(Sequence[Source]):
         if isinstance(data, cls):
             return data
         sources: list[Source] = []
+        positions: list[int] = []
+        given = 0
         with without_repeats():
-            for name, item in _list_items(data):
+            for position, (name, item) in enumerate(_list_items(data)):
+                given += 1
                 known = names or (sources[0].channel_names if sources else ())
+                shown = str(item) if isinstance(item, Path) else name
                 try:
                     source = _convert(item, reading or Reading(), known, name)
+                    shown = source.name
                     if sources:
                         check_channels(source, sources[0].channel_names, f"as in {sources[0].name}")
                     if check is not None:
@@ -175,12 +186,13 @@ class Recordings(Sequence[Source]):
                 except DataError as error:
                     if skipped is None:
                         raise
-                    skipped.append(Skipped(str(item) if isinstance(item, Path) else name, str(error)))
+                    skipped.append(Skipped(position, shown, str(error)))
                     continue
                 sources.append(source)
+                positions.append(position)
         if skipped and not sources:
             raise DataError(f"none of {len(skipped)} recordings can be read. The first: {skipped[0].reason}")
-        return cls(sources)
+        return cls(sources, positions, given)
 
     def __len__(self) -> int:
         return len(self._sources)

@@ -95,14 +95,14 @@ class Cluster:
         Raises:
             AMSLError: A recording is unusable, and `skipped` is None.
         """
-        left, bad = {item.number: item for item in items}, dict[int, Skipped]()
+        left, bad = {item.number: item for item in items}, list[Skipped]()
         reference = self._ray.put(task)
         with progress.bar(done + len(items), what, "recordings", done=done) as bar:
             for number in range(WHOLE_PASSES + len(items)):
                 is_split = number >= WHOLE_PASSES
                 blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()))
                 before = len(left)
-                for results in self._pass(reference, blocks, queued=1 if is_split else 2):
+                for results in self._pass(reference, blocks):
                     self.time_zones.update(*(result.time_zones for result in results))
                     if usable := [result for result in results if result.error is None]:
                         yield usable
@@ -112,7 +112,7 @@ class Cluster:
                             continue
                         if skipped is None or not isinstance(error, DataError):  # else it is not the fault of the recording
                             raise error
-                        bad[item.number] = Skipped(item.name, str(error))
+                        bad.append(Skipped(item.number, item.name, str(error)))
                     bar.update(len(results))
                 if not left:
                     break
@@ -120,23 +120,24 @@ class Cluster:
                     reason = "its worker stopped each time, by a crash or for lack of memory"
                     if skipped is None:
                         raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out.")
-                    bad |= {item.number: Skipped(item.name, f"{item.name}: {reason}.") for item in left.values()}
+                    bad += [Skipped(number, item.name, f"{item.name}: {reason}.") for number, item in left.items()]
                     break
                 log.warning(f"{len(left):,} of {before:,} recordings were lost, as workers stopped: they are processed again.")
         if skipped is not None:
-            skipped += [bad[number] for number in sorted(bad)]
+            skipped += sorted(bad)
 
     def report(self, messages: Iterable[Message]) -> None:
         """Logs messages about recordings, each once."""
         self._messages.add(messages)
 
-    def _pass(self, task: Any, blocks: Sequence[list[Item]], queued: int) -> Iterator[list[Result]]:
-        """Yields the results of blocks; those whose worker stops are missing, up to `queued` each time."""
+    def _pass(self, task: Any, blocks: Sequence[list[Item]]) -> Iterator[list[Result]]:
+        """Yields the results of blocks; those whose worker stops are missing."""
         from ray.data import ActorPoolStrategy, from_items
         from ray.exceptions import ObjectLostError, RayError
         from ray.util.annotations import RayDeprecationWarning
 
-        pool = ActorPoolStrategy(size=min(self.workers, len(blocks)), max_tasks_in_flight_per_actor=queued)
+        # a worker has one block at a time: the first one to start does not take those of others, and no second one is lost
+        pool = ActorPoolStrategy(size=min(self.workers, len(blocks)), max_tasks_in_flight_per_actor=1)
         rows = from_items([{"items": pickle.dumps(block)} for block in blocks], override_num_blocks=len(blocks))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RayDeprecationWarning)  # max_task_retries has no successor
@@ -224,6 +225,21 @@ def _unchanged_signals() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
+def _check_reachable(address: str) -> None:
+    """Raises ConnectionError, OSError or ValueError if no cluster can be at HOST:PORT, where Ray would wait without end."""
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    if os.environ.get("RAY_USE_TLS", "0") != "0":
+        return
+    import grpc  # a dependency of TensorFlow
+
+    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
+        except grpc.FutureTimeoutError as error:
+            raise ConnectionError("what answers there is not Ray") from error
+
+
 @contextmanager
 def connect(address: str | None = None, workers: int | None = None) -> Iterator[Cluster]:
     """Connects to a Ray cluster, or starts one on this machine that is stopped at the end.
@@ -254,13 +270,11 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
             settings |= {"num_cpus": workers or os.cpu_count(), "include_dashboard": False}
         try:
             if ":" in address:
-                socket.create_connection(
-                    (address.rpartition(":")[0], int(address.rpartition(":")[2])), CONNECT_SECONDS
-                ).close()  # Ray would wait for minutes
+                _check_reachable(address)
             with _unchanged_signals():
                 ray.init(address, **settings)
         except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            advice = "Start a cluster with ray start --head, or leave out --address."
+            advice = "Start a cluster with ray start --head, or leave out --address. One that asks for a token needs RAY_AUTH_MODE=token."
             raise AMSLError(f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())}). {advice}") from error
     logger, context = logging.getLogger("ray.data"), DataContext.get_current()
     level = logger.level

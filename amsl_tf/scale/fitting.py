@@ -152,7 +152,7 @@ def fit_recordings(
         )
     opening = partial(_open, reading=reading, names=config.channel_names)
     items = list_items(recordings, partial(Recordings.of, reading=reading, names=config.channel_names))
-    keys = group_keys([item.name for item in items], groups)
+    keys = group_keys([item.name for item in items], groups, range(len(items)), len(items))
     messages: list[Message] = []
 
     def make_task(first: Source) -> _Summarise:

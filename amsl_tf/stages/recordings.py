@@ -76,19 +76,19 @@ def score_recordings(
 
     def tables() -> Iterator[RecordingTable]:
         with progress.bar(None, "scoring", "windows") as bar:
-            for source in recordings:
+            for position, source in zip(recordings.positions, recordings, strict=True):
                 table = RecordingTable.score(scorer, source, plan, rule or MergeRule(), step_threshold)
                 table.parts = _count(table, table.parts, bar)
                 if skipped is not None:
                     try:
                         table.parts = list(table.parts)
                     except DataError as error:
-                        bad.append(Skipped(source.name, str(error)))
+                        bad.append(Skipped(position, source.name, str(error)))
                         continue
                 yield table
 
     zones = {source.time_zone for source in recordings}
-    many = len(recordings) + len(bad) > 1
+    many = recordings.given > 1
     return write_scores(tables(), zones, many=many, output=output, events_file=events_file, skipped=bad)
 
 
@@ -139,8 +139,7 @@ def write_scores(
             events.append(table.events)
             time_zones.append(table.time_zone)
         if not names:
-            first = skipped[0]
-            raise DataError(f"none of {len(skipped)} recordings can be scored. The first: {first.reason}")
+            raise DataError(f"none of {len(skipped)} recordings can be scored. The first: {min(skipped).reason}")
         if events_file is not None:  # before `output` is complete: both tables are written, or none
             rows = [event for found in events for event in found]
             write_table(events_file, [events_table(rows, time_zone=zone)])
@@ -150,7 +149,7 @@ def write_scores(
     else:
         for _ in parts() if events_file is None else _check_equal(parts(), events_file, TIMES):
             pass
-    return ScoringResult(**totals, names=names, events=events, time_zones=time_zones, skipped=[*skipped])
+    return ScoringResult(**totals, names=names, events=events, time_zones=time_zones, skipped=sorted(skipped))
 
 
 def _named(table: RecordingTable, columns: Columns, zone: str | None, many: bool) -> dict[str, Any]:

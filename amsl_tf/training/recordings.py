@@ -106,24 +106,26 @@ def collect_windows(
     Raises:
         DataError: `groups` are invalid, a recording cannot be read, or there are too few normal windows.
     """
-    keys = group_keys([source.name for source in recordings], groups)
+    keys = group_keys([source.name for source in recordings], groups, recordings.positions, recordings.given)
     read: list[WindowCounts] = []
     batches: list[WindowBatch] = []
     segments, owners, first_segment = [], [], 0
-    for source, key in zip(recordings, keys, strict=True):
+    for source, position, key in zip(recordings, recordings.positions, keys, strict=True):
         counts = WindowCounts(Findings(source.name))
         try:
             found = list(read_normal_windows(source, plan, counts))
         except DataError as error:
             if skipped is None:
                 raise
-            skipped.append(Skipped(source.name, str(error)))
+            skipped.append(Skipped(position, source.name, str(error)))
             continue
         read.append(counts)
         batches += [batch for batch, _ in found]
         segments += [first_segment + segment for _, segment in found]
         owners += [np.repeat(key, len(batch)) for batch, _ in found]
         first_segment += counts.segments
+    if skipped:
+        skipped.sort()  # those that could not be opened came first
     if skipped and not read:
         raise DataError(f"none of {len(recordings)} recordings can be read. The first: {skipped[0].reason}")
     metadata = summarise_windows(read, plan, recordings[0].time_name)
@@ -163,17 +165,30 @@ def summarise_windows(read: Sequence[WindowCounts], plan: WindowPlan, time_name:
     }
 
 
-def group_keys(names: Sequence[str], groups: Any) -> np.ndarray:
-    """Returns the group of each recording, (number of recordings,). Raises DataError if groups are invalid."""
+def group_keys(names: Sequence[str], groups: Any, positions: Sequence[int], given: int) -> np.ndarray:
+    """Returns the group of each recording.
+
+    Args:
+        names: The names of N recordings.
+        groups: `file`, `folder`, or a group for each recording that was given.
+        positions: The position of each of the N among those that were given.
+        given: The number of recordings that were given, also of those that were left out.
+
+    Returns:
+        The groups (N,).
+
+    Raises:
+        DataError: `groups` are invalid.
+    """
     if isinstance(groups, str):
         check_choice("groups", groups, get_args(GroupBy))
         return np.array([str(Path(name).parent) for name in names] if groups == "folder" else names)
-    if np.shape(groups) != (len(names),):
+    if np.shape(groups) != (given,):
         raise DataError(
-            f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {len(names)} recordings. "
+            f"groups must be one of {', '.join(get_args(GroupBy))}, or a group for each of {given} recordings. "
             f"Received: {groups!r}."
         )
-    return check_labels("groups", groups, len(names), "recording")
+    return check_labels("groups", groups, given, "recording")[list(positions)]
 
 
 def check_normal(windows: int, steps: int, rows: int, has_varying: bool) -> None:

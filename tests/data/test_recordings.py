@@ -173,7 +173,7 @@ def test_unusable_recordings_are_left_out_and_listed(tmp_path):
     skipped = []
     found = Recordings.of(folder, READING, check=check, skipped=skipped)
     assert [source.name for source in found] == [str(folder / f"{number}.csv") for number in (1, 3, 5)]
-    assert [own.name for own in skipped] == [str(folder / f"{number}.csv") for number in (0, 2, 4)]
+    assert [(own.position, own.name) for own in skipped] == [(number, str(folder / f"{number}.csv")) for number in (0, 2, 4)]
     for own, message in zip(skipped, ("the file is empty", "missing: y; new: pressure", "is too short."), strict=True):
         assert own.reason.startswith(f"{own.name}: ")
         assert message in own.reason

@@ -125,7 +125,7 @@ class LocalCluster(Cluster):
         super().__init__(SimpleNamespace(put=pickle.dumps), workers)
         self._random, self._lost = np.random.default_rng(seed), lost
 
-    def _pass(self, task, blocks, queued):
+    def _pass(self, task, blocks):
         pool = [self._start(task) for _ in range(self.workers)]
         for place in self._random.permutation(len(blocks)):
             number = self._random.integers(len(pool))

@@ -65,11 +65,11 @@ def test_each_recording_is_done_once_or_listed(kills, bad, block, seed):
     stopping = {number for number in numbers if kills[number] == ALWAYS}
     unusable = (bad & numbers) - stopping
     assert sorted(found) == [(number, 2 * number) for number in sorted(numbers - stopping - unusable)]
-    names = ["bad" if number in bad else f"unit {number}" for number in stopping]
-    listed = [(name, f"{name}: its worker stopped each time, by a crash or for lack of memory.") for name in names]
-    assert sorted(skipped) == sorted([*listed, *[("bad", "bad: is unusable.")] * len(unusable)])
-    order = [number for number in sorted(numbers) if number in stopping | unusable]
-    assert [own.name for own in skipped] == ["bad" if number in bad else f"unit {number}" for number in order]
+    names = {number: "bad" if number in bad else f"unit {number}" for number in stopping}
+    reason = "its worker stopped each time, by a crash or for lack of memory."
+    listed = [(number, name, f"{name}: {reason}") for number, name in names.items()]
+    assert sorted(skipped) == sorted([*listed, *((number, "bad", "bad: is unusable.") for number in unusable)])
+    assert [own.position for own in skipped] == sorted(stopping | unusable)
 
 
 def test_first_unusable_recording_is_an_error():

@@ -147,7 +147,7 @@ def test_unusable_recordings_are_left_out_of_the_sample(monkeypatch):
     monkeypatch.setattr(window_reader, "BATCH", 4)  # some are read before the error
     skipped = []
     found = fit(recordings, bank_size=50, reading=None, skipped=skipped)
-    assert [tuple(own) for own in skipped] == [(f"unit {n}", f"unit {n}: is broken.") for n in (3, 6)]
+    assert [tuple(own) for own in skipped] == [(n // 3, f"unit {n}", f"unit {n}: is broken.") for n in (3, 6)]
     rows = expected_rows([24, 24, 24], 50, [0, 3, 4])  # (400 - 32) / 16 + 1 windows
     np.testing.assert_array_equal(state(found)["bank.rows"][:50], rows)
     assert found.recordings_["recordings"] == 3
@@ -162,7 +162,7 @@ def test_first_recording_that_cannot_be_read_is_left_out(monkeypatch):
     skipped, expected_skipped = [], []
     expected = AMSLDetector().fit_recordings(recordings, skipped=expected_skipped, **CUTTING)
     assert_same_detector(fit(recordings, reading=None, skipped=skipped), expected)
-    assert [tuple(own) for own in skipped] == expected_skipped == [("unit 0", "unit 0: is broken.")]
+    assert [tuple(own) for own in skipped] == expected_skipped == [(0, "unit 0", "unit 0: is broken.")]
     with pytest.raises(DataError, match=r"^unit 0: is broken\.$"):
         AMSLDetector().fit_recordings(recordings, **CUTTING)
     with pytest.raises(DataError, match=r"unit 0: is broken\.$"):

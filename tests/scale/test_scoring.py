@@ -228,7 +228,7 @@ def test_recording_that_kills_each_worker(ray, fitted, folders, monkeypatch):
     recordings[1] = Stopping(recordings[1])
     found = score(fitted, recordings, folders[0], reading=None, skipped=[])
     reason = "unit 1: its worker stopped each time, by a crash or for lack of memory."
-    assert [tuple(own) for own in found.skipped] == [("unit 1", reason)]
+    assert [tuple(own) for own in found.skipped] == [(1, "unit 1", reason)]
     assert (found.names, found.windows, found.flagged) == (["unit 0"], expected.windows, expected.flagged)
 
 

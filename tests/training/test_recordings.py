@@ -110,6 +110,34 @@ def test_groups_are_files_folders_or_given():
             np.testing.assert_array_equal(values, getattr(expected, name))
 
 
+class Broken:
+    """A recording that can be opened, and not read."""
+
+    name, channel_names = "0.csv", ("x", "y")
+    window_steps = time_name = time_zone = None
+
+    def parts(self):
+        raise DataError("0.csv: is broken.")
+
+
+def test_groups_of_recordings_that_are_left_out():
+    """Groups are given for all recordings, also for those that turn out to be unusable; these are listed in order."""
+
+    def check(source):
+        if source.name == "2.csv":
+            raise DataError("2.csv: does not fit.")
+
+    given = [Broken(), *(record(60, f"{number}.csv") for number in range(1, 6))]
+    skipped = []
+    opened = Recordings.of(given, check=check, skipped=skipped)
+    plan = plan_windows(given[1], window=20, stride=5)
+    found = collect_windows(opened, plan, [9, 8, 7, 6, 6, 5], skipped)
+    assert found.groups.tolist() == np.repeat([8, 6, 6, 5], 9).tolist()
+    assert skipped == [(0, "0.csv", "0.csv: is broken."), (2, "2.csv", "2.csv: does not fit.")]
+    with pytest.raises(DataError, match="or a group for each of 6 recordings"):
+        collect_windows(opened, plan, [9, 8, 7, 6, 6], skipped)
+
+
 @pytest.mark.parametrize("groups", ["unit", [1, 2], 3])
 def test_invalid_groups(groups):
     with pytest.raises(AMSLError, match="groups must be one of"):
