@@ -97,31 +97,28 @@ processes. Between the last two rows the time grows with the number of windows t
 
 def _scoring(found: dict[str, Any]) -> str:
     titles = {
-        "score local": "one machine, one CPU",
+        scale_cases.LOCAL: "local, one CPU",
+        scale_cases.ALL_CPUS: f"local, {scale_cases.WORKERS} CPUs",
         "score ray": f"Ray, {scale_cases.WORKERS} workers",
         "score killed": f"Ray, {scale_cases.WORKERS} nodes with a worker each, of which one is killed",
     }
     if not {*titles} <= {*found}:
         return ""
-    rows, has_halves = [], any(f"{name} half" in found for name in titles)
+    rows = []
     for name, title in titles.items():
-        own, workers = found[name], 1 if name == "score local" else scale_cases.WORKERS
-        cells = [title, f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{own['windows'] / own['seconds'] / workers:,.0f}"]
-        if half := found.get(f"{name} half"):
-            cells.append(f"{(own['windows'] - half['windows']) / (own['seconds'] - half['seconds']) / workers:,.0f}")
-        elif has_halves:
-            cells.append("")
-        rows.append([*cells, "yes" if own["is_same"] else "no"])
-    further = ["of the second half"] if has_halves else []
-    columns = ("engine", "windows", "time", "windows a second and worker", *further, "same file")
-    note = (
-        f"*Of the second half* is the speed of {scale_cases.FILES:,} files less that of half of them.\n" if has_halves else ""
-    )
+        own, cpus = found[name], scale_cases.CPUS.get(name, scale_cases.WORKERS)
+        half = found.get(f"{name} half", {"windows": math.nan, "seconds": math.nan})
+        speed = own["windows"] / own["seconds"] / cpus
+        of_half = (own["windows"] - half["windows"]) / (own["seconds"] - half["seconds"]) / cpus
+        cells = [title, f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{speed:,.0f}"]
+        rows.append([*cells, "" if math.isnan(of_half) else f"{of_half:,.0f}", "yes" if own["is_same"] else "no"])
+    columns = ("engine", "windows", "time", "windows a second and CPU", "of the second half", "same file")
     return f"""### Scoring
 
 {scale_cases.FILES:,} Parquet files of {scale_cases.FILE_ROWS:,} rows and {scale_cases.CHANNELS} channels, from the call to the
-complete table, the start of Ray and of the workers included. The file is compared byte by byte with that of one machine.
-{note}
+complete table, the start of Ray and of the workers included. *Of the second half* is the speed without what does not grow with
+the number of files: that of all files less half of them. The file is compared byte by byte with that of the first row.
+
 {markdown_table(columns, rows)}"""
 
 

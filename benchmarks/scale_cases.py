@@ -123,13 +123,13 @@ def fit(windows: int) -> Callable[[Path], dict[str, float]]:
     return measure
 
 
-def score_files(folder: Path, *, engine: str, files: int = FILES) -> dict[str, Any]:
-    """Scores many files and writes the table: `local` with one CPU, `ray`, or `killed`, where a node stops in the middle."""
+def score_files(folder: Path, *, engine: str, name: str, files: int = FILES) -> dict[str, Any]:
+    """Scores many files and writes a table of a name; the engine is `local`, `ray`, or `killed`, Ray with a node that stops."""
     from amsl_tf.stages.recordings import score_recordings
 
     if not (folder / RECORDINGS).exists():
         write_recordings(folder / RECORDINGS, FILES, FILE_ROWS, CHANNELS)
-    detector, output = _detector(folder), folder / f"{engine}{'' if files == FILES else ' half'}.parquet"
+    detector, output = _detector(folder), folder / f"{name}.parquet"
     recordings = sorted((folder / RECORDINGS).iterdir())[:files]
     start = time.perf_counter()
     if engine == "local":
@@ -141,9 +141,9 @@ def score_files(folder: Path, *, engine: str, files: int = FILES) -> dict[str, A
             found = _score_with_ray(detector, recordings, output)
     result = {"windows": found.windows, "seconds": time.perf_counter() - start, "events": sum(map(len, found.events))}
     if files == FILES:
-        expected = folder / "local.parquet"
+        expected = folder / f"{LOCAL}.parquet"
         if not expected.exists():
-            raise AMSLError("expected the table of one machine. Measure 'score local' in the same run.")
+            raise AMSLError(f"expected the table of one machine. Measure {LOCAL!r} in the same run.")
         result["is_same"] = output.read_bytes() == expected.read_bytes()
     return result
 
@@ -245,15 +245,20 @@ def _rate(work: Callable[[], int]) -> float:
 
 
 KILLED_AFTER = 40.0  # seconds
-ONE_CPU = ("rates", "score local", "score local half")  # cases that are limited to one CPU, as a worker is
+LOCAL, ALL_CPUS = "score local", "score local, all CPUs"
+CPUS = {"rates": 1, LOCAL: 1, f"{LOCAL} half": 1, ALL_CPUS: WORKERS}  # that cases without Ray may use; a worker has one
+SCORING: dict[str, dict[str, Any]] = {
+    LOCAL: {"engine": "local"},
+    f"{LOCAL} half": {"engine": "local", "files": FILES // 2},
+    ALL_CPUS: {"engine": "local"},
+    "score ray": {"engine": "ray"},
+    "score ray half": {"engine": "ray", "files": FILES // 2},
+    "score killed": {"engine": "killed"},
+}
 CASES: dict[str, Callable[..., Any]] = {
     "rates": measure_rates,
     **{f"fit {windows}": fit(windows) for windows in (10_000, 100_000, 1_000_000)},
-    "score local": partial(score_files, engine="local"),
-    "score local half": partial(score_files, engine="local", files=FILES // 2),
-    "score ray": partial(score_files, engine="ray"),
-    "score ray half": partial(score_files, engine="ray", files=FILES // 2),
-    "score killed": partial(score_files, engine="killed"),
+    **{name: partial(score_files, name=name, **settings) for name, settings in SCORING.items()},
     "cap": score_cap,
     "dsads": compare_dsads,
 }
@@ -262,9 +267,9 @@ CASES: dict[str, Callable[..., Any]] = {
 def main(arguments: Sequence[str]) -> None:
     """Runs the case that the arguments name, and prints its result."""
     name, folder, source = arguments
-    if name in ONE_CPU:
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-        os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    if name in CPUS:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: CPUS[name]])
+        os.environ |= {"TF_NUM_INTRAOP_THREADS": str(CPUS[name]), "TF_NUM_INTEROP_THREADS": str(CPUS[name])}
     found = CASES[name](Path(folder), Path(source)) if name == "dsads" else CASES[name](Path(folder))
     print(json.dumps(found))
 

@@ -69,7 +69,7 @@ def add_recordings(parser: Parser, *, several: bool = True) -> None:
 
 def path_or_url(text: str) -> Path | str:
     """Converts the text of an argument to a path, for argparse; a URL of another machine stays text."""
-    from amsl_tf.data.locations import is_url, remove_file_scheme
+    from amsl_tf.data.urls import is_url, remove_file_scheme
 
     try:
         place = remove_file_scheme(text)

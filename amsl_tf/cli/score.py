@@ -107,7 +107,7 @@ def _check_outputs(arguments: argparse.Namespace, outputs: list[Path | str]) -> 
 
 def _shown(place: Any) -> Any:
     """Returns a URL without its options and credentials, and anything else as it is."""
-    from amsl_tf.data.locations import plain_url
+    from amsl_tf.data.urls import plain_url
 
     return plain_url(place) if isinstance(place, str) else place
 

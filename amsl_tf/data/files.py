@@ -176,10 +176,11 @@ def _locked_folder(path: Path) -> Iterator[Path]:
     """Yields a locked temporary folder beside `path`."""
     for attempt in itertools.count():
         folder = path.with_name(f"{_temporary_name(path)}{secrets.token_hex(4)}.tmp")
+        folder.mkdir()
         with ExitStack() as stack:
             try:
                 stack.enter_context(locked(folder))
-            except (AMSLError, FileNotFoundError):
+            except AMSLError:
                 if attempt == MAX_ATTEMPTS:
                     raise
                 continue  # taken for a leftover before it was locked
@@ -236,8 +237,6 @@ def locked(folder: Path) -> Iterator[bool]:
     except Timeout as error:
         raise AMSLError(f"{folder}: in use by another process. Wait until it has ended, or stop it.") from error
     except (NotImplementedError, OSError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise AMSLError(f"{folder}: cannot be used ({error.strerror or error}). Name another folder.") from error
     try:

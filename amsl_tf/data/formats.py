@@ -52,15 +52,22 @@ def file_format(file: Entry) -> str:
     return next((suffix for suffix in FORMATS if file.name.lower().endswith(suffix)), "")
 
 
+def input_path(file: str | Path) -> Path:
+    """Converts the path of a recording. Raises DataError if it is no path, is a URL, or is not in UTF-8."""
+    try:
+        return check_local(file)
+    except AMSLError as error:
+        raise DataError(str(error)) from error
+
+
 def check_input(file: Path, encoding: str = UTF_8) -> None:
-    """Raises AMSLError if a file is missing, is a URL, is not a regular file, or is not what its name says.
+    """Raises DataError if a file is missing, is not a regular file, or is not what its name says.
 
     Args:
         file: The file.
         encoding: The encoding of text, see `Reading`.
     """
-    check_local(file)
-    check_regular(file, ADVICE)
+    check_regular(input_path(file), ADVICE)
     with file.open("rb") as opened:
         start = opened.read(10)
     if not start:

@@ -1,38 +1,20 @@
-"""Files of recordings on this machine and at URLs, such as those of S3, for reading and writing by any process of a cluster."""
+"""Recordings in files on this machine and at URLs, which any process of a cluster can read."""
 
-import os
 import re
-import secrets
-import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
-from amsl_tf.data.files import atomic_file
 from amsl_tf.data.formats import FORMATS
 from amsl_tf.data.recording_files import ADVICE, file_states, find_files, list_folder, list_parts, list_recordings
-from amsl_tf.errors import AMSLError, DataError, StorageError
-
-CONNECT_TIMEOUT, REQUEST_TIMEOUT = 5, 10  # seconds, in each of three attempts at a request to S3
-GCS_RETRIES = 30  # seconds in which a request to Google Cloud Storage is repeated
-SCHEMES = "s3://, gs://, hdfs:// or file://"
-OBJECT_STORES = ("s3", "gcs", "abfs")  # by their names in pyarrow: a file is visible only when it is complete
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-_CAUSES = {  # what the libraries of the file systems report, the fault, and the advice
-    r"NETWORK_CONNECTION|CURL error|timed out": ("no connection", "Check the network, the host and the endpoint."),
-    r"ACCESS_DENIED|ACCESS_KEY|SIGNATURE|TOKEN|UNAUTHENTICATED|PERMISSION_DENIED|Authentication|access token": (
-        "no access",
-        "Check the credentials, such as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.",
-    ),
-}
+from amsl_tf.data.urls import arrow_errors, is_url, open_file_system, plain_url, remove_file_scheme
+from amsl_tf.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -50,26 +32,6 @@ class Location:
     size: int
     changed: int
     source: str = field(repr=False)  # may hold credentials
-
-
-def is_url(path: str | Path) -> bool:
-    """Returns whether a path is a URL, such as s3://bucket/recordings."""
-    return _URL.match(str(path)) is not None
-
-
-def remove_file_scheme(path: str | Path) -> str | Path:
-    """Converts a file:// URL to a path of this machine. Returns anything else as it is."""
-    if not str(path).lower().startswith("file://"):
-        return path
-    parts = urlsplit(str(path), allow_fragments=False)
-    if parts.netloc not in ("", "localhost") or not parts.path or parts.query:
-        raise DataError(f"{path}: expected an absolute path, as in file:///data. Write file:// and the path.")
-    return unquote(parts.path)
-
-
-def plain_url(url: str) -> str:
-    """Returns a URL without its options and credentials, KEY:SECRET."""
-    return re.sub(r"(?<=://)[^/@]*:[^/]*@", "", url.partition("?")[0])
 
 
 def find_locations(paths: Iterable[str | Path]) -> list[Location]:
@@ -115,36 +77,6 @@ def local_copy(location: Location) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="amsl_tf-") as folder:
         yield _download(location, Path(folder))
-
-
-def upload(file: Path, url: str) -> None:
-    """Copies a finished file, which must fit in memory, to a URL; readers see all of it or nothing.
-
-    Raises:
-        StorageError: It cannot be written.
-        AMSLError: URLs need a package that is not installed.
-    """
-    local = remove_file_scheme(url)
-    if not is_url(local):
-        with atomic_file(Path(local)) as temporary:
-            shutil.copyfile(file, temporary)
-        return
-    content = file.read_bytes()  # an object that is opened would be completed even if reading failed
-    file_system, path = _connect(url)
-    with _arrow_errors(url, "written", StorageError):
-        if file_system.type_name in OBJECT_STORES:
-            _write(file_system, path, content)
-            return
-        folder, _, name = path.rpartition("/")
-        temporary_path = f"{folder}/.{name}.{secrets.token_hex(4)}.tmp"
-        file_system.create_dir(folder)
-        try:
-            _write(file_system, temporary_path, content)
-            file_system.move(temporary_path, path)
-        except BaseException:
-            with suppress(OSError):
-                file_system.delete_file(temporary_path)
-            raise
 
 
 class _Item:
@@ -194,11 +126,11 @@ def _find_at_url(url: str) -> list[Location]:
 
 def _look_up(url: str, recursive: bool = True) -> tuple[Any, _Item]:
     """Returns the file system of a URL, and what is there, with the entries of a folder."""
-    file_system, path = _connect(url)
+    file_system, path = open_file_system(url)
     from pyarrow.fs import FileSelector
 
     below = defaultdict(list)
-    with _arrow_errors(url, "read", DataError):
+    with arrow_errors(url, "read", DataError):
         info = file_system.get_file_info(path)
         if info.type.name == "Directory":
             for entry in file_system.get_file_info(FileSelector(path, recursive=recursive)):
@@ -215,18 +147,13 @@ def _download(location: Location, folder: Path) -> Path:
     from pyarrow.fs import LocalFileSystem, copy_files
 
     copy = folder / root.name
-    with _arrow_errors(location.source, "copied", DataError):
+    with arrow_errors(location.source, "copied", DataError):
         for part in list_parts(root):
             target = Path(f"{copy}{part.path[len(root.path) :]}")
             target.parent.mkdir(parents=True, exist_ok=True)
             copy_files(part.path, str(target), source_filesystem=file_system, destination_filesystem=LocalFileSystem())
     _check_unchanged(location, _describe_item(location.source, _look_up(location.source)[1]))  # may have changed meanwhile
     return copy
-
-
-def _write(file_system: Any, path: str, content: bytes) -> None:
-    with file_system.open_output_stream(path) as opened:
-        opened.write(content)
 
 
 def _describe_path(file: Path) -> Location:
@@ -255,67 +182,3 @@ def _url_of(url: str, root: _Item, item: _Item) -> str:
     head, mark, query = url.partition("?")
     below = re.sub(r"[%?*]", lambda match: quote(match[0]), item.path[len(root.path) :])
     return f"{head.rstrip('/')}{below}{mark}{query}"
-
-
-def _connect(url: str) -> tuple[Any, str]:
-    """Returns the file system of a URL, and the path in it."""
-    try:
-        from pyarrow.fs import FileSystem
-    except ImportError as error:
-        raise AMSLError(f"URLs need pyarrow ({error}). Run pip install 'amsl_tf[parquet]'.") from error
-    parts = urlsplit(url, allow_fragments=False)
-    with _arrow_errors(url, "opened", DataError, f"Name a URL that begins with {SCHEMES}, with options that pyarrow knows."):
-        if parts.scheme == "s3":
-            credentials, _, bucket = parts.netloc.rpartition("@")
-            if not bucket:
-                raise ValueError("it names no bucket")
-            endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-            return _connect_s3(bucket, credentials, parts.query, endpoint), f"{bucket}{unquote(parts.path)}".rstrip("/")
-        if parts.scheme in ("gs", "gcs") and "retry_limit_seconds" not in parts.query:  # 15 minutes by default
-            url += f"{'&' if parts.query else '?'}retry_limit_seconds={GCS_RETRIES}"
-        return FileSystem.from_uri(quote(url, safe="%/:?#@!$&'()*+,;=~"))
-
-
-@lru_cache(maxsize=16)  # the region of a bucket is a request
-def _connect_s3(bucket: str, credentials: str, query: str, endpoint: str | None) -> Any:
-    """Connects to S3 with limits of time, which `FileSystem.from_uri` cannot set.
-
-    Args:
-        bucket: The bucket.
-        credentials: KEY:SECRET, or "" for those of the environment.
-        query: Arguments of `S3FileSystem`.
-        endpoint: The server, if the query names none; that of AWS if None.
-    """
-    from pyarrow.fs import S3FileSystem, resolve_s3_region
-
-    options: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT, "request_timeout": REQUEST_TIMEOUT}
-    if endpoint:
-        options["endpoint_override"] = endpoint
-    if credentials:
-        options["access_key"], options["secret_key"] = map(unquote, credentials.split(":", 1))
-    flags = {"true": True, "false": False}
-    options |= {key: flags.get(value, value) for key, value in parse_qsl(query, strict_parsing=bool(query))}
-    if not {"region", "endpoint_override"} & options.keys():
-        options["region"] = resolve_s3_region(bucket)
-    return S3FileSystem(**options)
-
-
-@contextmanager
-def _arrow_errors(
-    url: str, action: str, error_type: type[AMSLError], advice: str = "Check the URL and the file system."
-) -> Iterator[None]:
-    """Converts the errors of pyarrow in the block to errors of one line that name the URL."""
-    from pyarrow import ArrowException
-
-    try:
-        yield
-    except AMSLError:
-        raise
-    except (ArrowException, ImportError, OSError, TypeError, ValueError) as error:
-        name, fault = plain_url(url), f"cannot be {action}"
-        reason = shorten(str(error).replace(url, name).rstrip(". \n"), 300, placeholder=" ...")
-        for pattern, (cause, remedy) in _CAUSES.items():
-            if re.search(pattern, str(error)):
-                fault, advice = cause, remedy
-                break
-        raise error_type(f"{name}: {fault} ({reason}). {advice}") from error

@@ -9,7 +9,7 @@ import pandas as pd
 
 from amsl_tf.data.array_files import ArrayFile
 from amsl_tf.data.files import check_local, natural_key
-from amsl_tf.data.formats import FORMATS, E, Entry, check_input, file_format
+from amsl_tf.data.formats import FORMATS, E, Entry, check_input, file_format, input_path
 from amsl_tf.data.frames import FrameConverter
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.rows import Rows
@@ -86,7 +86,7 @@ def open_recording(file: str | Path, reading: Reading | None = None, names: Sequ
         >>> for rows in recording.parts():
         ...     print(rows.time[0], rows.x.mean(axis=0))
     """
-    file = check_local(file)
+    file = input_path(file)
     reading = reading or Reading()
     suffix, files = (".parquet", list_parts(file)) if is_table(file) else (file_format(file), [file])
     if not files:

@@ -1,16 +1,10 @@
 """Runs a task for each recording on the workers of a Ray cluster, until all are done."""
 
 import logging
-import os
 import pickle
-import signal
-import socket
-import sys
-import threading
 import traceback
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
 from textwrap import shorten
 from typing import Any, NamedTuple, Protocol
 
@@ -25,7 +19,6 @@ from amsl_tf.scale.items import Item, Message, make_blocks
 log = logging.getLogger(__name__)
 
 WHOLE_PASSES = 2  # over the blocks that are left, before each recording becomes a block of its own
-CONNECT_SECONDS = 10.0  # to reach a cluster
 SHOWN_MESSAGES = 20  # of the workers about recordings
 _WORKER_VARIABLES = {  # a worker has one CPU
     "TF_NUM_INTRAOP_THREADS": "1",
@@ -62,7 +55,7 @@ class Result(NamedTuple):
 
 
 class Cluster:
-    """A Ray cluster; made by `connect`.
+    """A Ray cluster; made by `amsl_tf.scale.connection.connect`.
 
     Attributes:
         workers: The number of workers, each with one CPU.
@@ -208,87 +201,3 @@ class _Messages:
                 log.log(message.level, f"{message.name}: {message.text}")
             elif len(self._known) == SHOWN_MESSAGES + 1:
                 log.info("... further messages about recordings are not shown.")
-
-
-@contextmanager
-def _unchanged_signals() -> Iterator[None]:
-    """Keeps the handlers of signals of this program, which Ray replaces."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            if handler is not None:
-                signal.signal(number, handler)
-
-
-def _check_reachable(address: str) -> None:
-    """Raises ConnectionError, OSError or ValueError if no cluster can be at HOST:PORT, where Ray would wait without end."""
-    host, _, port = address.rpartition(":")
-    socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-    if os.environ.get("RAY_USE_TLS", "0") != "0":
-        return
-    import grpc  # a dependency of TensorFlow
-
-    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:
-        try:
-            grpc.channel_ready_future(channel).result(CONNECT_SECONDS)
-        except grpc.FutureTimeoutError as error:
-            raise ConnectionError("what answers there is not Ray") from error
-
-
-@contextmanager
-def connect(address: str | None = None, workers: int | None = None) -> Iterator[Cluster]:
-    """Connects to a Ray cluster, or starts one on this machine that is stopped at the end.
-
-    Telemetry of Ray is off, unless the variable `RAY_USAGE_STATS_ENABLED` is set.
-
-    Args:
-        address: `auto` or HOST:PORT; None for the variable `RAY_ADDRESS`, and without it for a cluster of this machine. A
-            program that is connected already stays so.
-        workers: The number of workers; None for the CPUs of the cluster.
-
-    Raises:
-        AMSLError: Ray is not installed, or there is no such cluster.
-    """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    try:
-        import ray
-        from ray.data import DataContext
-    except ImportError as error:
-        raise AMSLError(f"a cluster needs Ray ({error}). Run pip install 'amsl_tf[scale]'.") from error
-    address = address or os.environ.get("RAY_ADDRESS") or "local"
-    if address.startswith("ray://"):
-        raise AMSLError(f"{address}: expected auto or HOST:PORT. Run the command on a node, or with ray job submit.")
-    is_ours = not ray.is_initialized()
-    if is_ours:
-        settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-        if address == "local":
-            settings |= {"num_cpus": workers or os.cpu_count(), "include_dashboard": False}
-        try:
-            if ":" in address:
-                _check_reachable(address)
-            with _unchanged_signals():
-                ray.init(address, **settings)
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            advice = "Start a cluster with ray start --head, or leave out --address. One that asks for a token needs RAY_AUTH_MODE=token."
-            raise AMSLError(f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())}). {advice}") from error
-    logger, context = logging.getLogger("ray.data"), DataContext.get_current()
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)  # blocks that fail are processed again
-    options = {"max_errored_blocks": -1, "enable_progress_bars": False}
-    former = {name: getattr(context, name) for name in options}
-    try:
-        for name, value in options.items():
-            setattr(context, name, value)
-        with redirect_stdout(sys.stderr):  # Ray prints there that a worker has stopped
-            yield Cluster(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
-    finally:
-        logger.setLevel(level)
-        for name, value in former.items():
-            setattr(context, name, value)
-        if is_ours:
-            ray.shutdown()

@@ -17,14 +17,16 @@ import numpy as np
 
 from amsl_tf._version import __version__
 from amsl_tf.data.files import locked, resolve
-from amsl_tf.data.locations import Location, is_url, plain_url, upload
-from amsl_tf.data.outputs import check_table_name
+from amsl_tf.data.locations import Location
+from amsl_tf.data.outputs import check_output, check_table_name
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Skipped
 from amsl_tf.data.source import Source
+from amsl_tf.data.uploads import check_upload, upload
+from amsl_tf.data.urls import is_url, plain_url, remove_file_scheme
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.detector import AMSLDetector
-from amsl_tf.scale.cluster import connect
+from amsl_tf.scale.connection import connect
 from amsl_tf.scale.items import Item, list_items, use_first
 from amsl_tf.scale.parts import Parts
 from amsl_tf.scoring.events import MergeRule
@@ -78,8 +80,8 @@ def score_recordings(
     Example:
         >>> amsl_tf.scale.score_recordings(detector, "s3://bucket/recordings", output="scores.parquet", work_dir="work")
     """
-    for file in filter(None, (output, events_file)):
-        check_table_name(plain_url(str(file)))
+    for file in (file for file in (output, events_file) if file is not None):
+        _check_table(file)
     plan = detector.plan(stride, resample)
     items = list_items(recordings, partial(detector.open_recordings, reading=reading))
     names = detector.config_.channel_names or _first_names(detector, items, reading, skip_bad=skipped is not None)
@@ -185,13 +187,30 @@ def _work_folder(work_dir: str | Path | None, task: _Score, items: Sequence[Item
     folder = work / task.fingerprint(items)
     try:
         with locked(folder):
-            yield folder
+            try:
+                yield folder
+            except Exception:
+                if any(folder.glob("*.npz")):
+                    log.warning(
+                        f"{folder}: holds the finished recordings, with which the same call resumes. Remove it to give them up."
+                    )
+                raise
         shutil.rmtree(folder)
         if others := len([*work.iterdir()]):
             log.info(f"{work}: finished parts of jobs with other recordings or settings: {others}. Remove them to free space.")
     finally:
         if work.is_dir() and not any(work.iterdir()):
             work.rmdir()
+
+
+def _check_table(file: str | Path) -> None:
+    """Raises AMSLError if a table cannot be written to a path or URL, as far as that is known before."""
+    place = remove_file_scheme(file)
+    if is_url(place):
+        check_table_name(plain_url(str(place)))
+        check_upload(str(place))
+    else:
+        check_output(Path(place))
 
 
 @contextmanager

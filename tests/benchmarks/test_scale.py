@@ -64,17 +64,23 @@ def test_plan_by_hand(tmp_path):
     assert "to the power of 1.00" in text
 
 
-def test_scoring_is_compared_by_worker():
+def test_scoring_is_compared_by_cpu():
     found = {
         "score local": {"windows": 1000, "seconds": 10.0, "is_same": True, "events": 3},
         "score local half": {"windows": 500, "seconds": 5.0, "events": 3},
+        "score local, all CPUs": {"windows": 1000, "seconds": 8.0, "is_same": True, "events": 3},
         "score ray": {"windows": 1000, "seconds": 6.25, "is_same": True, "events": 3},
         "score ray half": {"windows": 500, "seconds": 3.75, "events": 3},
         "score killed": {"windows": 1000, "seconds": 10.0, "is_same": False, "events": 3},
         "machine": MACHINE,
     }
     rows = table_rows(scale.write_tables(found))
-    assert [row[3:] for row in rows[1:]] == [["100", "100", "yes"], ["80", "100", "yes"], ["50", "", "no"]]
+    assert [row[3:] for row in rows[1:]] == [
+        ["100", "100", "yes"],
+        ["62", "", "yes"],
+        ["80", "100", "yes"],
+        ["50", "", "no"],
+    ]
 
 
 def test_memory_is_shown_at_shares_of_the_time():

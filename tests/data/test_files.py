@@ -291,12 +291,12 @@ def test_long_names(tmp_path):
 
 def test_folder_that_cannot_be_locked(tmp_path):
     (tmp_path / "file").touch()
-    for folder in (tmp_path / "file", tmp_path / "file" / "sub"):
+    for folder in (tmp_path / "file", tmp_path / "file" / "sub", Path("/proc/a")):
         with pytest.raises(AMSLError, match=f"{folder}: cannot be used .*Name another folder"), locked(folder):
             pass
 
 
-@pytest.mark.parametrize("place", ["file/a", "/proc/a", "file/sub/a"])
+@pytest.mark.parametrize("place", ["file/a", "/proc/a", "/sys/a", "file/sub/a"])
 def test_place_that_cannot_be_written_is_an_error(tmp_path, place):
     (tmp_path / "file").touch()
     with pytest.raises(AMSLError, match=rf"^{tmp_path / place}: cannot be written \(.*write permission"):

@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amsl_tf.data import locations
-from amsl_tf.data.locations import find_locations, is_url, local_copy, upload
+from amsl_tf.data import uploads, urls
+from amsl_tf.data.locations import find_locations, local_copy
 from amsl_tf.data.recording_files import find_files, open_recording
+from amsl_tf.data.uploads import check_upload, upload
+from amsl_tf.data.urls import is_url, plain_url
 from amsl_tf.errors import AMSLError, DataError, StorageError
 
 fs = pytest.importorskip("pyarrow.fs")
@@ -41,9 +43,9 @@ def credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    locations._connect_s3.cache_clear()
+    urls._connect_s3.cache_clear()
     yield
-    locations._connect_s3.cache_clear()
+    urls._connect_s3.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -180,7 +182,7 @@ def test_recording_that_changes_during_the_copy_is_an_error(bucket, monkeypatch)
 def test_options_and_credentials_are_not_shown(bucket, server, monkeypatch):
     for name in ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
-    locations._connect_s3.cache_clear()
+    urls._connect_s3.cache_clear()
     options = f"endpoint_override={server.removeprefix('http://')}&scheme=http&force_virtual_addressing=false"
     url = f"s3://a:b%2Fc@data/recordings?{options}"
     found = find_locations([url, url.replace("?", "/s*?")])
@@ -223,8 +225,8 @@ def test_nothing_is_an_error():
 
 
 def test_server_that_does_not_answer_is_an_error(monkeypatch):
-    monkeypatch.setattr(locations, "CONNECT_TIMEOUT", 0.2)
-    monkeypatch.setattr(locations, "REQUEST_TIMEOUT", 0.2)
+    monkeypatch.setattr(urls, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(urls, "REQUEST_TIMEOUT", 0.2)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -259,6 +261,30 @@ def test_files_are_uploaded_whole(bucket, tmp_path):
         upload(tmp_path / "empty", "s3://typo/a")
 
 
+def test_place_of_an_upload_is_checked_before(bucket, tmp_path, monkeypatch):
+    from botocore.exceptions import ClientError
+    from moto.s3.exceptions import S3AccessDeniedError
+    from moto.s3.models import S3Backend
+
+    for url in ("s3://data/new/a.csv", "s3://data/recordings/s10.csv"):
+        check_upload(url)
+    with pytest.raises(StorageError, match=r"^s3://typo/a.csv: the bucket typo is not found\. Create it, or name"):
+        check_upload("s3://typo/a.csv")
+    with pytest.raises(StorageError, match=r"^s3://data/recordings: is a folder\. Name a file"):
+        check_upload("s3://data/recordings")
+    assert len(bucket.list_objects_v2(Bucket="data")["Contents"]) == len(FILES)
+
+    def refuse(*arguments, **settings):
+        raise S3AccessDeniedError
+
+    with monkeypatch.context() as patch:
+        for name in ("head_bucket", "head_object", "list_objects_v2"):
+            patch.setattr(S3Backend, name, refuse)
+        with pytest.raises(ClientError, match="403"):
+            bucket.head_bucket(Bucket="data")
+        check_upload("s3://data/new/a.csv")  # it may still be written
+
+
 def test_upload_that_fails_leaves_the_former_file(bucket, tmp_path, monkeypatch):
     from moto.s3.exceptions import S3AccessDeniedError
     from moto.s3.models import S3Backend
@@ -281,7 +307,7 @@ def test_upload_that_fails_leaves_the_former_file(bucket, tmp_path, monkeypatch)
 def test_upload_to_file_systems_that_show_incomplete_files(tmp_path, monkeypatch):
     """They get a temporary name first; a folder of this machine stands for such a file system."""
     remote = fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem())
-    monkeypatch.setattr(locations, "_connect", lambda url: (remote, url.removeprefix("hdfs://host/")))
+    monkeypatch.setattr(uploads, "open_file_system", lambda url: (remote, url.removeprefix("hdfs://host/")))
     (tmp_path / "a").write_text("new")
     for _ in range(2):
         upload(tmp_path / "a", "hdfs://host/x/y/b")
@@ -296,5 +322,5 @@ def test_urls():
     assert [is_url(path) for path in ("s3://a/b", "gs://a", "file:///a", "a/b", "/a", Path("/a"), "C://a", "a=b/c")] == [
         True, True, True, False, False, False, False, False,
     ]  # fmt: skip
-    shown = [locations.plain_url(url) for url in ("s3://a:b@c/d@e?f", "s3://c/d:e@f", "abfs://a@b/c", "s3://a")]
+    shown = [plain_url(url) for url in ("s3://a:b@c/d@e?f", "s3://c/d:e@f", "abfs://a@b/c", "s3://a")]
     assert shown == ["s3://c/d@e", "s3://c/d:e@f", "abfs://a@b/c", "s3://a"]

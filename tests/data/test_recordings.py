@@ -1,6 +1,7 @@
 """Recordings and their validation, by hand."""
 
 import logging
+import os
 
 import numpy as np
 import pandas as pd
@@ -157,6 +158,16 @@ def test_files_with_other_channels_are_errors(tmp_path):
     folder = write(tmp_path / "a", "0.csv")
     write(folder, "1.csv", columns=("x", "pressure"))
     with pytest.raises(DataError, match=r"1.csv: expected the 2 channels x, y, missing: y; new: pressure. Name the 2 channels"):
+        Recordings.of(folder, READING)
+
+
+def test_recording_whose_name_is_not_utf_8_is_left_out(tmp_path):
+    folder = write(tmp_path, "1.csv", "2.csv")
+    (folder / "2.csv").rename(folder / os.fsdecode(b"2\xff.csv"))
+    skipped = []
+    assert [source.name for source in Recordings.of(folder, READING, skipped=skipped)] == [str(folder / "1.csv")]
+    assert [own.reason for own in skipped] == [f"'{folder}/2\\udcff.csv': expected a path in UTF-8. Rename it."]
+    with pytest.raises(DataError, match="expected a path in UTF-8"):
         Recordings.of(folder, READING)
 
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import DataError
 from amsl_tf.scale import items, score_recordings
-from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages, connect
+from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
+from amsl_tf.scale.connection import connect
 from amsl_tf.scale.items import Item, Message
 from amsl_tf.scale.parts import Parts
 from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly

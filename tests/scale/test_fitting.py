@@ -14,7 +14,8 @@ from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.data.windows import hash_each
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import fit_recordings, items
-from amsl_tf.scale.fitting import Sample, _in_chunks, _keys, _Summarise, merge
+from amsl_tf.scale.first_pass import Sample, Summarise, merge
+from amsl_tf.scale.second_pass import _in_chunks, window_keys
 from tests.scale.conftest import NAMES, READING, STEPS, STRIDE, Stopping, make_frame, make_recording, use_local_cluster
 
 CUTTING = {"window": STEPS, "stride": STRIDE}
@@ -223,7 +224,7 @@ def test_each_window_is_equally_likely():
     counts, size, seeds = np.zeros(30), 6, 240
     for seed in range(seeds):
         config = AMSLDetector(bank_size=size, seed=seed).config
-        tasks = [_Summarise(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
+        tasks = [Summarise(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
         samples = [tasks[number % 2].process(number, recordings[number])[1] for number in range(3)]
         sample = merge(samples, size)
         assert len(sample.x) == size
@@ -243,14 +244,14 @@ def test_hashes_and_keys(rng):
     assert (hashes[:4] >= 0).all()
     rows, groups = np.array([7, 2, 0]), np.array([4, 4, 9])
     ids = np.array([55, -1, -1])  # constant windows are not duplicates of each other
-    assert [key.tolist() for key in _keys(rows, ids, groups, None)] == [[4, 4, 9], [55, -3, -1], [7, 2, 0]]
+    assert [key.tolist() for key in window_keys(rows, ids, groups, None)] == [[4, 4, 9], [55, -3, -1], [7, 2, 0]]
     pieces = Pieces(np.arange(8) // 4, 10 + np.arange(8), 4)
-    keys = _keys(rows, ids, groups, pieces)
+    keys = window_keys(rows, ids, groups, pieces)
     assert [key.tolist() for key in keys] == [[1, 0, 0], [17, 12, 10], [55, -3, -1], [7, 2, 0]]
 
 
 def test_chunks(monkeypatch):
-    monkeypatch.setattr("amsl_tf.scale.fitting.CHUNK", 4)
+    monkeypatch.setattr("amsl_tf.scale.second_pass.CHUNK", 4)
     sizes = (3, 0, 2, 9, 0, 1, 1)
     ends = np.cumsum(sizes)
     parts = list(_in_chunks(np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)))

@@ -1,15 +1,17 @@
 """Scoring with Ray: the files of one machine, bit for bit, also after interruptions and with workers that stop."""
 
+import socket
 import sys
 
 import pandas as pd
 import pytest
 
 from amsl_tf import AMSLDetector
-from amsl_tf.data import locations
-from amsl_tf.data.locations import find_locations, upload
+from amsl_tf.data import urls
+from amsl_tf.data.locations import find_locations, local_copy
+from amsl_tf.data.uploads import upload
 from amsl_tf.errors import AMSLError, DataError, StorageError
-from amsl_tf.scale import cluster, items, score_recordings
+from amsl_tf.scale import cluster, connection, items, score_recordings, scoring
 from amsl_tf.scale.cluster import Cluster
 from amsl_tf.scale.parts import Parts
 from amsl_tf.scoring.events import MergeRule
@@ -302,7 +304,7 @@ def bucket():
     options = f"endpoint_override={host}&scheme=http&force_virtual_addressing=false"
     yield lambda key: f"s3://key:secret@scale/{key}?{options}"
     server.stop()
-    locations._connect_s3.cache_clear()
+    urls._connect_s3.cache_clear()
 
 
 @pytest.mark.slow
@@ -319,7 +321,7 @@ def test_recordings_and_tables_at_urls(ray, fitted, bucket, tmp_path, folders, m
     tables = []
     for url, read in ((output, pd.read_parquet), (events, pd.read_csv)):
         (location,) = find_locations([url])
-        with locations.local_copy(location) as copy:
+        with local_copy(location) as copy:
             tables.append(read(copy))
         plain = read(folders[1] / copy.name)
         plain["file"] = plain["file"].str.replace(str(recordings), "s3://scale/in", regex=False)
@@ -335,12 +337,20 @@ def test_recordings_and_tables_at_urls(ray, fitted, bucket, tmp_path, folders, m
         find_locations([bucket("new")])
 
 
-def test_table_that_cannot_be_uploaded_keeps_the_parts(fitted, tmp_path, bucket, monkeypatch):
+def test_table_that_cannot_be_uploaded_keeps_the_parts(fitted, tmp_path, bucket, monkeypatch, caplog):
     use_local_cluster(monkeypatch)
     recordings, work = write_recordings(tmp_path / "in", "none", count=2), tmp_path / "work"
     url = bucket("windows.csv").replace("@scale/", "@typo/")
-    with pytest.raises(StorageError, match=r"^s3://typo/windows.csv: cannot be written"):
+    with pytest.raises(StorageError, match=r"^s3://typo/windows.csv: the bucket typo is not found"):
         score_recordings(fitted, recordings, output=url, work_dir=work)
+    assert not work.exists()  # found before anything was scored
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "check_upload", lambda url: None)
+        with pytest.raises(StorageError, match=r"^s3://typo/windows.csv: cannot be written"):
+            score_recordings(fitted, recordings, output=url, work_dir=work)
+    (folder,) = work.iterdir()
+    kept = f"{folder}: holds the finished recordings, with which the same call resumes. Remove it to give them up."
+    assert caplog.messages[-1] == kept
     numbers = []
     record_items(monkeypatch, numbers)
     score_recordings(fitted, recordings, output=bucket("windows.csv"), work_dir=work)
@@ -354,7 +364,23 @@ def test_ray_that_is_not_installed(fitted, monkeypatch):
         score_recordings(fitted, make_recording(0))
 
 
-def test_addresses_of_clients_are_refused(fitted):
+def test_addresses_without_a_cluster(fitted, monkeypatch):
+    """Also one at which something else listens, for which Ray would wait without end."""
     pytest.importorskip("ray", reason="needs the extra scale")
-    with pytest.raises(AMSLError, match=r"^ray://host:10001: expected auto or HOST:PORT\. Run the command on a node"):
-        score_recordings(fitted, make_recording(0), address="ray://host:10001")
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.2)
+    monkeypatch.delenv("RAY_USE_TLS", raising=False)
+    with socket.socket() as silent, socket.socket() as closed:
+        for used in (silent, closed):
+            used.bind(("127.0.0.1", 0))
+        silent.listen()
+        for address, fault in (
+            (
+                f"127.0.0.1:{silent.getsockname()[1]}",
+                r"no connection to a Ray cluster \(what answers there is not Ray\)\. Start one",
+            ),
+            (f"127.0.0.1:{closed.getsockname()[1]}", r"no connection to a Ray cluster \(.*refused\)\. Start one"),
+            ("127.0.0.1:port", r"no connection to a Ray cluster \(.*'port'\)\. Start one"),
+            ("ray://host:10001", r"expected auto or HOST:PORT\. Run the command on a node"),
+        ):
+            with pytest.raises(AMSLError, match=f"^{address}: {fault}"):
+                score_recordings(fitted, make_recording(0), address=address)
