@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.files import check_local
 from amsl_tf.data.pieces import Pieces, find_pieces
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Recordings, Skipped, check_channels
+from amsl_tf.data.recordings import Recordings, check_channels
+from amsl_tf.data.skipped import Skipped, use_first
 from amsl_tf.data.windows import number_windows
 from amsl_tf.errors import AMSLError
 from amsl_tf.networks import NetworkConfig
@@ -35,7 +37,7 @@ from amsl_tf.training.examples import EXAMPLES, find_range, spread, warn_of_few
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import FitInput, check_fit_input
 from amsl_tf.training.recordings import collect_windows
-from amsl_tf.training.window_plan import plan_first
+from amsl_tf.training.window_plan import plan_windows
 from amsl_tf.views.operations import draw_for_scoring
 
 log = logging.getLogger(__name__)
@@ -289,9 +291,8 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         opened = Recordings.of(recordings, reading, config.channel_names, skipped=skipped)
         if config.channel_names:
             check_channels(opened[0], config.channel_names, "the channel_names of the detector")
-        plan = plan_first(
-            opened,
-            skip_bad=skipped is not None,
+        plan_one = partial(
+            plan_windows,
             window=window,
             stride=stride,
             rate=rate,
@@ -301,6 +302,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             missing=missing,
             max_fill=max_fill,
         )
+        plan = use_first(opened, plan_one, skip_bad=skipped is not None)
         found = collect_windows(opened, plan, groups, skipped)
         config = replace(config, channel_names=found.channel_names)
         data = check_fit_input(config, found.x, groups=found.groups)

@@ -23,6 +23,7 @@ SECTION = Section("scale", "scale")
 PAGE = "scale.md"
 PACKAGES = ("ray", "tensorflow", "numpy", "pyarrow")
 METRICS = ("f1", "auroc")
+CAP_WINDOWS = scale_cases.CAP_ROWS / scale_cases.STRIDE
 BYTES = 4  # of a value
 CORES, MACHINES = 16, (1, 10)  # of the plan
 DISK, NETWORK = 1e9, 1.25e9  # bytes a second of a machine: an NVMe disk, 10 Gbit/s
@@ -81,16 +82,24 @@ def exponent(fits: list[dict[str, float]]) -> float:
     return math.log(second["seconds"] / first["seconds"]) / math.log(second["windows"] / first["windows"])
 
 
+def _bytes_per_window(fits: list[dict[str, float]]) -> float:
+    """Returns the growth of the peak memory of fits with the number of windows, between the two largest."""
+    first, second = fits[-2:]
+    return (second["peak_mb"] - first["peak_mb"]) * scale_cases.MB / (second["windows"] - first["windows"])
+
+
 def _fits(found: dict[str, Any]) -> str:
     fits = [found[name] for name in scale_cases.CASES if name.startswith("fit ") and name in found]
     if len(fits) < 2:
         return ""
     rows = [[f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{own['peak_mb']:,.0f} MB"] for own in fits]
+    size = _bytes_per_window(fits)
     return f"""### Fitting
 
 `amsl_tf.scale.fit_recordings` with {scale_cases.WORKERS} workers: windows of {scale_cases.STEPS} rows and
 {scale_cases.CHANNELS} channels, one every {scale_cases.STRIDE} rows, made in the workers. Start of Ray included; memory of all
-processes. Between the last two rows the time grows with the number of windows to the power of {exponent(fits):.2f}.
+processes. Between the last two rows the time grows with the number of windows to the power of {exponent(fits):.2f}, and the
+memory by {size:.0f} bytes for each window, {size * CAP_WINDOWS / 1e9:.1f} GB for all of CAP.
 
 {markdown_table(("windows", "time", "peak memory"), rows)}"""
 
@@ -111,8 +120,9 @@ def _scoring(found: dict[str, Any]) -> str:
         speed = own["windows"] / own["seconds"] / cpus
         of_half = (own["windows"] - half["windows"]) / (own["seconds"] - half["seconds"]) / cpus
         cells = [title, f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{speed:,.0f}"]
-        rows.append([*cells, "" if math.isnan(of_half) else f"{of_half:,.0f}", "yes" if own["is_same"] else "no"])
-    columns = ("engine", "windows", "time", "windows a second and CPU", "of the second half", "same file")
+        cells.append("" if math.isnan(of_half) else f"{of_half:,.0f}")
+        rows.append([*cells, "" if name == scale_cases.LOCAL else "yes" if own["is_same"] else "no"])
+    columns = ("engine", "windows", "time", "windows per second and CPU", "of the second half", "same file")
     return f"""### Scoring
 
 {scale_cases.FILES:,} Parquet files of {scale_cases.FILE_ROWS:,} rows and {scale_cases.CHANNELS} channels, from the call to the
@@ -132,7 +142,7 @@ def _rates(found: dict[str, Any]) -> str:
 The parts of the work with one CPU. *Scoring* is `detect`, *calibrating* the second pass of a fit, both with a full bank: 10,000
 windows and their noisy copies.
 
-{markdown_table(("work", "a second"), rows)}"""
+{markdown_table(("work", "per second"), rows)}"""
 
 
 def _memory(found: dict[str, Any]) -> str:
@@ -168,7 +178,7 @@ def _plan(found: dict[str, Any]) -> str:
     if not {"rates", "fit 1000000"} <= {*found}:
         return ""
     rows, rates, largest = scale_cases.CAP_ROWS, found["rates"], found["fit 1000000"]
-    windows, size = rows / scale_cases.STRIDE, rows * scale_cases.CHANNELS * BYTES
+    windows, size = CAP_WINDOWS, rows * scale_cases.CHANNELS * BYTES
     per_worker = largest["windows"] / largest["seconds"] / scale_cases.WORKERS
     reading = rows * (1 / rates["reading Parquet"] + 1 / rates["cutting"])  # seconds of one core
 

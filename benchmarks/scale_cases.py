@@ -143,7 +143,7 @@ def score_files(folder: Path, *, engine: str, name: str, files: int = FILES) -> 
     if files == FILES:
         expected = folder / f"{LOCAL}.parquet"
         if not expected.exists():
-            raise AMSLError(f"expected the table of one machine. Measure {LOCAL!r} in the same run.")
+            raise AMSLError(f"{LOCAL!r} must be measured in the same run. Remove it from the results, and run both.")
         result["is_same"] = output.read_bytes() == expected.read_bytes()
     return result
 
@@ -226,9 +226,7 @@ def _dying_node() -> Iterator[None]:
     try:
         yield
         if timer.is_alive():
-            raise AMSLError(
-                f"expected a run of more than {KILLED_AFTER:g} s, which a node does not survive. Give more recordings."
-            )
+            raise AMSLError(f"the run ended before the node was stopped, after {KILLED_AFTER:g} s. Score more files.")
     finally:
         timer.cancel()
         ray.shutdown()

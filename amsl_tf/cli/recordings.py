@@ -13,7 +13,8 @@ from amsl_tf.errors import AMSLError
 
 if TYPE_CHECKING:
     from amsl_tf.data.reading import Reading
-    from amsl_tf.data.recordings import Recordings, Skipped
+    from amsl_tf.data.recordings import Recordings
+    from amsl_tf.data.skipped import Skipped
     from amsl_tf.detector import AMSLDetector
     from amsl_tf.scoring.alert_budgets import AlertBudget
     from amsl_tf.scoring.events import Event, MergeRule
@@ -100,9 +101,9 @@ def check_engine(arguments: argparse.Namespace, *places: Path | str | None) -> b
             raise AMSLError(f"--{name} needs a cluster. Add --engine ray.")
     for place in (*arguments.recordings, *places):
         if isinstance(place, str):
-            raise AMSLError(
-                f"{place}: is a URL, which needs a cluster, also of this machine. Add --engine ray, or copy the data."
-            )
+            from amsl_tf.data.urls import plain_url
+
+            raise AMSLError(f"{plain_url(place)}: URLs need --engine ray, also on one machine. Add it, or copy the data here.")
     return False
 
 

@@ -100,7 +100,7 @@ def _check_outputs(arguments: argparse.Namespace, outputs: list[Path | str]) -> 
                 fault = f"lies in {recording}, where it would be read as a recording the next time"
                 raise AMSLError(f"{file}: {fault}. Name a file in another folder.")
     if len({file if isinstance(file, str) else str(file.resolve()) for file in outputs}) < len(outputs):
-        raise AMSLError(f"{arguments.output}: is named twice, in --output and --events. Name two files.")
+        raise AMSLError(f"{_shown(arguments.output)}: is named twice, in --output and --events. Name two files.")
     if arguments.steps and arguments.output is None:
         raise AMSLError("--steps needs a table. Name it with --output.")
 

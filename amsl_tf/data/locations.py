@@ -23,8 +23,8 @@ class Location:
 
     Attributes:
         name: The path as it was given, or the URL without its options and credentials.
-        size: The number of bytes; -1 for a file of this machine that cannot be read.
-        changed: The time of the last change in ns since 1970; 0 if the file system does not tell it.
+        size: The number of bytes; negative for a file of this machine that is gone.
+        changed: The time of the last change in ns since 1970; 0 if it is not known.
         source: The absolute path or the complete URL.
     """
 
@@ -46,8 +46,8 @@ def find_locations(paths: Iterable[str | Path]) -> list[Location]:
         The recordings, each once, in the order of the paths.
 
     Raises:
-        DataError: Something is not found, cannot be read, or has no recordings.
-        AMSLError: URLs need a package that is not installed.
+        DataError: Something is not found, or has no recordings.
+        AMSLError: There is no connection or access, or URLs need a package that is not installed.
     """
     found: dict[str, Location] = {}
     for given in paths:
@@ -68,7 +68,8 @@ def local_copy(location: Location) -> Iterator[Path]:
     """Yields the path of a recording on this machine; what is at a URL is copied to a temporary folder, and removed at the end.
 
     Raises:
-        DataError: The recording is not found, cannot be read, or has changed since it was found.
+        DataError: The recording is not found, or has changed since it was found.
+        AMSLError: There is no connection or access, or no space for the copy.
     """
     if not is_url(location.source):
         path = Path(location.source)
@@ -130,7 +131,7 @@ def _look_up(url: str, recursive: bool = True) -> tuple[Any, _Item]:
     from pyarrow.fs import FileSelector
 
     below = defaultdict(list)
-    with arrow_errors(url, "read", DataError):
+    with arrow_errors(url, "read"):
         info = file_system.get_file_info(path)
         if info.type.name == "Directory":
             for entry in file_system.get_file_info(FileSelector(path, recursive=recursive)):
@@ -147,7 +148,7 @@ def _download(location: Location, folder: Path) -> Path:
     from pyarrow.fs import LocalFileSystem, copy_files
 
     copy = folder / root.name
-    with arrow_errors(location.source, "copied", DataError):
+    with arrow_errors(location.source, "copied"):
         for part in list_parts(root):
             target = Path(f"{copy}{part.path[len(root.path) :]}")
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,7 @@ from amsl_tf.data.preparation import Preparation, prepare
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recording_files import find_files, open_recording
 from amsl_tf.data.rows import Rows
+from amsl_tf.data.skipped import Skipped, none_usable
 from amsl_tf.data.source import Source
 from amsl_tf.data.windows import LARGEST, check_binary, chunks
 from amsl_tf.errors import DataError
@@ -103,20 +104,6 @@ class Recording:
             yield Rows(x, rows, None if time is None else time[place], None if label is None else label[place])
 
 
-class Skipped(NamedTuple):
-    """A recording that was left out.
-
-    Attributes:
-        position: Its position among all recordings that were given.
-        name: Its name, such as the file.
-        reason: What is wrong with it.
-    """
-
-    position: int
-    name: str
-    reason: str
-
-
 class Recordings(Sequence[Source]):
     """Recordings with the same channels, in memory or in files, which are read when they are needed.
 
@@ -190,8 +177,8 @@ class Recordings(Sequence[Source]):
                     continue
                 sources.append(source)
                 positions.append(position)
-        if skipped and not sources:
-            raise DataError(f"none of {len(skipped)} recordings can be read. The first: {skipped[0].reason}")
+        if skipped and given and not sources:
+            raise none_usable(given, skipped[-given].reason)
         return cls(sources, positions, given)
 
     def __len__(self) -> int:

@@ -13,7 +13,7 @@ class Source(Protocol):
         name: Its origin, such as the file.
         channel_names: The names of its channels.
         time_name: The column of its times; None without times, or if they have no name.
-        time_zone: The time zone in which times are shown, or None; known at the latest when rows are read.
+        time_zone: The time zone in which times are shown, or None.
         window_steps: The length of windows that are cut already, whose rows are below each other; None for others.
     """
 

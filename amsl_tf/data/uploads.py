@@ -2,13 +2,11 @@
 
 import re
 import secrets
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from amsl_tf.data.files import atomic_file
-from amsl_tf.data.urls import NO_ACCESS, arrow_errors, is_url, open_file_system, plain_url, remove_file_scheme
+from amsl_tf.data.urls import NO_ACCESS, arrow_errors, open_file_system, plain_url
 from amsl_tf.errors import StorageError
 
 OBJECT_STORES = ("s3", "gcs", "abfs")  # by their names in pyarrow: a file is visible only when it is complete
@@ -41,11 +39,6 @@ def upload(file: Path, url: str) -> None:
         StorageError: It cannot be written.
         AMSLError: URLs need a package that is not installed.
     """
-    local = remove_file_scheme(url)
-    if not is_url(local):
-        with atomic_file(Path(local)) as temporary:
-            shutil.copyfile(file, temporary)
-        return
     content = file.read_bytes()  # an object that is opened would be completed even if reading failed
     file_system, path = open_file_system(url)
     with arrow_errors(url, "written", StorageError):

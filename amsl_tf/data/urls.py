@@ -29,7 +29,7 @@ def is_url(path: str | Path) -> bool:
 
 
 def remove_file_scheme(path: str | Path) -> str | Path:
-    """Converts a file:// URL to a path of this machine. Returns anything else as it is."""
+    """Converts a file:// URL to a path of this machine; returns anything else as it is. Raises DataError for other hosts."""
     if not str(path).lower().startswith("file://"):
         return path
     parts = urlsplit(str(path), allow_fragments=False)
@@ -44,13 +44,13 @@ def plain_url(url: str) -> str:
 
 
 def open_file_system(url: str) -> tuple[Any, str]:
-    """Returns the file system of a URL, and the path in it."""
+    """Returns the file system of a URL, and the path in it. Raises AMSLError if it is invalid, or pyarrow is not installed."""
     try:
         from pyarrow.fs import FileSystem
     except ImportError as error:
         raise AMSLError(f"URLs need pyarrow ({error}). Run pip install 'amsl_tf[parquet]'.") from error
     parts = urlsplit(url, allow_fragments=False)
-    with arrow_errors(url, "opened", DataError, f"Name a URL that begins with {SCHEMES}, with options that pyarrow knows."):
+    with arrow_errors(url, "opened", advice=f"Name a URL that begins with {SCHEMES}, with options that pyarrow knows."):
         if parts.scheme == "s3":
             credentials, _, bucket = parts.netloc.rpartition("@")
             if not bucket:
@@ -88,9 +88,12 @@ def _connect_s3(bucket: str, credentials: str, query: str, endpoint: str | None)
 
 @contextmanager
 def arrow_errors(
-    url: str, action: str, error_type: type[AMSLError], advice: str = "Check the URL and the file system."
+    url: str, action: str, error_type: type[AMSLError] = AMSLError, advice: str = "Check the URL and the file system."
 ) -> Iterator[None]:
-    """Converts the errors of pyarrow in the block to errors of one line that name the URL."""
+    """Converts the errors of pyarrow in the block to errors of one line that name the URL.
+
+    These are no DataError, which would blame the recording: a network that fails must not leave out all that follow.
+    """
     from pyarrow import ArrowException
 
     try:

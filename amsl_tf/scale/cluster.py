@@ -4,6 +4,7 @@ import logging
 import pickle
 import traceback
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from textwrap import shorten
 from typing import Any, NamedTuple, Protocol
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from amsl_tf import progress
-from amsl_tf.data.recordings import Skipped
+from amsl_tf.data.skipped import Skipped
 from amsl_tf.data.source import Source
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale.items import Item, Message, make_blocks
@@ -19,8 +20,9 @@ from amsl_tf.scale.items import Item, Message, make_blocks
 log = logging.getLogger(__name__)
 
 WHOLE_PASSES = 2  # over the blocks that are left, before each recording becomes a block of its own
-SHOWN_MESSAGES = 20  # of the workers about recordings
-_WORKER_VARIABLES = {  # a worker has one CPU
+SHOWN_MESSAGES = 20  # of the workers about recordings, of each level
+_WORKER_VARIABLES = {  # a worker has one CPU, and shares no GPU
+    "CUDA_VISIBLE_DEVICES": "-1",
     "TF_NUM_INTRAOP_THREADS": "1",
     "TF_NUM_INTEROP_THREADS": "1",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -35,7 +37,12 @@ class Task(Protocol):
         """Opens a path or a recording."""
 
     def process(self, number: int, source: Source) -> Any:
-        """Returns the result for the recording at a position, which can be pickled. Raises AMSLError if it is unusable."""
+        """Returns the result for the recording at a position, which can be pickled.
+
+        Raises:
+            DataError: The recording is unusable.
+            AMSLError: The job cannot go on.
+        """
 
 
 class Result(NamedTuple):
@@ -44,8 +51,8 @@ class Result(NamedTuple):
     Attributes:
         item: The recording.
         value: The result of `Task.process`; None after an error.
-        error: The error, if the recording is unusable.
-        time_zones: Its time zone, or None without one; empty if it cannot be opened.
+        error: A DataError if the recording is unusable, or another error, which ends the job.
+        time_zones: One element, its time zone or None; empty if it cannot be opened.
     """
 
     item: Item
@@ -70,10 +77,9 @@ class Cluster:
     def run(
         self, task: Task, items: Sequence[Item], what: str, *, done: int = 0, skipped: list[Skipped] | None = None
     ) -> Iterator[list[Result]]:
-        """Runs a task for recordings, in any order, and each once.
+        """Runs a task on each recording once, in any order.
 
-        Blocks whose worker or node stops are processed again by others. A recording with which a worker stops each time is
-        unusable.
+        Blocks whose worker or node stops are processed again by others. A recording whose worker stops each time is unusable.
 
         Args:
             task: The task.
@@ -86,14 +92,16 @@ class Cluster:
             The results of the usable recordings of a block.
 
         Raises:
-            AMSLError: A recording is unusable, and `skipped` is None.
+            DataError: A recording is unusable, and `skipped` is None.
+            AMSLError: No worker can start, or the job cannot go on for another reason.
+            RuntimeError: A worker failed by a fault of the package.
         """
         left, bad = {item.number: item for item in items}, list[Skipped]()
         reference = self._ray.put(task)
         with progress.bar(done + len(items), what, "recordings", done=done) as bar:
             for number in range(WHOLE_PASSES + len(items)):
                 is_split = number >= WHOLE_PASSES
-                blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()))
+                blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()), self.workers)
                 before = len(left)
                 for results in self._pass(reference, blocks):
                     self.time_zones.update(*(result.time_zones for result in results))
@@ -110,14 +118,14 @@ class Cluster:
                 if not left:
                     break
                 if is_split and len(left) == before:
-                    reason = "its worker stopped each time, by a crash or for lack of memory"
+                    reason = "each worker that processed it stopped, by a crash or for lack of memory"
                     if skipped is None:
                         raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out.")
                     bad += [Skipped(number, item.name, f"{item.name}: {reason}.") for number, item in left.items()]
                     break
-                log.warning(f"{len(left):,} of {before:,} recordings were lost, as workers stopped: they are processed again.")
+                log.warning(f"{len(left):,} of {before:,} recordings have no result, as workers stopped: they are repeated.")
         if skipped is not None:
-            skipped += sorted(bad)
+            skipped[:] = sorted([*skipped, *bad])
 
     def report(self, messages: Iterable[Message]) -> None:
         """Logs messages about recordings, each once."""
@@ -177,9 +185,13 @@ class _Worker:
                 with item.opened(self._task.open, messages) as source:
                     zones = (source.time_zone,)
                     value = self._task.process(item.number, source)
-                    results.append(Result(item, value, None, (source.time_zone,)))  # which may be known once it is read
+                    results.append(Result(item, value, None, zones))
             except AMSLError as error:
                 results.append(Result(item, None, error, zones))
+            except MemoryError:
+                results.append(Result(item, None, DataError(f"{item.name}: does not fit in memory."), zones))
+            except OSError as error:  # as of a full disk
+                results.append(Result(item, None, AMSLError(f"{item.name}: cannot be processed ({error})."), zones))
             except Exception:
                 fault = traceback.format_exc()  # a bug in the package: the job stops
                 break
@@ -190,14 +202,15 @@ class _Messages:
     """Logs the first different messages of workers about recordings."""
 
     def __init__(self) -> None:
-        self._known: set[str] = set()
+        self._known: defaultdict[int, set[str]] = defaultdict(set)  # by level: warnings are not hidden by others
 
     def add(self, messages: Iterable[Message]) -> None:
-        for message in messages:
-            if message.text in self._known:  # as of each of many files
+        for level, name, text in messages:
+            known = self._known[level]
+            if text in known:  # as of each of many files
                 continue
-            self._known.add(message.text)
-            if len(self._known) <= SHOWN_MESSAGES:
-                log.log(message.level, f"{message.name}: {message.text}")
-            elif len(self._known) == SHOWN_MESSAGES + 1:
-                log.info("... further messages about recordings are not shown.")
+            known.add(text)
+            if len(known) <= SHOWN_MESSAGES:
+                log.log(level, f"{name}: {text}")
+            elif len(known) == SHOWN_MESSAGES + 1:
+                log.log(level, "... further messages about recordings are not shown.")

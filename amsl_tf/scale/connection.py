@@ -34,6 +34,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
     try:
         import ray
         from ray.data import DataContext
+        from ray.exceptions import RayError
     except ImportError as error:
         raise AMSLError(f"a cluster needs Ray ({error}). Run pip install 'amsl_tf[scale]'.") from error
     address = address or os.environ.get("RAY_ADDRESS") or "local"
@@ -43,16 +44,18 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
     if is_ours:
         settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == "local":
-            settings |= {"num_cpus": workers or os.cpu_count(), "include_dashboard": False}
+            settings |= {"num_cpus": workers, "include_dashboard": False}
         try:
             if ":" in address:
                 _check_reachable(address)
             with _unchanged_signals():
                 ray.init(address, **settings)
-        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-            fault = f"{address}: no connection to a Ray cluster ({' '.join(str(error).split())})"
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            reason = " ".join(str(error).split()).rstrip(".")
+            if address == "local":
+                raise AMSLError(f"Ray cannot be started on this machine ({reason}).") from error
             advice = "Start one with ray start --head, or leave out --address. If it has a token, set RAY_AUTH_MODE=token."
-            raise AMSLError(f"{fault}. {advice}") from error
+            raise AMSLError(f"{address}: no connection to a Ray cluster ({reason}). {advice}") from error
     logger, context = logging.getLogger("ray.data"), DataContext.get_current()
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # blocks that fail are processed again

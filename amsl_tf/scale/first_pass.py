@@ -1,4 +1,4 @@
-"""The first pass of a fit: what is in each recording, and a random sample of all windows."""
+"""The first pass of a fit on a cluster: a summary of each recording, and a random sample of all windows."""
 
 import hashlib
 from collections.abc import Sequence
@@ -9,35 +9,35 @@ import numpy as np
 from amsl_tf.config import DetectorConfig
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Recordings, Skipped, check_channels
+from amsl_tf.data.recordings import Recordings, check_channels
+from amsl_tf.data.skipped import Skipped, none_usable
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.data.windows import hash_each, hash_windows
-from amsl_tf.errors import DataError
 from amsl_tf.scale.cluster import Cluster
 from amsl_tf.scale.items import Item
 from amsl_tf.training.recordings import WindowCounts, check_normal, read_normal_windows
 
 
 class Sample(NamedTuple):
-    """A random sample of windows: those with the smallest random numbers, however the windows are divided and merged.
+    """A bottom-k sample: the windows with the smallest random priorities, the same however windows are divided and merged.
 
     Attributes:
-        number: float64 (n,), the random number of each window, uniform between 0 and 1.
-        item: int64 (n,), the recording that it is of.
+        priority: float64 (n,), uniform between 0 and 1.
+        recording: int64 (n,), the position of the recording of each window among all.
         place: int64 (n,), its position among the windows of the recording.
         x: float32 (n, T, C), the windows.
     """
 
-    number: np.ndarray
-    item: np.ndarray
+    priority: np.ndarray
+    recording: np.ndarray
     place: np.ndarray
     x: np.ndarray
 
     def reduced(self, size: int) -> "Sample":
         """Returns the sample of at most `size` windows, in order of recordings and windows."""
-        kept = np.argsort(self.number, kind="stable")[:size]
-        kept = kept[np.lexsort((self.place[kept], self.item[kept]))]
+        kept = np.argsort(self.priority, kind="stable")[:size]
+        kept = kept[np.lexsort((self.place[kept], self.recording[kept]))]
         return Sample(*(values[kept] for values in self))
 
 
@@ -70,13 +70,13 @@ class Summary(NamedTuple):
     highest: np.ndarray
 
 
-class Summarise:
+class SummaryTask:
     """The task of the first pass, see `Task`: the summary and a sample of the windows of a recording."""
 
     def __init__(self, config: DetectorConfig, plan: WindowPlan, reading: Reading | None, first: Source) -> None:
         self.config, self.plan, self.is_cut = config, plan, first.window_steps is not None
         self._reading, self._names, self._origin = reading, first.channel_names, f"as in {first.name}"
-        self._smallest = np.empty(0)  # random numbers that this worker has seen, up to the size of the bank
+        self._smallest = np.empty(0)  # priorities that this worker has seen, up to the size of the bank
 
     def open(self, recording: Any) -> Source:
         return open_recording(recording, self._reading, self._names)
@@ -99,11 +99,11 @@ class Summarise:
             digest.update(hash_windows(batch.x).encode())
             lowest = np.minimum(lowest, batch.x.min(axis=(0, 1), initial=np.inf))
             highest = np.maximum(highest, batch.x.max(axis=(0, 1), initial=-np.inf))
-            numbers = random.random(len(batch))
-            smallest = _smallest(np.concatenate([smallest, numbers]), self.config.bank_size)
-            # fewer than `bank_size` windows that were seen here have smaller numbers: these can be in the sample of all
-            kept = np.flatnonzero(numbers <= smallest.max(initial=0))
-            samples.append(Sample(numbers[kept], np.full(len(kept), number), count + kept, batch.x[kept]))
+            priority = random.random(len(batch))
+            smallest = _smallest(np.concatenate([smallest, priority]), self.config.bank_size)
+            # fewer than `bank_size` windows that were seen here have smaller priorities: these can be in the sample of all
+            kept = np.flatnonzero(priority <= smallest.max(initial=0))
+            samples.append(Sample(priority[kept], np.full(len(kept), number), count + kept, batch.x[kept]))
             count += len(batch)
         self._smallest = smallest  # only now: after an error, none of the recording is in the sample
         summary = Summary(
@@ -120,8 +120,8 @@ class Summarise:
         return summary, merge(samples, self.config.bank_size)
 
 
-def summarise(
-    cluster: Cluster, task: "Summarise", items: Sequence[Item], skipped: list[Skipped] | None
+def run_first_pass(
+    cluster: Cluster, task: SummaryTask, items: Sequence[Item], skipped: list[Skipped] | None
 ) -> tuple[dict[int, Summary], Sample]:
     """Runs the first pass. Returns the summaries by the numbers of the recordings, in order, and the sample of all windows."""
     size = task.config.bank_size
@@ -135,7 +135,7 @@ def summarise(
             samples = [merge(samples, size)]
     if not summaries:
         assert skipped
-        raise DataError(f"none of {len(items)} recordings can be read. The first: {skipped[0].reason}")
+        raise none_usable(len(skipped), skipped[0].reason)
     found = summaries.values()
     lowest, highest = np.min([own.lowest for own in found], axis=0), np.max([own.highest for own in found], axis=0)
     rows = sum(own.counts.findings.rows for own in found)

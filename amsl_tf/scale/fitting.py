@@ -17,17 +17,17 @@ import numpy as np
 from amsl_tf.data.choices import Missing, ResampleBy
 from amsl_tf.data.pieces import make_pieces
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Recordings, Skipped, check_channels
-from amsl_tf.data.source import Source
+from amsl_tf.data.recordings import Recordings, check_channels
+from amsl_tf.data.skipped import Skipped, use_first
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.runtime import tensorflow_runtime
 from amsl_tf.saving import Fitted
 from amsl_tf.scale.cluster import Cluster
 from amsl_tf.scale.connection import connect
-from amsl_tf.scale.first_pass import Sample, Summarise, Summary, open_recording, summarise
-from amsl_tf.scale.items import Item, Message, list_items, use_first
-from amsl_tf.scale.second_pass import Measure, window_keys
+from amsl_tf.scale.first_pass import Sample, Summary, SummaryTask, open_recording, run_first_pass
+from amsl_tf.scale.items import Item, Message, list_items
+from amsl_tf.scale.second_pass import HeldOutTask, window_keys
 from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut
 from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.pipeline import ScoringPipeline
@@ -65,7 +65,7 @@ def fit_recordings(
 ) -> AMSLDetector:
     """Fits a detector to recordings on a Ray cluster, which hold more windows than fit in memory.
 
-    The command holds some numbers for each window, and the windows of the bank.
+    The calling process keeps a few numbers for each window, and the windows of the bank.
 
     The result does not depend on the number of workers. With up to `bank_size` windows it is that of
     `AMSLDetector.fit_recordings`, up to rounding errors; with more, the bank is another random sample of them.
@@ -96,40 +96,42 @@ def fit_recordings(
             f"{None if config.network is None else config.network.name!r}. Fit it on one machine, or train on several devices."
         )
     opening = partial(open_recording, reading=reading, names=config.channel_names)
-    items = list_items(recordings, partial(Recordings.of, reading=reading, names=config.channel_names))
-    keys = group_keys([item.name for item in items], groups, range(len(items)), len(items))
+    items, given = list_items(recordings, partial(Recordings.of, reading=reading, names=config.channel_names, skipped=skipped))
+    positions = [item.number for item in items]
+    keys = dict(zip(positions, group_keys([item.name for item in items], groups, positions, given), strict=True))
     messages: list[Message] = []
 
-    def make_task(first: Source) -> Summarise:
-        if config.channel_names:
-            check_channels(first, config.channel_names, "the channel_names of the detector")
-        plan = plan_windows(
-            first,
-            window=window,
-            stride=stride,
-            rate=rate,
-            resample=resample,
-            resample_by=resample_by,
-            max_gap=max_gap,
-            missing=missing,
-            max_fill=max_fill,
-        )
-        return Summarise(config, plan, reading, first)
+    def make_task(item: Item) -> SummaryTask:
+        with item.opened(opening, messages) as first:
+            if config.channel_names:
+                check_channels(first, config.channel_names, "the channel_names of the detector")
+            plan = plan_windows(
+                first,
+                window=window,
+                stride=stride,
+                rate=rate,
+                resample=resample,
+                resample_by=resample_by,
+                max_gap=max_gap,
+                missing=missing,
+                max_fill=max_fill,
+            )
+            return SummaryTask(config, plan, reading, first)
 
-    task = use_first(items, opening, make_task, messages, skip_bad=skipped is not None)
+    task = use_first(items, make_task, skip_bad=skipped is not None)
     with connect(address, workers) as cluster, tensorflow_runtime():
         cluster.report(messages)
-        summaries, sample = summarise(cluster, task, items, skipped)
+        summaries, sample = run_first_pass(cluster, task, items, skipped)
         return detector.set_fitted(_fit(cluster, task, summaries, sample, items, keys))
 
 
 def _fit(
     cluster: Cluster,
-    task: Summarise,
+    task: SummaryTask,
     summaries: dict[int, Summary],
     sample: Sample,
     items: Sequence[Item],
-    keys: np.ndarray,
+    keys: dict[int, Any],
 ) -> Fitted:
     """Fits the ensemble to a sample, and calibrates it on all windows in the second pass.
 
@@ -137,13 +139,14 @@ def _fit(
         cluster: The cluster.
         task: The task of the first pass.
         summaries, sample: Its results.
-        items: All recordings.
-        keys: The group of each of them.
+        items: The recordings.
+        keys: The group of each of them, by its number.
     """
     plan, found = task.plan, list(summaries.values())
     used = [item for item in items if item.number in summaries and len(summaries[item.number].ids)]
     numbers = [item.number for item in used]
-    groups = dict(zip(numbers, np.unique(keys[numbers], return_inverse=True)[1].tolist(), strict=True))
+    used_keys = np.array([keys[number] for number in numbers])
+    groups = dict(zip(numbers, np.unique(used_keys, return_inverse=True)[1].tolist(), strict=True))
     has_groups = len(set(groups.values())) >= LEAST_GROUPS
     if not has_groups and task.is_cut:
         raise DataError(
@@ -158,31 +161,30 @@ def _fit(
     check_fit_input(config, sample.x)
     metadata = summarise_windows([own.counts for own in found], plan, first.time_name)
 
-    offsets = dict(zip(numbers, (np.cumsum(counts) - counts).tolist(), strict=True))
-    rows = np.array([offsets[number] for number in sample.item.tolist()]) + sample.place
-    own_ids = np.array([summaries[number].ids[place] for number, place in zip(sample.item, sample.place, strict=True)])
-    own_groups = np.array([groups[number] for number in sample.item.tolist()])
+    starts = (np.cumsum(counts) - counts).tolist()
+    places = {number: range(start, start + count) for number, start, count in zip(numbers, starts, counts, strict=True)}
+    rows = np.array([places[number].start for number in sample.recording.tolist()]) + sample.place
+    own_ids = np.array([summaries[number].ids[place] for number, place in zip(sample.recording, sample.place, strict=True)])
+    own_groups = np.array([groups[number] for number in sample.recording.tolist()])
     ensemble, random = Ensemble(config), np.random.default_rng(config.training.seed)
     random.permutation(len(rows))  # as `Ensemble.fit` draws before the noise: a bank of all windows has the same copies
     ensemble.set_bank(sample.x, rows, None, random)
     bank_keys = window_keys(rows, own_ids, own_groups, pieces)
     measured: dict[int, HeldOut] = {}
-    for results in cluster.run(Measure(task, ensemble, bank_keys, offsets, groups, pieces), used, "calibrating"):
+    for results in cluster.run(HeldOutTask(task, ensemble, bank_keys, places, groups, pieces), used, "calibrating"):
         measured |= {item.number: held_out for item, held_out, *_ in results}
     scores = ensemble.calibrate([measured[number] for number in numbers], has_groups=has_groups)
-    if len(scores) != total:
-        raise DataError("recordings have changed while they were read. Wait until they are complete, and start again.")
 
     shape = (plan.steps, sample.x.shape[2])
     pipeline = ScoringPipeline(None, None, {}, config, shape, {SCORE: ensemble}, ChannelHealth.fit(sample.x))
     digest = hashlib.sha256("".join(own.sha256 for own in found).encode()).hexdigest()
     about: dict[str, Any] = {"windows": total, "steps": shape[0], "channels": shape[1], "sha256": digest}
-    about |= {"fingerprint": fingerprint(config, "none", about, keys[numbers], None, None), "precision": None}
+    about |= {"fingerprint": fingerprint(config, "none", about, used_keys, None, None), "precision": None}
     ids = np.concatenate([own.ids for own in found])
     different = len(np.unique(ids[ids >= 0])) + int((ids < 0).sum()) if has_groups else total * plan.stride // plan.steps
     warn_of_few(different, config.contamination, is_overlapping=not has_groups)
     segments = [own.counts.segments for own in found]
-    starts = np.cumsum(segments) - segments
+    first_segments = np.cumsum(segments) - segments
     return Fitted(
         config=config,
         pipeline=pipeline,
@@ -193,6 +195,6 @@ def _fit(
         history={},
         normal_range=find_range(sample.x),
         recordings={**metadata, "left_out": "group" if has_groups else "piece"},
-        segments=np.concatenate([start + own.segment for start, own in zip(starts, found, strict=True)]),
+        segments=np.concatenate([start + own.segment for start, own in zip(first_segments, found, strict=True)]),
         rows=np.concatenate([own.row for own in found]),
     )

@@ -5,18 +5,17 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from amsl_tf.data.locations import Location, find_locations, local_copy
 from amsl_tf.data.recording_files import RecordingFile
 from amsl_tf.data.recordings import Recordings
 from amsl_tf.data.source import Source
-from amsl_tf.errors import AMSLError, DataError
-
-T = TypeVar("T")
+from amsl_tf.errors import AMSLError
 
 BLOCK_BYTES = 64 * 2**20  # of the recordings of a block: what is done again if its worker stops
 BLOCK_ITEMS = 16  # recordings of a block, at most
+WORKER_BLOCKS = 4  # of each worker, at least
 
 
 class Message(NamedTuple):
@@ -74,61 +73,39 @@ class Item:
                 raise type(error)(str(error).replace(str(path), self.name)) from error
 
 
-def list_items(recordings: Any, open_recordings: Callable[[Any], Recordings]) -> list[Item]:
+def list_items(recordings: Any, open_recordings: Callable[[Any], Recordings]) -> tuple[list[Item], int]:
     """Lists the recordings of a job, files without opening them.
 
     Args:
         recordings: Paths and URLs that `find_locations` accepts, or anything else that `Recordings.of` accepts, which is sent
             to the workers.
-        open_recordings: Opens the latter.
+        open_recordings: Opens the latter, and may leave some out.
+
+    Returns:
+        The recordings, and the number of those that were given.
 
     Raises:
         AMSLError: Something is not found, or there is none.
     """
     given = recordings if isinstance(recordings, list | tuple) else [recordings]
-    is_files = all(isinstance(item, str | Path) for item in given)
-    places: Sequence[Location | Source] = find_locations(given) if is_files else open_recordings(recordings)
-    return [Item(number, place) for number, place in enumerate(places)]
+    if all(isinstance(item, str | Path) for item in given):
+        items = [Item(number, place) for number, place in enumerate(find_locations(given))]
+        return items, len(items)
+    opened = open_recordings(recordings)
+    return [Item(number, source) for number, source in zip(opened.positions, opened, strict=True)], opened.given
 
 
-def use_first(
-    items: Sequence[Item],
-    open_recording: Callable[[Any], Source],
-    use: Callable[[Source], T],
-    messages: list[Message],
-    *,
-    skip_bad: bool,
-) -> T:
-    """Opens the first recording and uses it; with `skip_bad`, the first one that can be.
+def make_blocks(items: Sequence[Item], workers: int) -> list[list[Item]]:
+    """Divides recordings into blocks of consecutive ones.
 
-    Args:
-        items: The recordings.
-        open_recording: Opens a path or a recording.
-        use: Returns the result for an open recording.
-        messages: A list to which what is logged meanwhile is added.
-        skip_bad: Whether recordings that cannot be used are passed over.
-
-    Raises:
-        AMSLError: It cannot be opened or used, or none can.
+    A block has up to `BLOCK_BYTES` and `BLOCK_ITEMS`, but at least one recording. Each worker has `WORKER_BLOCKS` or more, as
+    far as there are recordings, so that all have work until the end.
     """
-    first: DataError | None = None
-    for item in items:
-        try:
-            with item.opened(open_recording, messages) as source:
-                return use(source)
-        except DataError as error:
-            if not skip_bad:
-                raise
-            first = first or error
-    raise DataError(f"none of {len(items)} recordings can be read. The first: {first}")
-
-
-def make_blocks(items: Sequence[Item]) -> list[list[Item]]:
-    """Divides recordings into blocks of consecutive ones, up to `BLOCK_BYTES` and `BLOCK_ITEMS`, but at least one each."""
+    most = min(BLOCK_ITEMS, max(1, len(items) // (WORKER_BLOCKS * workers)))
     blocks: list[list[Item]] = []
     for item in items:
         last = blocks[-1] if blocks else []
-        if not last or len(last) == BLOCK_ITEMS or sum(own.size for own in last) + item.size > BLOCK_BYTES:
+        if not last or len(last) == most or sum(own.size for own in last) + item.size > BLOCK_BYTES:
             blocks.append([item])
         else:
             last.append(item)

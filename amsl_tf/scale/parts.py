@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from amsl_tf.data.files import atomic_file
 from amsl_tf.scoring.events import Event
 from amsl_tf.scoring.recording_table import RecordingTable
 
+PARTS = "part-*.npz"  # names of the files
 _ABOUT = "recordings"  # the name of the array with everything but the columns
 _COUNTS = ("windows", "flagged", "incomplete")
 
@@ -28,7 +30,7 @@ class Parts:
         self._folder = folder
         self._files: dict[int, Path] = {}  # by the number of the recording
         self._about: dict[int, Any] = {}
-        for file in sorted(folder.glob("part-*.npz")):
+        for file in sorted(folder.glob(PARTS)):
             with np.load(file, allow_pickle=False) as stored:
                 self._add(file, json.loads(stored[_ABOUT].item()))
 
@@ -49,22 +51,17 @@ class Parts:
         for number, table in tables.items():
             for place, part in enumerate(table.parts):
                 columns |= {f"{number}.{place}.{name}": values for name, values in part.items()}
-        target = self._folder / f"part-{min(tables):09d}.npz"
+        target = self._folder / PARTS.replace("*", f"{min(tables):09d}")
         with atomic_file(target) as temporary:
             np.savez(temporary, **columns)
         self._add(target, json.loads(json.dumps(about)))
 
     def tables(self) -> Iterator[RecordingTable]:
         """Yields the tables of all recordings in order."""
-        opened: Any = None
-        for number in sorted(self._files):
-            if opened is None or opened.fid.name != str(self._files[number]):
-                if opened is not None:
-                    opened.close()
-                opened = np.load(self._files[number], allow_pickle=False)
-            yield _restore(number, self._about[number], opened)
-        if opened is not None:
-            opened.close()
+        for file, numbers in groupby(sorted(self._files), self._files.__getitem__):
+            with np.load(file, allow_pickle=False) as stored:
+                for number in numbers:
+                    yield _restore(number, self._about[number], stored)
 
     def _add(self, file: Path, about: Mapping[str, Any]) -> None:
         for number, values in about.items():

@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from copy import copy
 from dataclasses import asdict
 from functools import partial
@@ -20,15 +20,15 @@ from amsl_tf.data.files import locked, resolve
 from amsl_tf.data.locations import Location
 from amsl_tf.data.outputs import check_output, check_table_name
 from amsl_tf.data.reading import Reading
-from amsl_tf.data.recordings import Skipped
+from amsl_tf.data.skipped import Skipped, use_first
 from amsl_tf.data.source import Source
 from amsl_tf.data.uploads import check_upload, upload
 from amsl_tf.data.urls import is_url, plain_url, remove_file_scheme
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.detector import AMSLDetector
 from amsl_tf.scale.connection import connect
-from amsl_tf.scale.items import Item, list_items, use_first
-from amsl_tf.scale.parts import Parts
+from amsl_tf.scale.items import Item, list_items
+from amsl_tf.scale.parts import PARTS, Parts
 from amsl_tf.scoring.events import MergeRule
 from amsl_tf.scoring.recording_table import RecordingTable
 from amsl_tf.stages.recordings import ScoringResult, write_scores
@@ -65,10 +65,11 @@ def score_recordings(
         steps: Whether `output` has a row for each time step.
         output: The table of windows, .csv or .parquet; a path of this machine or a URL; or None.
         events_file: The table of events, likewise.
-        skipped: A list to which recordings that cannot be scored are added; if None, the first one is an error.
+        skipped: A list to which recordings that cannot be scored are added; if None, such a recording is an error.
         address: `auto` or HOST:PORT of a cluster; None for `RAY_ADDRESS`, or else a cluster of this machine.
         workers: The number of workers, each with one CPU; None for the CPUs of the cluster.
-        work_dir: A folder for finished parts, from which the same call resumes; a temporary one if None.
+        work_dir: A folder for finished parts, from which the same call resumes; a temporary one if None. Recordings in memory
+            are always scored from the start.
 
     Returns:
         The counts and the events.
@@ -80,12 +81,13 @@ def score_recordings(
     Example:
         >>> amsl_tf.scale.score_recordings(detector, "s3://bucket/recordings", output="scores.parquet", work_dir="work")
     """
-    for file in (file for file in (output, events_file) if file is not None):
+    output, events_file = (None if file is None else remove_file_scheme(file) for file in (output, events_file))
+    for file in (output, events_file):
         _check_table(file)
     plan = detector.plan(stride, resample)
-    items = list_items(recordings, partial(detector.open_recordings, reading=reading))
+    items, given = list_items(recordings, partial(detector.open_recordings, reading=reading, skipped=skipped))
     names = detector.config_.channel_names or _first_names(detector, items, reading, skip_bad=skipped is not None)
-    task = _Score(detector, reading, names, plan, rule or MergeRule(), detector.threshold_ if steps else None)
+    task = _ScoreTask(detector, reading, names, plan, rule or MergeRule(), detector.threshold_ if steps else None)
     bad: list[Skipped] = [] if skipped is None else skipped
     with ExitStack() as stack:
         folder = stack.enter_context(_work_folder(work_dir, task, items))
@@ -100,13 +102,13 @@ def score_recordings(
                     parts.write({result.item.number: result.value for result in results})
                 zones = cluster.time_zones
         local = [stack.enter_context(_local_table(file)) for file in (output, events_file)]
-        many = len(items) > 1
+        many = given > 1
         return write_scores(
             parts.tables(), zones | parts.time_zones, many=many, output=local[0], events_file=local[1], skipped=bad
         )
 
 
-class _Score(NamedTuple):
+class _ScoreTask(NamedTuple):
     """The task of a worker: the scores of a recording, see `Task`."""
 
     detector: AMSLDetector
@@ -116,8 +118,8 @@ class _Score(NamedTuple):
     rule: MergeRule
     step_threshold: float | None
 
-    def without_rows(self) -> "_Score":
-        """Returns the task for workers: without numbers of all training windows that scores do not need."""
+    def without_rows(self) -> "_ScoreTask":
+        """Returns a copy of the task without data of each training window, which scores do not need."""
         detector = copy(self.detector)
         detector.segments_ = detector.rows_ = None
         return self._replace(detector=detector)
@@ -131,7 +133,7 @@ class _Score(NamedTuple):
         table.parts = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
         return table
 
-    def fingerprint(self, items: Sequence[Item]) -> str:
+    def fingerprint(self, places: Sequence[Location]) -> str:
         """Returns the hash of everything that the scores depend on, 16 hexadecimal digits."""
         pipeline = self.detector.pipeline.__getstate__()
         pipeline["scores"] = {name: score.state() for name, score in pipeline["scores"].items()}
@@ -144,7 +146,7 @@ class _Score(NamedTuple):
             asdict(self.rule),
             self.step_threshold,
         ]
-        files = [(item.name, item.size, getattr(item.place, "changed", 0)) for item in items]
+        files = [(place.name, place.size, place.changed) for place in places]
         digest = hashlib.sha256(json.dumps([__version__, settings, files, self.detector.thresholds_]).encode())
         _hash(digest, [pipeline, self.detector.config_.to_dict(), self.detector.decision_scores_])
         return digest.hexdigest()[:16]
@@ -170,47 +172,50 @@ def _hash(digest: Any, value: Any) -> None:
 def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading | None, *, skip_bad: bool) -> tuple[str, ...]:
     """Returns the channels of the first recording, for a detector that was fitted without names."""
 
-    def open_recording(recording: Any) -> Source:
-        return detector.open_recordings(recording, reading)[0]
+    def read_names(item: Item) -> tuple[str, ...]:
+        with item.opened(lambda recording: detector.open_recordings(recording, reading)[0], []) as source:
+            return source.channel_names
 
-    return use_first(items, open_recording, lambda source: source.channel_names, [], skip_bad=skip_bad)
+    return use_first(items, read_names, skip_bad=skip_bad)
 
 
 @contextmanager
-def _work_folder(work_dir: str | Path | None, task: _Score, items: Sequence[Item]) -> Iterator[Path]:
+def _work_folder(work_dir: str | Path | None, task: _ScoreTask, items: Sequence[Item]) -> Iterator[Path]:
     """Yields a folder for finished parts, which is removed at the end; after an error only if it is temporary."""
-    if work_dir is None or not all(isinstance(item.place, Location) for item in items):
+    places = [item.place for item in items if isinstance(item.place, Location)]
+    if work_dir is None or len(places) < len(items):
         with tempfile.TemporaryDirectory(prefix="amsl_tf-") as temporary:
             yield Path(temporary)
         return
     work = resolve(work_dir)
-    folder = work / task.fingerprint(items)
+    folder = work / task.fingerprint(places)
     try:
         with locked(folder):
             try:
                 yield folder
             except Exception:
-                if any(folder.glob("*.npz")):
+                if any(folder.glob(PARTS)):
                     log.warning(
-                        f"{folder}: holds the finished recordings, with which the same call resumes. Remove it to give them up."
+                        f"{folder}: holds the finished recordings, from which the same call resumes. Remove it to start anew."
                     )
                 raise
         shutil.rmtree(folder)
-        if others := len([*work.iterdir()]):
+        if others := len({part.parent for part in work.glob(f"*/{PARTS}")}):
             log.info(f"{work}: finished parts of jobs with other recordings or settings: {others}. Remove them to free space.")
     finally:
-        if work.is_dir() and not any(work.iterdir()):
+        with suppress(OSError):  # it holds other jobs, or more
             work.rmdir()
 
 
-def _check_table(file: str | Path) -> None:
-    """Raises AMSLError if a table cannot be written to a path or URL, as far as that is known before."""
-    place = remove_file_scheme(file)
-    if is_url(place):
-        check_table_name(plain_url(str(place)))
-        check_upload(str(place))
-    else:
-        check_output(Path(place))
+def _check_table(file: str | Path | None) -> None:
+    """Raises AMSLError if a table cannot be written to a path or URL, as far as this can be checked in advance."""
+    if file is None:
+        return
+    if not is_url(file):
+        check_output(Path(file))
+        return
+    check_table_name(plain_url(str(file)))
+    check_upload(str(file))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The second pass of a fit: the distances of all windows to the bank, each without what is left out with it."""
+"""The second pass of a fit on a cluster: the distances of all windows to the bank, each without what is left out with it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -9,42 +9,47 @@ from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces
 from amsl_tf.data.source import Source
 from amsl_tf.data.windows import CHUNK, hash_each
-from amsl_tf.scale.first_pass import Summarise
+from amsl_tf.errors import DataError
+from amsl_tf.scale.first_pass import SummaryTask
 from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut, left_out_keys
 from amsl_tf.training.recordings import WindowCounts, read_normal_windows
 
 
-class Measure(NamedTuple):
+class HeldOutTask(NamedTuple):
     """The task of the second pass, see `Task`: the held-out distances of the windows of a recording.
 
     Attributes:
-        summarise: The task of the first pass, which opens recordings.
+        first_task: The task of the first pass, which opens recordings.
         ensemble: The ensemble with its bank.
         bank_keys: The keys of the windows of the bank.
-        offsets: The position of the first window of each recording among all, by the number of the recording.
+        places: The positions of the windows of each recording among all, by the number of the recording.
         groups: The group of each recording, likewise.
         pieces: The pieces of all windows, or None if groups are left out.
     """
 
-    summarise: Summarise
+    first_task: SummaryTask
     ensemble: Ensemble
     bank_keys: list[np.ndarray]
-    offsets: dict[int, int]
+    places: dict[int, range]
     groups: dict[int, int]
     pieces: Pieces | None
 
     def open(self, recording: Any) -> Source:
-        return self.summarise.open(recording)
+        return self.first_task.open(recording)
 
     def process(self, number: int, source: Source) -> HeldOut:
-        found, start = [], self.offsets[number]
+        found, place = [], self.places[number]
         counts = WindowCounts(Findings(source.name))
-        for x in _in_chunks(batch.x for batch, _ in read_normal_windows(source, self.summarise.plan, counts)):
-            rows = start + np.arange(len(x))
+        for x in _in_chunks(batch.x for batch, _ in read_normal_windows(source, self.first_task.plan, counts)):
+            rows, place = np.array(place[: len(x)]), place[len(x) :]
+            if len(rows) < len(x):
+                break
             keys = window_keys(rows, hash_each(x), np.full(len(x), self.groups[number]), self.pieces)
             found.append(self.ensemble.measure_held_out(x, keys, self.bank_keys))
-            start += len(x)
-        return HeldOut.join(found)
+        else:
+            if not place:
+                return HeldOut.join(found)
+        raise DataError(f"{source.name}: has other windows than in the first pass. Wait until it is complete, and start again.")
 
 
 def window_keys(rows: np.ndarray, hashes: np.ndarray, groups: np.ndarray, pieces: Pieces | None) -> list[np.ndarray]:

@@ -25,7 +25,7 @@ class RecordingTable:
         parts: The columns of consecutive rows by name: `first_row`, `last_row`, `start` and `end`, `score`, `p_value`,
             `is_anomaly`, `valid`, `health` (codes, (rows, C)) and `label` of windows, without those that are not known, or
             `row`, `time`, `score` and `is_anomaly` of time steps. Times are dates in UTC or seconds.
-        time_zone: The time zone in which times are shown, or None; known once the first part is read.
+        time_zone: The time zone in which times are shown, or None.
         windows: The number of windows.
         flagged: The number of those that are flagged.
         incomplete: The number of those with missing values.
@@ -68,7 +68,6 @@ class RecordingTable:
         finder, by_step = EventFinder(self.name, rule, self.channel_names, members), StepScores(plan.steps)
         for batch in score_windows(scorer, read_windows(source, plan)):
             decisions = batch.decisions if members else replace(batch.decisions, members=None)
-            self.time_zone = source.time_zone
             self.windows += len(batch.windows)
             self.flagged += int(decisions.is_anomaly.sum())
             self.incomplete += int((~batch.valid).sum())

@@ -11,7 +11,8 @@ from amsl_tf.data.lengths import to_rows
 from amsl_tf.data.preparation import Preparation, default_max_gap
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recording_files import RecordingFile
-from amsl_tf.data.recordings import Recording, Recordings, Skipped, check_channels, load_recording
+from amsl_tf.data.recordings import Recording, Recordings, check_channels, load_recording
+from amsl_tf.data.skipped import Skipped
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowPlan, read_windows
 from amsl_tf.errors import AMSLError, DataError

@@ -9,7 +9,8 @@ import numpy as np
 from amsl_tf import progress
 from amsl_tf.data.channel_states import name_states
 from amsl_tf.data.outputs import write_table
-from amsl_tf.data.recordings import Recordings, Skipped
+from amsl_tf.data.recordings import Recordings
+from amsl_tf.data.skipped import Skipped, none_usable
 from amsl_tf.data.time_zones import convert_times
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.errors import AMSLError, DataError
@@ -139,7 +140,7 @@ def write_scores(
             events.append(table.events)
             time_zones.append(table.time_zone)
         if not names:
-            raise DataError(f"none of {len(skipped)} recordings can be scored. The first: {min(skipped).reason}")
+            raise none_usable(len(skipped), min(skipped).reason)
         if events_file is not None:  # before `output` is complete: both tables are written, or none
             rows = [event for found in events for event in found]
             write_table(events_file, [events_table(rows, time_zone=zone)])
@@ -170,7 +171,7 @@ def _check_equal(parts: Iterator[dict[str, Any]], file: Path, names: Collection[
     first: dict[str, Any] | None = None
     for part in parts:
         found = {name: part[name].dtype if name in TIMES else None for name in part if names is None or name in names}
-        first = first or found
+        first = found if first is None else first
         if list(found) != list(first):
             other = ", ".join(sorted({*found} ^ {*first}))
             raise AMSLError(f"{file}: only some recordings have {other}. Score recordings with and without it separately.")

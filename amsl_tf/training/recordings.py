@@ -12,7 +12,8 @@ from amsl_tf.checks import check_choice
 from amsl_tf.data.choices import GroupBy
 from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces, find_pieces, make_pieces
-from amsl_tf.data.recordings import Recordings, Skipped
+from amsl_tf.data.recordings import Recordings
+from amsl_tf.data.skipped import Skipped, none_usable
 from amsl_tf.data.source import Source
 from amsl_tf.data.window_reader import WindowBatch, WindowPlan, read_any_windows
 from amsl_tf.data.windows import check_labels, chunks
@@ -127,7 +128,7 @@ def collect_windows(
     if skipped:
         skipped.sort()  # those that could not be opened came first
     if skipped and not read:
-        raise DataError(f"none of {len(recordings)} recordings can be read. The first: {skipped[0].reason}")
+        raise none_usable(recordings.given, skipped[0].reason)
     metadata = summarise_windows(read, plan, recordings[0].time_name)
     x = np.concatenate([batch.x for batch in batches]) if batches else np.empty((0, plan.steps, 1), np.float32)
     check_normal(len(x), plan.steps, metadata["rows"], any((part != x[0, 0]).any() for _, part in chunks(x)))

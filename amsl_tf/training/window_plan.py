@@ -2,7 +2,6 @@
 
 import logging
 import math
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -25,20 +24,6 @@ log = logging.getLogger(__name__)
 
 LEAST_PHASES = 8  # of a period at which windows should begin
 FILL = 10  # the longest run of missing values that is interpolated is this part of a window
-
-
-def plan_first(recordings: Iterable[Source], *, skip_bad: bool, **settings: Any) -> WindowPlan:
-    """Plans windows by the first recording; with `skip_bad`, by the first one that can be read; see `plan_windows`."""
-    first: DataError | None = None
-    for source in recordings:
-        try:
-            return plan_windows(source, **settings)
-        except DataError as error:
-            if not skip_bad:
-                raise
-            first = first or error
-    assert first is not None
-    raise first
 
 
 def plan_windows(

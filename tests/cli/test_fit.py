@@ -153,7 +153,7 @@ def test_engine_ray_fits_the_same_detector(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["s3://data/a.csv"], "s3://data/a.csv: is a URL, which needs a cluster, also of this machine. Add --engine ray"),
+        (["s3://data/a.csv"], "s3://data/a.csv: URLs need --engine ray, also on one machine. Add it, or copy"),
         (["a.csv", "--workers", "2"], "--workers needs a cluster. Add --engine ray."),
         (["a.csv", "--address", "auto"], "--address needs a cluster. Add --engine ray."),
         (["a.csv", "--engine", "ray", "--network", "cae"], "a cluster fits the score ensemble without a network."),

@@ -268,7 +268,7 @@ def test_unusable_recordings_are_left_out_and_listed(fitted, many, tmp_path, cap
     assert [(own["position"], own["name"]) for own in skipped] == [(n, f"{many}/{n}.csv") for n in (1, 2, 3)]
     assert score(fitted, "--json", recording=many / "0.csv") == 0
     assert json.loads(capsys.readouterr().out)["skipped"] == []
-    assert_error(capsys, score(fitted, "--skip-bad", recording=many / "3.csv"), "none of 1 recordings can be read. The first: ")
+    assert_error(capsys, score(fitted, "--skip-bad", recording=many / "3.csv"), "none of 1 recordings can be used. The first: ")
 
 
 @pytest.mark.slow
@@ -289,9 +289,13 @@ def test_engine_ray_writes_the_same_files(fitted, many, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["s3://data/a.csv"], "s3://data/a.csv: is a URL, which needs a cluster, also of this machine. Add --engine ray"),
-        (["a.csv", "--output", "s3://data/scores.csv"], "s3://data/scores.csv: is a URL, which needs a cluster"),
-        (["a.csv", "--events", "s3://data/events.csv"], "s3://data/events.csv: is a URL, which needs a cluster"),
+        (["s3://key:secret@data/a.csv"], "error: s3://data/a.csv: URLs need --engine ray, also on one machine. Add it"),
+        (["a.csv", "--output", "s3://data/scores.csv"], "s3://data/scores.csv: URLs need --engine ray"),
+        (["a.csv", "--events", "s3://data/events.csv"], "s3://data/events.csv: URLs need --engine ray"),
+        (
+            ["a.csv", "--engine", "ray", "--output", "s3://key:secret@data/a.csv", "--events", "s3://key:secret@data/a.csv"],
+            "error: s3://data/a.csv: is named twice",
+        ),
         (["a.csv", "--workers", "2"], "--workers needs a cluster. Add --engine ray."),
         (["a.csv", "--address", "auto"], "--address needs a cluster. Add --engine ray."),
         (["a.csv", "--workers", "0", "--engine", "ray"], "argument --workers: "),

@@ -193,7 +193,7 @@ def test_unusable_recordings_are_left_out_and_listed(tmp_path):
     with pytest.raises(DataError, match=r"4.csv: is too short\."):
         Recordings.of(folder / "4.csv", READING, check=check)
     skipped = []
-    with pytest.raises(DataError, match=r"^none of 2 recordings can be read\. The first: .*0.csv: expected a recording"):
+    with pytest.raises(DataError, match=r"^none of 2 recordings can be used\. The first: .*0.csv: expected a recording"):
         Recordings.of([folder / "0.csv", folder / "4.csv"], READING, check=check, skipped=skipped)
     assert len(skipped) == 2
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amsl_tf.data.recordings import Recording
-from amsl_tf.errors import DataError
+from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import items, score_recordings
 from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
 from amsl_tf.scale.connection import connect
@@ -67,7 +67,7 @@ def test_each_recording_is_done_once_or_listed(kills, bad, block, seed):
     unusable = (bad & numbers) - stopping
     assert sorted(found) == [(number, 2 * number) for number in sorted(numbers - stopping - unusable)]
     names = {number: "bad" if number in bad else f"unit {number}" for number in stopping}
-    reason = "its worker stopped each time, by a crash or for lack of memory."
+    reason = "each worker that processed it stopped, by a crash or for lack of memory."
     listed = [(number, name, f"{name}: {reason}") for number, name in names.items()]
     assert sorted(skipped) == sorted([*listed, *((number, "bad", "bad: is unusable.") for number in unusable)])
     assert [own.position for own in skipped] == sorted(stopping | unusable)
@@ -76,8 +76,39 @@ def test_each_recording_is_done_once_or_listed(kills, bad, block, seed):
 def test_first_unusable_recording_is_an_error():
     with pytest.raises(DataError, match=r"^bad: is unusable\.$"):
         run([0, 0, 0], is_bad={1})
-    with pytest.raises(DataError, match=r"^unit 1: its worker stopped each time, .*\. Leave it out\.$"):
+    with pytest.raises(DataError, match=r"^unit 1: each worker that processed it stopped, .*\. Leave it out\.$"):
         run([0, ALWAYS, 0])
+
+
+class Failing(Double):
+    """A task that fails for the recording `unit 1`, not by its fault."""
+
+    def __init__(self, error):
+        self._error = error
+
+    def process(self, number, source):
+        if source.name == "unit 1":
+            raise self._error
+        return super().process(number, source)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device"), "^unit 1: cannot be processed .*No space left on device.*"),
+        (AMSLError("no connection"), "^no connection$"),
+    ],
+)
+def test_faults_of_a_machine_end_the_job(error, message):
+    """With `skipped` too: an outage must not leave out all recordings that follow."""
+    cluster, skipped = LocalCluster(2), []
+    listed = [Item(number, Recording(np.ones((1, 1)), f"unit {number}")) for number in range(3)]
+    with pytest.raises(AMSLError, match=message) as raised:
+        list(cluster.run(Failing(error), listed, "testing", skipped=skipped))
+    assert type(raised.value) is AMSLError
+    assert skipped == []
+    list(cluster.run(Failing(MemoryError()), listed, "testing", skipped=skipped))
+    assert skipped == [(1, "unit 1", "unit 1: does not fit in memory.")]
 
 
 def test_messages_are_not_repeated(caplog):
@@ -85,10 +116,12 @@ def test_messages_are_not_repeated(caplog):
     messages = _Messages()
     for number in range(3):
         messages.add([Message(20, f"unit {number}", "has gaps")])
-    messages.add(Message(30, "unit 9", f"text {number}") for number in range(SHOWN_MESSAGES + 5))
+    messages.add(Message(20, "unit 9", f"text {number}") for number in range(SHOWN_MESSAGES + 5))
     assert caplog.messages[:2] == ["unit 0: has gaps", "unit 9: text 0"]
     assert caplog.messages[-1] == "... further messages about recordings are not shown."
     assert len(caplog.messages) == SHOWN_MESSAGES + 1
+    messages.add([Message(30, "unit 9", "a warning")])
+    assert caplog.messages[-1] == "unit 9: a warning"
 
 
 class Waiting(Stopping):
@@ -152,7 +185,7 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
     files = {"output": tmp_path / "ray/windows.parquet", "events_file": tmp_path / "ray/events.csv"}
     found = score_recordings(fitted, recordings, workers=2, **files)
     assert len(killed) == 1
-    assert "of 8 recordings were lost, as workers stopped: they are processed again." in caplog.text
+    assert "of 8 recordings have no result, as workers stopped: they are repeated." in caplog.text
     assert (found.names, found.windows) == (expected.names, expected.windows)
     assert_same_files(tmp_path / "ray", tmp_path / "plain")
 

@@ -14,7 +14,7 @@ from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.data.windows import hash_each
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import fit_recordings, items
-from amsl_tf.scale.first_pass import Sample, Summarise, merge
+from amsl_tf.scale.first_pass import Sample, SummaryTask, merge
 from amsl_tf.scale.second_pass import _in_chunks, window_keys
 from tests.scale.conftest import NAMES, READING, STEPS, STRIDE, Stopping, make_frame, make_recording, use_local_cluster
 
@@ -112,7 +112,7 @@ def test_many_windows_give_the_same_detector_for_any_workers_and_order(tmp_path,
 
 
 def _segments_by_recording(folder, detector):
-    """The segments of each recording, three of those that are counted; gaps and missing values divide it."""
+    """The segments of each recording, as the fitted detector numbers them."""
     first, segments = 0, []
     for number in range(5):
         alone = AMSLDetector().fit_recordings(folder / f"{number}.parquet", reading=READING, **CUTTING)
@@ -181,8 +181,41 @@ def test_first_file_that_cannot_be_opened_is_left_out(tmp_path, monkeypatch):
     assert [own.name for own in skipped] == [f"{folder}/0.parquet"]
     with pytest.raises(DataError, match=r"0.parquet: expected the content of a .parquet file"):
         fit(folder)
-    with pytest.raises(DataError, match=r"^none of 1 recordings can be read\. The first: .*0.parquet: expected"):
+    with pytest.raises(DataError, match=r"^none of 1 recordings can be used\. The first: .*0.parquet: expected"):
         fit(folder / "0.parquet", skipped=[])
+
+
+def test_groups_of_recordings_that_cannot_be_opened(monkeypatch):
+    """Groups are given for all recordings."""
+    use_local_cluster(monkeypatch)
+    recordings = [np.ones(3), *(make_recording(3 * seed) for seed in range(4))]
+    skipped, groups = [], ["d", "a", "a", "b", "c"]
+    expected = AMSLDetector().fit_recordings(recordings, skipped=[], groups=groups, **CUTTING)
+    assert_same_detector(fit(recordings, reading=None, skipped=skipped, groups=groups), expected)
+    assert [own.position for own in skipped] == [0]
+
+
+class Growing(Stopping):
+    """A recording to which rows are added, or which loses some, after the first pass; it makes a file when it is read."""
+
+    def __init__(self, recording, change, folder):
+        super().__init__(recording)
+        self._change, self._folder = change, folder
+
+    def parts(self):
+        times = len(list(self._folder.iterdir()))
+        (self._folder / str(times)).touch()
+        x = np.concatenate([self._recording.x] * 2)
+        rows = len(self._recording.x) + self._change * (times >= 2)  # once for the plan, once in the first pass
+        yield from Recording(x[:rows], self.name, channel_names=NAMES).parts()
+
+
+@pytest.mark.parametrize("change", [50, -50])
+def test_recordings_that_change_between_the_passes_are_errors(monkeypatch, tmp_path, change):
+    use_local_cluster(monkeypatch, workers=1)
+    recordings = [Growing(make_recording(0), change, tmp_path), *(make_recording(3 * seed) for seed in range(1, 4))]
+    with pytest.raises(DataError, match=r"^unit 0: has other windows than in the first pass\. Wait until it is complete"):
+        fit(recordings, reading=None)
 
 
 def test_samples_by_hand():
@@ -190,12 +223,12 @@ def test_samples_by_hand():
     first = Sample(np.array([0.9, 0.2]), np.array([1, 1]), np.array([0, 5]), x[:2])
     second = Sample(np.array([0.5, 0.1]), np.array([0, 0]), np.array([7, 3]), x[2:])
     merged = merge([first, second], 3)  # 0.1, 0.2 and 0.5, in the order of recordings and windows
-    assert merged.number.tolist() == [0.1, 0.5, 0.2]
-    assert merged.item.tolist() == [0, 0, 1]
+    assert merged.priority.tolist() == [0.1, 0.5, 0.2]
+    assert merged.recording.tolist() == [0, 0, 1]
     assert merged.place.tolist() == [3, 7, 5]
     assert merged.x.ravel().tolist() == [3, 2, 1]
     assert merge([first], 5).place.tolist() == [0, 5]
-    assert first.reduced(1).number.tolist() == [0.2]
+    assert first.reduced(1).priority.tolist() == [0.2]
 
 
 @given(data=st.data(), count=st.integers(1, 40), size=st.integers(1, 50))
@@ -212,7 +245,7 @@ def test_samples_may_be_divided_and_merged_in_any_way(data, count, size):
     while len(parts) > 1:
         taken = data.draw(st.integers(2, len(parts)))
         parts = [*parts[taken:], merge(parts[:taken], size)]
-    expected = np.sort(np.argsort(whole.number)[:size])
+    expected = np.sort(np.argsort(whole.priority)[:size])
     found = parts[0].reduced(size)
     for name, values in whole._asdict().items():
         np.testing.assert_array_equal(getattr(found, name), values[expected])
@@ -224,11 +257,11 @@ def test_each_window_is_equally_likely():
     counts, size, seeds = np.zeros(30), 6, 240
     for seed in range(seeds):
         config = AMSLDetector(bank_size=size, seed=seed).config
-        tasks = [Summarise(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
+        tasks = [SummaryTask(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
         samples = [tasks[number % 2].process(number, recordings[number])[1] for number in range(3)]
         sample = merge(samples, size)
         assert len(sample.x) == size
-        counts[np.array([0, 2, 10])[sample.item] + sample.place] += 1
+        counts[np.array([0, 2, 10])[sample.recording] + sample.place] += 1
     # windows of a sample differ from each other: the variance of a count is smaller than the mean by the share of the others
     statistic = ((counts - seeds * size / 30) ** 2).sum() / (seeds * size / 30 * (1 - size / 30)) * 29 / 30
     assert 0.001 < stats.chi2.cdf(statistic, 29) < 0.999
@@ -302,6 +335,6 @@ def test_windows_that_are_cut_already_need_groups(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("groups", ["unit", ["x"]])
-def test_invalid_groups_are_errors(tmp_path, groups):
+def test_invalid_groups_are_errors(groups):
     with pytest.raises(AMSLError, match="groups must be one of file, folder"):
         fit([make_recording(0), make_recording(3)], groups=groups, reading=None)

@@ -168,6 +168,13 @@ def test_recordings_with_other_times_do_not_fit_in_one_table(tmp_path, name, kin
     assert score(*recordings).windows == 12  # without a table
 
 
+def test_first_recording_without_times_does_not_fit_either(tmp_path):
+    """Alone, a table of events has a column `start` in any case, which would mix rows and dates."""
+    recordings = make_recording("0", "none", None), make_recording("1", "dates", None)
+    with pytest.raises(AMSLError, match="only some recordings have end, start"):
+        score(*recordings, events_file=tmp_path / "events.csv")
+
+
 def test_only_some_recordings_with_labels(tmp_path):
     recordings = make_recording("a", label=np.zeros(14, int)), make_recording("b")
     with pytest.raises(AMSLError, match=r"only some recordings have label\. Score recordings with and without it separately"):
