@@ -122,12 +122,12 @@ def _scoring(found: dict[str, Any]) -> str:
         cells = [title, f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{speed:,.0f}"]
         cells.append("" if math.isnan(of_half) else f"{of_half:,.0f}")
         rows.append([*cells, "" if name == scale_cases.LOCAL else "yes" if own["is_same"] else "no"])
-    columns = ("engine", "windows", "time", "windows per second and CPU", "of the second half", "same file")
+    columns = ("engine", "windows", "time", "windows per second and CPU", "without the start", "same file")
     return f"""### Scoring
 
 {scale_cases.FILES:,} Parquet files of {scale_cases.FILE_ROWS:,} rows and {scale_cases.CHANNELS} channels, from the call to the
-complete table, the start of Ray and of the workers included. *Of the second half* is the speed without what does not grow with
-the number of files: that of all files less half of them. The file is compared byte by byte with that of the first row.
+complete table, the start of Ray and of the workers included; *without the start* is the speed of all files less half of them.
+The table is compared byte by byte with that of the first row.
 
 {markdown_table(columns, rows)}"""
 
