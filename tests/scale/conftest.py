@@ -17,6 +17,7 @@ from amsl_tf import AMSLDetector
 from amsl_tf.data.reading import Reading
 from amsl_tf.data.recordings import Recording
 from amsl_tf.data.rows import Rows
+from amsl_tf.scale import items
 from amsl_tf.scale.cluster import Cluster, _Worker
 from amsl_tf.stages.recordings import score_recordings
 
@@ -110,6 +111,12 @@ def ray() -> Iterator[object]:
         ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
         yield ray
         ray.shutdown()
+
+
+def set_block_items(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Sets the number of recordings of a block, as far as there are enough for one block of each worker."""
+    monkeypatch.setattr(items, "BLOCK_ITEMS", count)
+    monkeypatch.setattr(items, "WORKER_BLOCKS", 1)
 
 
 class LocalCluster(Cluster):

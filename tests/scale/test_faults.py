@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.scale import items, score_recordings
+from amsl_tf.scale import score_recordings
 from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
 from amsl_tf.scale.connection import connect
 from amsl_tf.scale.items import Item, Message
 from amsl_tf.scale.parts import Parts
-from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly
+from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly, set_block_items
 
 ALWAYS = 10**6
 
@@ -60,7 +60,7 @@ def run(kills, is_bad=(), skipped=None, seed=0):
 def test_each_recording_is_done_once_or_listed(kills, bad, block, seed):
     skipped = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(items, "BLOCK_ITEMS", block)
+        set_block_items(patch, block)
         found = run(kills, bad, skipped, seed)
     numbers = {*range(len(kills))}
     stopping = {number for number in numbers if kills[number] == ALWAYS}
@@ -166,7 +166,7 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
     recordings = [make_recording(seed) for seed in range(8)]
     expected = score_plainly(fitted, recordings, tmp_path / "plain", reading=None)
     recordings[3:] = [Waiting(recording, tmp_path / "nodes") for recording in recordings[3:]]
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 1)
+    set_block_items(monkeypatch, 1)
     write, killed = Parts.write, []
 
     def write_and_kill(self, tables):

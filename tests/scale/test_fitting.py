@@ -13,10 +13,20 @@ from amsl_tf.data.recordings import Recording
 from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.data.windows import hash_each
 from amsl_tf.errors import AMSLError, DataError
-from amsl_tf.scale import fit_recordings, items
+from amsl_tf.scale import fit_recordings
 from amsl_tf.scale.first_pass import Sample, SummaryTask, merge
 from amsl_tf.scale.second_pass import _in_chunks, window_keys
-from tests.scale.conftest import NAMES, READING, STEPS, STRIDE, Stopping, make_frame, make_recording, use_local_cluster
+from tests.scale.conftest import (
+    NAMES,
+    READING,
+    STEPS,
+    STRIDE,
+    Stopping,
+    make_frame,
+    make_recording,
+    set_block_items,
+    use_local_cluster,
+)
 
 CUTTING = {"window": STEPS, "stride": STRIDE}
 
@@ -58,7 +68,7 @@ def assert_same_detector(found, expected):
 def test_few_windows_give_the_detector_of_one_machine(tmp_path, monkeypatch, groups):
     """With groups, and with pieces of two files or of one folder."""
     use_local_cluster(monkeypatch, workers=2)
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 1)
+    set_block_items(monkeypatch, 1)
     folder = write_normal(tmp_path / "in", 2 if groups == "folder" else 4)
     chosen = ["x", "y", "x", "z"] if groups == "given" else groups
     expected = AMSLDetector().fit_recordings(folder, groups=chosen, reading=READING, **CUTTING)
@@ -100,7 +110,7 @@ def test_many_windows_give_the_same_detector_for_any_workers_and_order(tmp_path,
     folder, found = write_normal(tmp_path / "in", 5), []
     for workers, seed, block in ((1, 0, 16), (2, 1, 1), (3, 2, 2)):
         use_local_cluster(monkeypatch, workers=workers, seed=seed)
-        monkeypatch.setattr(items, "BLOCK_ITEMS", block)
+        set_block_items(monkeypatch, block)
         found.append(fit(folder, bank_size=50))
     for other in found[1:]:
         assert_equal_bits(state(other), state(found[0]))
@@ -125,7 +135,7 @@ def _segments_by_recording(folder, detector):
 @pytest.mark.slow
 def test_ray_gives_the_detector_of_local_workers(ray, tmp_path, monkeypatch):
     folder = write_normal(tmp_path / "in", 5)
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
+    set_block_items(monkeypatch, 2)
     found = fit(folder, bank_size=50, workers=2)
     use_local_cluster(monkeypatch, workers=1)
     assert_equal_bits(state(found), state(fit(folder, bank_size=50)))

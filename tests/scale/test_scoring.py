@@ -13,7 +13,7 @@ from amsl_tf.data import urls
 from amsl_tf.data.locations import find_locations, local_copy
 from amsl_tf.data.uploads import upload
 from amsl_tf.errors import AMSLError, DataError, StorageError
-from amsl_tf.scale import cluster, connection, items, score_recordings, scoring
+from amsl_tf.scale import cluster, connection, score_recordings, scoring
 from amsl_tf.scale.cluster import Cluster
 from amsl_tf.scale.parts import Parts
 from amsl_tf.scoring.events import MergeRule
@@ -26,6 +26,7 @@ from tests.scale.conftest import (
     make_frame,
     make_recording,
     score_plainly,
+    set_block_items,
     use_local_cluster,
     write_recordings,
 )
@@ -52,7 +53,7 @@ def score(detector, recordings, folder, *, suffixes=(".parquet", ".csv"), readin
 def test_files_do_not_depend_on_workers_and_blocks(
     ray, fitted, tmp_path, folders, monkeypatch, workers, block, suffixes, steps
 ):
-    monkeypatch.setattr(items, "BLOCK_ITEMS", block)
+    set_block_items(monkeypatch, block)
     recordings, settings = write_recordings(tmp_path / "in", "zones"), {"suffixes": suffixes, "steps": steps}
     expected = score_plainly(fitted, recordings, folders[1], **settings)
     found = score(fitted, recordings, folders[0], workers=workers, **settings)
@@ -69,7 +70,7 @@ def test_files_do_not_depend_on_workers_and_blocks(
 def test_files_of_all_kinds_of_recordings(fitted, tmp_path, folders, monkeypatch, kind, steps):
     """With workers in this process, which get pickled recordings and return pickled tables."""
     use_local_cluster(monkeypatch, workers=1 + steps, seed=1)
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
+    set_block_items(monkeypatch, 2)
     reading = READING if kind in ("zone", "zones") else None
     recordings, settings = write_recordings(tmp_path / "in", kind), {"reading": reading, "steps": steps, "stride": 8}
     settings |= {"rule": MergeRule(min_rows=40, merge_rows=10), "suffixes": (".parquet", ".parquet")}
@@ -150,7 +151,7 @@ def interrupt_second_write(monkeypatch):
 @pytest.mark.slow
 def test_interrupted_job_goes_on(ray, fitted, tmp_path, folders, monkeypatch, caplog):
     caplog.set_level("INFO")
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
+    set_block_items(monkeypatch, 2)
     recordings, work = write_recordings(tmp_path / "in", "zones"), tmp_path / "work"
     expected = score_plainly(fitted, recordings, folders[1])
     with monkeypatch.context() as patch:
@@ -174,7 +175,7 @@ def test_interrupted_job_goes_on(ray, fitted, tmp_path, folders, monkeypatch, ca
 def test_only_parts_of_the_same_job_are_used(fitted, tmp_path, monkeypatch):
     """Other settings, detectors, versions and files are other jobs, whose parts stay."""
     use_local_cluster(monkeypatch)
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 1)
+    set_block_items(monkeypatch, 1)
     recordings, work = write_recordings(tmp_path / "in", "zones"), tmp_path / "work"
     with monkeypatch.context() as patch:
         interrupt_second_write(patch)
@@ -217,7 +218,7 @@ def test_work_folder_that_cannot_be_made_is_an_error(fitted, tmp_path):
 @pytest.mark.slow
 def test_worker_that_is_killed(ray, fitted, tmp_path, folders, monkeypatch, caplog):
     """Its block is processed again, with the same result."""
-    monkeypatch.setattr(items, "BLOCK_ITEMS", 2)
+    set_block_items(monkeypatch, 2)
     recordings = [make_recording(seed) for seed in range(5)]
     expected = score_plainly(fitted, recordings, folders[1], reading=None)
     recordings[2] = Stopping(recordings[2], tmp_path / "flag")
