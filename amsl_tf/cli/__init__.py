@@ -44,7 +44,7 @@ COMMANDS: Registry[Command] = Registry(
         "score": Command(
             "score recordings with a detector or a server, find events",
             "amsl_tf.cli.score",
-            if_interrupted="with --engine ray the same command resumes the job",
+            if_interrupted="with --engine ray and a table, the same command resumes from the recordings that are finished",
         ),
         "report": Command("write a page about one recording and its events", "amsl_tf.cli.report"),
         "explain": Command("draw what makes up the score of one window", "amsl_tf.cli.explain"),

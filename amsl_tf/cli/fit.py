@@ -13,9 +13,9 @@ from amsl_tf.cli.recordings import (
     check_engine,
     check_extrapolate,
     check_inputs,
-    describe_skipped,
     make_reading,
     make_rule,
+    report_skipped,
     set_threshold,
 )
 from amsl_tf.config import DEFAULT_SCORE, PRESETS, DetectorConfig, TrainingConfig
@@ -63,11 +63,12 @@ def add_arguments(parser: Parser) -> None:
 
 def run(arguments: argparse.Namespace, parser: Parser) -> None:
     """Runs the command."""
-    from amsl_tf.data.files import check_replaceable, resolve
+    from amsl_tf.data.files import check_replaceable, check_writable, resolve
     from amsl_tf.persistence import expected_entries
 
     target = resolve(arguments.detector)
     check_replaceable(target, expected_entries(target))
+    check_writable(target)
     check_extrapolate(arguments)
     if not (is_ray := check_engine(arguments)):
         check_inputs(arguments.recordings)
@@ -95,12 +96,13 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     rule = make_rule(arguments, detector.preparation_.period)
     set_threshold(detector, arguments, rule)
     text, values = summarise_detector(detector, rule)
-    lines = [text, *describe_skipped(skipped)]
+    lines = [text]
     if is_chief := read_cluster().is_chief:
         detector.save(arguments.detector)
         lines.append(f"saved:        {arguments.detector}")
     values |= {"skipped": [recording._asdict() for recording in skipped], "detector": arguments.detector if is_chief else None}
     parser.print_result("\n".join(lines), values)
+    report_skipped(skipped)
 
 
 _SETTINGS = {name for config in (TrainingConfig, DetectorConfig) for name in config.__dataclass_fields__}

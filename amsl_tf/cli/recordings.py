@@ -1,6 +1,7 @@
 """The options of commands that read recordings, and the text in which they report events."""
 
 import argparse
+import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -82,9 +83,9 @@ def path_or_url(text: str) -> Path | str:
 def add_engine(parser: Parser) -> None:
     """Adds `--skip-bad`, and the options of the engine that reads recordings."""
     group = parser.add_argument_group("engine", "For recordings in many files, on several CPUs or machines.")
-    text = "leave out recordings that cannot be used, and list them"
+    text = "leave out recordings that cannot be used, and list them on stderr; this does not change the exit status"
     group.add_argument("--skip-bad", action="store_true", help=text)
-    text = "local, one recording after the other, or ray, a cluster (extra scale), also of this machine"
+    text = "local, one recording after the other, or ray, several processes of this machine or a cluster (extra scale)"
     group.add_argument("--engine", choices=("local", "ray"), default="local", help=text)
     text = "Ray cluster, auto or HOST:PORT; by default that of RAY_ADDRESS, or else this machine"
     group.add_argument("--address", help=text)
@@ -107,11 +108,13 @@ def check_engine(arguments: argparse.Namespace, *places: Path | str | None) -> b
     return False
 
 
-def describe_skipped(skipped: "Sequence[Skipped]") -> list[str]:
-    """Returns a line for each of the first recordings that were left out, and how many there are."""
-    lines = [f"left out:     {len(skipped):,} that cannot be used"] if skipped else []
+def report_skipped(skipped: "Sequence[Skipped]") -> None:
+    """Prints the first recordings that were left out, and how many there are, on stderr, also with `--quiet`."""
+    lines = [f"left out: {len(skipped):,} that cannot be used"] if skipped else []
     lines += [f"  {recording.reason}" for recording in skipped[:SHOWN_EVENTS]]
-    return lines + [f"  ... and {len(skipped) - SHOWN_EVENTS:,} more"] * (len(skipped) > SHOWN_EVENTS)
+    lines += [f"  ... and {len(skipped) - SHOWN_EVENTS:,} more"] * (len(skipped) > SHOWN_EVENTS)
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 def add_scoring(parser: Parser) -> None:

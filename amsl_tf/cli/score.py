@@ -17,11 +17,11 @@ from amsl_tf.cli.recordings import (
     check_extrapolate,
     check_inputs,
     describe_events,
-    describe_skipped,
     make_reading,
     make_rule,
     open_recordings,
     path_or_url,
+    report_skipped,
     set_threshold,
 )
 from amsl_tf.errors import AMSLError
@@ -32,9 +32,11 @@ LENGTHS = ("stride", "min_length", "merge")  # those in time need a detector
 
 def add_arguments(parser: Parser) -> None:
     """Adds the arguments of the command."""
-    parser.add_argument("--output", type=path_or_url, help="table to write with a row for each window, .csv or .parquet")
+    parser.add_argument(
+        "--output", type=path_or_url, help="table to write with a row for each window, .csv or .parquet; replaced if it exists"
+    )
     parser.add_argument("--steps", action="store_true", help="a row for each time step in --output")
-    parser.add_argument("--events", type=path_or_url, help="table to write with a row for each event, .csv or .parquet")
+    parser.add_argument("--events", type=path_or_url, help="table to write with a row for each event, likewise")
     parser.add_argument("--exit-code", action="store_true", help="exit with status 1 if there are events")
     source = parser.add_mutually_exclusive_group()
     add_detector(source)
@@ -69,13 +71,13 @@ def run(arguments: argparse.Namespace, parser: Parser) -> None:
     for name, events, zone in zip(found.names, found.events, found.time_zones, strict=True):
         lines += [name] if events else []
         lines += describe_events(events, zone)
-    lines += describe_skipped(found.skipped)
     files = {"output": _shown(arguments.output), "events_file": _shown(arguments.events)}
     lines += [f"{kind}: {file}" for kind, file in zip(("table", "events"), files.values(), strict=True) if file is not None]
     described = [event.to_dict(zone) for own, zone in zip(found.events, found.time_zones, strict=True) for event in own]
     counts = {name: getattr(found, name) for name in ("windows", "flagged", "incomplete")}
     skipped = [recording._asdict() for recording in found.skipped]
     parser.print_result("\n".join(lines), {**files, **counts, "skipped": skipped, "events": described})
+    report_skipped(found.skipped)
     if arguments.exit_code and total:
         sys.exit(1)
 

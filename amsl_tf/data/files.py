@@ -137,6 +137,18 @@ def atomic_folder(path: Path, entries: Collection[str]) -> Iterator[Path]:
             folder.rename(path)
 
 
+def check_writable(path: Path) -> None:
+    """Checks that a file or folder can be created, by doing so with a temporary one.
+
+    Raises:
+        AMSLError: The path, or the first of its missing folders, cannot be created.
+    """
+    path = path.absolute()
+    folder = next(parent for parent in path.parents if parent.exists())  # the others are created when they are needed
+    with temporary_folder(folder / path.relative_to(folder).parts[0]):
+        pass
+
+
 @contextmanager
 def temporary_folder(path: Path) -> Iterator[Path]:
     """Yields a folder beside `path` for what will be renamed to it; the folder is locked, and removed at the end.

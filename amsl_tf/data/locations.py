@@ -172,10 +172,9 @@ def _describe_item(url: str, item: _Item) -> Location:
 
 def _check_unchanged(location: Location, found: Location) -> None:
     if (found.size, found.changed) != (location.size, location.changed):
-        sizes = f"{location.size:,} bytes then, {found.size:,} now"
-        raise DataError(
-            f"{location.name}: has changed since it was found ({sizes}). Wait until it is complete, and start again."
-        )
+        change = f"{location.size:,} bytes then, {found.size:,} now" if found.size != location.size else "its time of change"
+        fault = "is gone" if found.size < 0 else f"has changed since it was found ({change})"
+        raise DataError(f"{location.name}: {fault}. Wait until it is complete, and start again.")
 
 
 def _url_of(url: str, root: _Item, item: _Item) -> str:

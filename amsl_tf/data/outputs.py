@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from amsl_tf.data.files import atomic_file, check_local
+from amsl_tf.data.files import atomic_file, check_local, check_writable
 from amsl_tf.data.formats import import_parquet
 from amsl_tf.errors import AMSLError
 
@@ -37,6 +37,7 @@ def check_output(file: Path, source: Path | None = None, suffixes: Collection[st
         raise AMSLError(f"{file}: cannot be written, since {folder} is not a folder. Name a file in a folder.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise AMSLError(f"{file}: cannot be written, since the folder {folder} is read-only. Name a file in another folder.")
+    check_writable(file)  # a folder of the system may refuse without saying so
 
 
 def write_table(file: Path, parts: Iterable[Mapping[str, Any]]) -> None:

@@ -49,13 +49,13 @@ class Result(NamedTuple):
     """The result for a recording.
 
     Attributes:
-        item: The recording.
+        number: The number of the recording, see `Item`.
         value: The result of `Task.process`; None after an error.
         error: A DataError if the recording is unusable, or another error, which ends the job.
         time_zones: One element, its time zone or None; empty if it cannot be opened.
     """
 
-    item: Item
+    number: int
     value: Any
     error: AMSLError | None
     time_zones: tuple[str | None, ...] = ()
@@ -72,6 +72,7 @@ class Cluster:
     def __init__(self, ray: Any, workers: int) -> None:
         self._ray, self.workers, self._messages = ray, workers, _Messages()
         self._has_results = False
+        self._failure: Exception | None = None  # of Ray in the last pass
         self.time_zones: set[str | None] = set()
 
     def run(
@@ -99,16 +100,16 @@ class Cluster:
         left, bad = {item.number: item for item in items}, list[Skipped]()
         reference = self._ray.put(task)
         with progress.bar(done + len(items), what, "recordings", done=done) as bar:
-            for number in range(WHOLE_PASSES + len(items)):
-                is_split = number >= WHOLE_PASSES
+            for attempt in range(WHOLE_PASSES + len(items)):
+                is_split = attempt >= WHOLE_PASSES
                 blocks = [[item] for item in left.values()] if is_split else make_blocks(list(left.values()), self.workers)
-                before = len(left)
+                before, self._failure = len(left), None
                 for results in self._pass(reference, blocks):
                     self.time_zones.update(*(result.time_zones for result in results))
                     if usable := [result for result in results if result.error is None]:
                         yield usable
-                    for item, _, error, _ in results:
-                        del left[item.number]
+                    for number, _, error, _ in results:
+                        item = left.pop(number)
                         if error is None:
                             continue
                         if skipped is None or not isinstance(error, DataError):  # else it is not the fault of the recording
@@ -118,6 +119,9 @@ class Cluster:
                 if not left:
                     break
                 if is_split and len(left) == before:
+                    if self._failure is not None:
+                        fault = f"the cluster failed ({_shorten(self._failure)})"
+                        raise AMSLError(f"{fault}. Start the same command again.") from self._failure
                     reason = "each worker that processed it stopped, by a crash or for lack of memory"
                     if skipped is None:
                         raise DataError(f"{next(iter(left.values())).name}: {reason}. Leave it out.")
@@ -159,12 +163,13 @@ class Cluster:
                     raise RuntimeError(f"a worker failed:\n{traceback_text}")
                 self.report(messages)
                 yield found
-        except RayError as error:
-            if not self._has_results and not isinstance(error, ObjectLostError):
-                reason = shorten(str(error), 300, placeholder=" ...")
-                advice = "Install the same version of amsl_tf, with the extra scale, on all machines of the cluster."
-                raise AMSLError(f"no worker could start ({reason}). {advice}") from error
+        except ObjectLostError as error:
             log.debug(f"results are lost: {error}")  # those that were on a machine that stopped
+        except RayError as error:
+            if not self._has_results:
+                advice = "Install the same version of amsl_tf, with the extra scale, on all machines of the cluster."
+                raise AMSLError(f"no worker could start ({_shorten(error)}). {advice}") from error
+            self._failure = error
 
 
 class _Worker:
@@ -185,17 +190,21 @@ class _Worker:
                 with item.opened(self._task.open, messages) as source:
                     zones = (source.time_zone,)
                     value = self._task.process(item.number, source)
-                    results.append(Result(item, value, None, zones))
+                    results.append(Result(item.number, value, None, zones))
             except AMSLError as error:
-                results.append(Result(item, None, error, zones))
+                results.append(Result(item.number, None, error, zones))
             except MemoryError:
-                results.append(Result(item, None, DataError(f"{item.name}: does not fit in memory."), zones))
+                results.append(Result(item.number, None, DataError(f"{item.name}: does not fit in memory."), zones))
             except OSError as error:  # as of a full disk
-                results.append(Result(item, None, AMSLError(f"{item.name}: cannot be processed ({error})."), zones))
+                results.append(Result(item.number, None, AMSLError(f"{item.name}: cannot be processed ({error})."), zones))
             except Exception:
                 fault = traceback.format_exc()  # a bug in the package: the job stops
                 break
         return {"results": np.array([pickle.dumps((results, messages, fault))], object)}
+
+
+def _shorten(error: Exception) -> str:
+    return shorten(str(error), 300, placeholder=" ...")
 
 
 class _Messages:

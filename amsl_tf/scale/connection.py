@@ -13,6 +13,8 @@ from typing import Any
 from amsl_tf.errors import AMSLError
 from amsl_tf.scale.cluster import Cluster
 
+log = logging.getLogger(__name__)
+
 CONNECT_SECONDS = 10.0  # to reach a cluster
 
 
@@ -65,7 +67,10 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
         for name, value in options.items():
             setattr(context, name, value)
         with redirect_stdout(sys.stderr):  # Ray prints there that a worker has stopped
-            yield Cluster(ray, workers or max(1, int(ray.cluster_resources().get("CPU", 1))))
+            cpus = int(ray.cluster_resources().get("CPU", 0))
+            if not cpus:
+                log.warning(f"{address}: the cluster has no CPUs yet. Waiting until a machine with some joins it.")
+            yield Cluster(ray, workers or max(1, cpus))
     finally:
         logger.setLevel(level)
         for name, value in former.items():

@@ -128,8 +128,8 @@ def run_first_pass(
     summaries: dict[int, Summary] = {}
     samples: list[Sample] = []
     for results in cluster.run(task, items, "reading", skipped=skipped):
-        for item, (summary, sample), *_ in results:
-            summaries[item.number] = summary
+        for number, (summary, sample), *_ in results:
+            summaries[number] = summary
             samples.append(sample)
         if sum(len(sample.x) for sample in samples) > 2 * size:  # before they fill the memory
             samples = [merge(samples, size)]

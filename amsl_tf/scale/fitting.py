@@ -172,7 +172,7 @@ def _fit(
     bank_keys = window_keys(rows, own_ids, own_groups, pieces)
     measured: dict[int, HeldOut] = {}
     for results in cluster.run(HeldOutTask(task, ensemble, bank_keys, places, groups, pieces), used, "calibrating"):
-        measured |= {item.number: held_out for item, held_out, *_ in results}
+        measured |= {number: held_out for number, held_out, *_ in results}
     scores = ensemble.calibrate([measured[number] for number in numbers], has_groups=has_groups)
 
     shape = (plan.steps, sample.x.shape[2])

@@ -18,6 +18,9 @@ BLOCK_ITEMS = 16  # recordings of a block, at most
 WORKER_BLOCKS = 4  # of each worker, at least
 
 
+Key = tuple[str, int, int]  # of a recording, see `Item.key`
+
+
 class Message(NamedTuple):
     """What was logged about a recording: its level, the name of the recording, and the text without the name."""
 
@@ -47,6 +50,11 @@ class Item:
     def size(self) -> int:
         """The bytes of its file; 0 if it is not known."""
         return self.place.size if isinstance(self.place, Location) else 0
+
+    @property
+    def key(self) -> Key:
+        """What tells whether it is the same recording in another run: its name, size, and time of change or number."""
+        return self.name, self.size, self.place.changed if isinstance(self.place, Location) else self.number
 
     @contextmanager
     def opened(self, open_recording: Callable[[Any], Source], messages: list[Message]) -> Iterator[Source]:

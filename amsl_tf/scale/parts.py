@@ -1,18 +1,24 @@
 """The finished parts of a scoring job: files from which the tables are written, and an interrupted job resumes."""
 
 import json
+import logging
 import re
-from collections.abc import Iterator, Mapping
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from amsl_tf.data.files import atomic_file
+from amsl_tf.scale.items import Key
 from amsl_tf.scoring.events import Event
 from amsl_tf.scoring.recording_table import RecordingTable
+
+log = logging.getLogger(__name__)
 
 PARTS = "part-*.npz"  # names of the files
 _ABOUT = "recordings"  # the name of the array with everything but the columns
@@ -23,49 +29,52 @@ class Parts:
     """A folder with a file for the tables of each finished block.
 
     Args:
-        folder: The folder, which exists.
+        folder: The folder, which exists. Files in it that are damaged are removed.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[int, Path] = {}  # by the number of the recording
-        self._about: dict[int, Any] = {}
+        self._files: dict[Key, Path] = {}
+        self._about: dict[Key, Any] = {}
         for file in sorted(folder.glob(PARTS)):
-            with np.load(file, allow_pickle=False) as stored:
-                self._add(file, json.loads(stored[_ABOUT].item()))
+            try:
+                with np.load(file, allow_pickle=False) as stored:
+                    self._add(file, json.loads(stored[_ABOUT].item()))
+            except (EOFError, KeyError, OSError, ValueError, BadZipFile) as error:
+                log.warning(f"{file}: is damaged ({error}): its recordings are scored again.")
+                file.unlink()
 
-    @property
-    def numbers(self) -> set[int]:
-        """The numbers of the recordings that are finished."""
-        return set(self._files)
+    def __contains__(self, key: Key) -> bool:
+        """Returns whether a recording is finished."""
+        return key in self._files
 
-    @property
-    def time_zones(self) -> set[str | None]:
-        """The time zones of these recordings."""
-        return {about["time_zone"] for about in self._about.values()}
-
-    def write(self, tables: Mapping[int, RecordingTable]) -> None:
-        """Writes the tables of a block, by the numbers of their recordings, completely or not at all."""
-        about = {number: _describe(table) for number, table in tables.items()}
+    def write(self, tables: Mapping[Key, RecordingTable]) -> None:
+        """Writes the tables of a block, by the keys of their recordings, completely or not at all."""
+        about = [[key, _describe(table)] for key, table in tables.items()]
         columns: dict[str, Any] = {_ABOUT: np.array(json.dumps(about))}
-        for number, table in tables.items():
+        for number, table in enumerate(tables.values()):
             for place, part in enumerate(table.parts):
                 columns |= {f"{number}.{place}.{name}": values for name, values in part.items()}
-        target = self._folder / PARTS.replace("*", f"{min(tables):09d}")
+        target = self._folder / PARTS.replace("*", secrets.token_hex(8))
         with atomic_file(target) as temporary:
             np.savez(temporary, **columns)
         self._add(target, json.loads(json.dumps(about)))
 
-    def tables(self) -> Iterator[RecordingTable]:
-        """Yields the tables of all recordings in order."""
-        for file, numbers in groupby(sorted(self._files), self._files.__getitem__):
-            with np.load(file, allow_pickle=False) as stored:
-                for number in numbers:
-                    yield _restore(number, self._about[number], stored)
+    def time_zones(self, keys: Iterable[Key]) -> set[str | None]:
+        """Returns the time zones of recordings, as far as they are finished."""
+        return {self._about[key][1]["time_zone"] for key in keys if key in self}
 
-    def _add(self, file: Path, about: Mapping[str, Any]) -> None:
-        for number, values in about.items():
-            self._files[int(number)], self._about[int(number)] = file, values
+    def tables(self, keys: Iterable[Key]) -> Iterator[RecordingTable]:
+        """Yields the tables of recordings in order, as far as they are finished."""
+        for file, own in groupby(filter(self.__contains__, keys), self._files.__getitem__):
+            with np.load(file, allow_pickle=False) as stored:
+                for key in own:
+                    number, about = self._about[key]
+                    yield _restore(number, about, stored)
+
+    def _add(self, file: Path, about: Sequence[Any]) -> None:
+        for number, (key, values) in enumerate(about):
+            self._files[tuple(key)], self._about[tuple(key)] = file, (number, values)
 
 
 def _describe(table: RecordingTable) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def score_recordings(
 ) -> ScoringResult:
     """Scores recordings on a Ray cluster, and writes tables, each completely or not at all.
 
-    A recording is scored by one worker, with the code and in the batches of one machine. After an interruption the same call
-    resumes the job: recordings that are finished are not scored again.
+    A recording is scored by one worker, with the code and in the batches of one machine. After an interruption or an error the
+    same call resumes the job: recordings that are finished, and have not changed since, are not scored again.
 
     Args:
         detector: A fitted detector, which is sent to the workers.
@@ -92,19 +92,25 @@ def score_recordings(
     with ExitStack() as stack:
         folder = stack.enter_context(_work_folder(work_dir, task, items))
         parts = Parts(folder)
-        left = [item for item in items if item.number not in parts.numbers]
+        keys = {item.number: item.key for item in items}
+        left = [item for item in items if item.key not in parts]
         if len(left) < len(items):
             log.info(f"{len(items) - len(left):,} of {len(items):,} recordings are finished in {folder}")
         zones: set[str | None] = set()
         if left:
             with connect(address, workers) as cluster:
                 for results in cluster.run(task.without_rows(), left, "scoring", done=len(items) - len(left), skipped=skipped):
-                    parts.write({result.item.number: result.value for result in results})
+                    parts.write({keys[result.number]: result.value for result in results})
                 zones = cluster.time_zones
         local = [stack.enter_context(_local_table(file)) for file in (output, events_file)]
         many = given > 1
         return write_scores(
-            parts.tables(), zones | parts.time_zones, many=many, output=local[0], events_file=local[1], skipped=bad
+            parts.tables(keys.values()),
+            zones | parts.time_zones(keys.values()),
+            many=many,
+            output=local[0],
+            events_file=local[1],
+            skipped=bad,
         )
 
 
@@ -133,8 +139,8 @@ class _ScoreTask(NamedTuple):
         table.parts = [{name: np.concatenate([part[name] for part in parts]) for name in parts[0]}]
         return table
 
-    def fingerprint(self, places: Sequence[Location]) -> str:
-        """Returns the hash of everything that the scores depend on, 16 hexadecimal digits."""
+    def fingerprint(self) -> str:
+        """Returns the hash of everything that scores depend on, apart from the recordings, 16 hexadecimal digits."""
         pipeline = self.detector.pipeline.__getstate__()
         pipeline["scores"] = {name: score.state() for name, score in pipeline["scores"].items()}
         pipeline["health"] = None if pipeline["health"] is None else vars(pipeline["health"])
@@ -146,8 +152,7 @@ class _ScoreTask(NamedTuple):
             asdict(self.rule),
             self.step_threshold,
         ]
-        files = [(place.name, place.size, place.changed) for place in places]
-        digest = hashlib.sha256(json.dumps([__version__, settings, files, self.detector.thresholds_]).encode())
+        digest = hashlib.sha256(json.dumps([__version__, settings, self.detector.thresholds_]).encode())
         _hash(digest, [pipeline, self.detector.config_.to_dict(), self.detector.decision_scores_])
         return digest.hexdigest()[:16]
 
@@ -182,13 +187,12 @@ def _first_names(detector: AMSLDetector, items: Sequence[Item], reading: Reading
 @contextmanager
 def _work_folder(work_dir: str | Path | None, task: _ScoreTask, items: Sequence[Item]) -> Iterator[Path]:
     """Yields a folder for finished parts, which is removed at the end; after an error only if it is temporary."""
-    places = [item.place for item in items if isinstance(item.place, Location)]
-    if work_dir is None or len(places) < len(items):
+    if work_dir is None or not all(isinstance(item.place, Location) for item in items):
         with tempfile.TemporaryDirectory(prefix="amsl_tf-") as temporary:
             yield Path(temporary)
         return
     work = resolve(work_dir)
-    folder = work / task.fingerprint(places)
+    folder = work / task.fingerprint()
     try:
         with locked(folder):
             try:
@@ -201,7 +205,7 @@ def _work_folder(work_dir: str | Path | None, task: _ScoreTask, items: Sequence[
                 raise
         shutil.rmtree(folder)
         if others := len({part.parent for part in work.glob(f"*/{PARTS}")}):
-            log.info(f"{work}: finished parts of jobs with other recordings or settings: {others}. Remove them to free space.")
+            log.info(f"{work}: finished parts of jobs with other detectors or settings: {others}. Remove them to free space.")
     finally:
         with suppress(OSError):  # it holds other jobs, or more
             work.rmdir()

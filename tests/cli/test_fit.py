@@ -126,8 +126,8 @@ def test_unusable_recordings_are_left_out_and_listed(tmp_path, capsys):
     command = ("fit", folder, "--window", 50, "--detector", tmp_path / "new")
     assert_error(capsys, run(*command), "0.csv: expected a recording, but the file is empty")
     assert run(*command, "--skip-bad") == 0
-    lines = capsys.readouterr().out.splitlines()
-    place = lines.index("left out:     2 that cannot be used")
+    lines = capsys.readouterr().err.splitlines()
+    place = lines.index("left out: 2 that cannot be used")
     assert lines[place + 1].startswith(f"  {folder}/0.csv: expected a recording")
     assert lines[place + 2].startswith(f"  {folder}/2.csv: column b, row 200 (from 0): expected a number")
     assert run(*command, "--skip-bad", "--json") == 0
@@ -164,6 +164,12 @@ def test_engines_and_their_options(tmp_path, monkeypatch, capsys, arguments, mes
     _write(make_table(60), "a.csv")
     assert_error(capsys, run("fit", *arguments, "--detector", tmp_path / "new"), message)
     assert [item.name for item in tmp_path.iterdir()] == ["a.csv"]
+
+
+def test_folder_that_cannot_be_written_is_found_before_the_fit(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(AMSLDetector, "fit_recordings", lambda *arguments, **settings: pytest.fail("fitted first"))
+    _write(make_table(60), tmp_path / "a.csv")
+    assert_error(capsys, run("fit", tmp_path / "a.csv", "--detector", "/proc/mine"), "/proc/mine: cannot be written")
 
 
 def test_missing_values_are_counted(tmp_path, capsys):

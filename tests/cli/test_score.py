@@ -252,9 +252,10 @@ def test_unusable_recordings_are_left_out_and_listed(fitted, many, tmp_path, cap
     assert_error(capsys, score(fitted, *outputs, recording=many), "3.csv: expected a recording, but the file is empty")
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
     assert score(fitted, *outputs, "--skip-bad", recording=many) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("2 recordings, 22 windows, ")  # (200 - 50) // 12 + 1 and (150 - 50) // 12 + 1
-    place = lines.index("left out:     3 that cannot be used")
+    printed = capsys.readouterr()
+    assert printed.out.startswith("2 recordings, 22 windows, ")  # (200 - 50) // 12 + 1 and (150 - 50) // 12 + 1
+    lines = printed.err.splitlines()
+    place = lines.index("left out: 3 that cannot be used")
     messages = (
         "1.csv: expected at least",
         "2.csv: column b, row 150 (from 0): expected a number",
@@ -263,6 +264,10 @@ def test_unusable_recordings_are_left_out_and_listed(fitted, many, tmp_path, cap
     for line, message in zip(lines[place + 1 : place + 4], messages, strict=True):
         assert line.startswith(f"  {many}/{message}")
     assert pd.read_csv(tmp_path / "windows.csv")["file"].unique().tolist() == [f"{many}/0.csv", f"{many}/4.csv"]
+    assert score(fitted, *outputs, "--skip-bad", "--quiet", recording=many) == 0
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.splitlines()[-4:] == lines[place : place + 4]
     assert score(fitted, "--skip-bad", "--json", recording=many) == 0
     skipped = json.loads(capsys.readouterr().out)["skipped"]
     assert [(own["position"], own["name"]) for own in skipped] == [(n, f"{many}/{n}.csv") for n in (1, 2, 3)]

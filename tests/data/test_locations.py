@@ -159,12 +159,16 @@ def test_recording_that_changes_is_an_error(bucket, folder):
             message = rf"{name}: has changed since it was found \({location.size} bytes then, {size} now\)\. Wait until"
             with pytest.raises(DataError, match=message), local_copy(location):
                 pass
+    (local,) = find_locations([folder / "s2.csv.gz"])
+    os.utime(folder / "s2.csv.gz", (1, 1))
+    with pytest.raises(DataError, match=r"s2.csv.gz: has changed since it was found \(its time of change\)"), local_copy(local):
+        pass
     (remote,), (local,) = find_locations(["s3://data/recordings/a"]), find_locations([folder / "a"])
     bucket.delete_object(Bucket="data", Key="recordings/a/x.npz")
     (folder / "a/x.npz").unlink()
     for location, message in (
         (remote, "x.npz: not found"),
-        (local, "x.npz: has changed since it was found .7 bytes then, -1 now"),
+        (local, r"x.npz: is gone\. Wait"),
     ):
         with pytest.raises(DataError, match=message), local_copy(location):
             pass

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -108,6 +109,13 @@ def test_invalid_outputs_are_errors(tmp_path):
 def test_relative_output_lies_in_the_current_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_output(type(tmp_path)("scores.csv"), tmp_path / "recording.csv")
+
+
+def test_folder_that_refuses_files_is_an_error():
+    with pytest.raises(AMSLError, match=r"^/proc/a.csv: cannot be written \(.*\)\. Name a place with write permission"):
+        check_output(Path("/proc/a.csv"))
+    with pytest.raises(AMSLError, match=r"^/proc/a: cannot be written"):
+        check_output(Path("/proc/a/b/c.csv"))
 
 
 def test_read_only_folder_is_an_error(tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def run(kills, is_bad=(), skipped=None, seed=0):
     listed = [Item(number, Recording(np.ones((1, 1)), name)) for number, name in enumerate(names)]
     cluster = LocalCluster(2, seed, is_lost)
     parts = cluster.run(Double(), listed, "testing", skipped=skipped)
-    return [(own.item.number, own.value) for part in parts for own in part]
+    return [(own.number, own.value) for part in parts for own in part]
 
 
 @given(
@@ -111,6 +111,22 @@ def test_faults_of_a_machine_end_the_job(error, message):
     assert skipped == [(1, "unit 1", "unit 1: does not fit in memory.")]
 
 
+class FailedCluster(LocalCluster):
+    """A cluster that fails in each pass, without a result."""
+
+    def _pass(self, task, blocks):
+        self._failure = RuntimeError("the head node has stopped")
+        yield from ()
+
+
+def test_cluster_that_fails_is_no_fault_of_recordings():
+    skipped = []
+    listed = [Item(number, Recording(np.ones((1, 1)), f"unit {number}")) for number in range(3)]
+    with pytest.raises(AMSLError, match=r"^the cluster failed \(the head node has stopped\)\. Start the same command again\.$"):
+        list(FailedCluster().run(Double(), listed, "testing", skipped=skipped))
+    assert skipped == []
+
+
 def test_messages_are_not_repeated(caplog):
     caplog.set_level("INFO")
     messages = _Messages()
@@ -125,7 +141,7 @@ def test_messages_are_not_repeated(caplog):
 
 
 class Waiting(Stopping):
-    """A recording that is read only once a file `killed` is in a folder, where it leaves the identity of its node."""
+    """A recording that is read only once a file `killed` in a folder names another node; it leaves there that of its own."""
 
     def __init__(self, recording: Recording, folder: Path) -> None:
         super().__init__(recording)
@@ -134,8 +150,9 @@ class Waiting(Stopping):
     def parts(self):
         import ray
 
-        (self._folder / ray.get_runtime_context().get_node_id()).touch()
-        while not (self._folder / "killed").exists():
+        node, killed = ray.get_runtime_context().get_node_id(), self._folder / "killed"
+        (self._folder / node).touch()
+        while not killed.exists() or killed.read_text() in ("", node):
             time.sleep(0.05)
         yield from self._recording.parts()
 
@@ -177,7 +194,7 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
             if len(working) == 2:
                 nodes.remove_node(working[0], allow_graceful=False)
                 killed.append(working[0])
-                (tmp_path / "nodes/killed").touch()
+                (tmp_path / "nodes/killed").write_text(working[0].node_id)
             assert time.monotonic() < deadline, "only one node works"
             time.sleep(0.05)
 

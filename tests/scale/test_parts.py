@@ -7,6 +7,7 @@ from amsl_tf.scale.parts import Parts
 from amsl_tf.scoring.events import Event
 from amsl_tf.scoring.recording_table import RecordingTable
 
+KEY = ("3.csv", 30, 7)
 START = np.datetime64("2024-03-31T00:59:59.123456789", "ns")
 
 
@@ -55,16 +56,32 @@ def assert_same(found, expected):
 @pytest.mark.parametrize("is_read_again", [False, True])
 def test_tables_are_read_in_order(tmp_path, is_read_again):
     parts = Parts(tmp_path)
-    assert (parts.numbers, parts.time_zones, list(parts.tables())) == (set(), set(), [])
+    assert (parts.time_zones(TABLES), list(parts.tables(TABLES))) == (set(), [])
+    keys = {number: (f"{number}.csv", 10 * number, 7) for number in TABLES}
     for numbers in ((12, 3), (7,), (10,)):
-        parts.write({number: TABLES[number] for number in numbers})
+        parts.write({keys[number]: TABLES[number] for number in numbers})
     if is_read_again:
         parts = Parts(tmp_path)
-    assert parts.numbers == {3, 7, 10, 12}
-    assert parts.time_zones == {None, "Europe/Berlin"}
-    for found, number in zip(parts.tables(), (3, 7, 10, 12), strict=True):
+    asked = [keys[3], keys[7], ("7.csv", 70, 8), keys[10], keys[12]]  # the third has changed
+    assert [key in parts for key in asked] == [True, True, False, True, True]
+    assert parts.time_zones(asked) == {None, "Europe/Berlin"}
+    assert parts.time_zones(asked[:1]) == {None}
+    for found, number in zip(parts.tables(asked), (3, 7, 10, 12), strict=True):
         assert_same(found, TABLES[number])
-    assert sorted(file.name for file in tmp_path.iterdir()) == [f"part-{number:09d}.npz" for number in (3, 7, 10)]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-30], lambda content: b"x" * len(content)])
+def test_part_that_is_damaged_is_removed(tmp_path, caplog, damage):
+    parts = Parts(tmp_path)
+    parts.write({("a", 1, 1): TABLES[3]})
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    parts.write({("b", 1, 1): TABLES[7]})
+    parts = Parts(tmp_path)
+    assert [key in parts for key in (("a", 1, 1), ("b", 1, 1))] == [False, True]
+    assert not file.exists()
+    assert caplog.messages[0].startswith(f"{file}: is damaged (")
 
 
 def test_part_that_is_not_complete_is_not_there(tmp_path, monkeypatch):
@@ -75,6 +92,7 @@ def test_part_that_is_not_complete_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setattr(np, "savez", interrupt)
     parts = Parts(tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        parts.write({3: TABLES[3]})
+        parts.write({KEY: TABLES[3]})
     assert list(tmp_path.iterdir()) == []
-    assert parts.numbers == Parts(tmp_path).numbers == set()
+    assert KEY not in parts
+    assert KEY not in Parts(tmp_path)

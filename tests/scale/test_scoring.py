@@ -160,20 +160,19 @@ def test_interrupted_job_goes_on(ray, fitted, tmp_path, folders, monkeypatch, ca
             score(fitted, recordings, folders[0], work_dir=work)
     assert list(folders[0].iterdir()) == []
     (folder,) = work.iterdir()
-    (part,) = folder.glob("part-*")
-    finished = {"part-000000000.npz": [0, 1], "part-000000002.npz": [2, 3], "part-000000004.npz": [4]}[part.name]
+    assert len(list(folder.glob("part-*"))) == 1
     numbers = []
     record_items(monkeypatch, numbers)
     use_local_cluster(monkeypatch)
     assert_same_result(score(fitted, recordings, folders[0], work_dir=work), expected)
-    assert numbers == [sorted({*range(5)} - {*finished})]
-    assert f"{len(finished)} of 5 recordings are finished in {folder}" in caplog.messages
+    assert numbers in ([[2, 3, 4]], [[0, 1, 4]], [[0, 1, 2, 3]])
+    assert f"{5 - len(numbers[0])} of 5 recordings are finished in {folder}" in caplog.messages
     assert_same_files(*folders)
     assert not work.exists()
 
 
 def test_only_parts_of_the_same_job_are_used(fitted, tmp_path, monkeypatch):
-    """Other settings, detectors, versions and files are other jobs, whose parts stay."""
+    """Other settings, detectors and versions are other jobs, whose parts stay."""
     use_local_cluster(monkeypatch)
     set_block_items(monkeypatch, 1)
     recordings, work = write_recordings(tmp_path / "in", "zones"), tmp_path / "work"
@@ -203,9 +202,26 @@ def test_only_parts_of_the_same_job_are_used(fitted, tmp_path, monkeypatch):
     normal = {f"unit {seed}": make_frame(seed) for seed in (0, 2, 3, 6)}
     assert count_left(AMSLDetector().fit_recordings(normal, window=32, stride=16, max_gap="1s")) == 5
     assert count_left() == 4
-    make_frame(0).to_parquet(recordings / "8.parquet")
-    assert count_left() == 5
     assert len(list(work.iterdir())) == 1  # only the first job has parts
+
+
+def test_recordings_that_have_changed_are_scored_again(fitted, tmp_path, folders, monkeypatch):
+    """As one that is mended after an error; the others are not."""
+    use_local_cluster(monkeypatch, seed=3)
+    recordings, work = write_recordings(tmp_path / "in", "zones"), tmp_path / "work"
+    content = (recordings / "9.parquet").read_bytes()
+    (recordings / "9.parquet").write_text("broken")
+    with pytest.raises(DataError, match=r"9.parquet: expected the content"):
+        score(fitted, recordings, folders[0], work_dir=work)
+    (recordings / "9.parquet").write_bytes(content)
+    numbers = []
+    record_items(monkeypatch, numbers)
+    found = score(fitted, recordings, folders[0], work_dir=work)
+    assert 1 in numbers[0]
+    assert len(numbers[0]) < 5
+    assert_same_result(found, score_plainly(fitted, recordings, folders[1]))
+    assert_same_files(*folders)
+    assert not work.exists()
 
 
 def test_work_folder_that_cannot_be_made_is_an_error(fitted, tmp_path):
@@ -378,6 +394,15 @@ def test_table_that_cannot_be_uploaded_keeps_the_parts(fitted, tmp_path, bucket,
     score_recordings(fitted, recordings, output=bucket("windows.csv"), work_dir=work)
     assert numbers == []  # nothing was scored again
     assert not work.exists()
+
+
+@pytest.mark.slow
+def test_cluster_without_cpus_is_reported(ray, monkeypatch, caplog):
+    """Others may join it: head nodes often run no workers."""
+    monkeypatch.setattr(ray, "cluster_resources", dict)
+    with connection.connect() as cluster:
+        assert cluster.workers == 1
+    assert "the cluster has no CPUs yet. Waiting until a machine with some joins it." in caplog.text
 
 
 def test_ray_that_is_not_installed(fitted, monkeypatch):
