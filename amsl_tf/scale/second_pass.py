@@ -40,16 +40,17 @@ class HeldOutTask(NamedTuple):
     def process(self, number: int, source: Source) -> HeldOut:
         found, place = [], self.places[number]
         counts = WindowCounts(Findings(source.name))
+        advice = "Wait until it is complete, and start again."
+        changed = DataError(f"{source.name}: has other windows than in the first pass. {advice}")
         for x in _in_chunks(batch.x for batch, _ in read_normal_windows(source, self.first_task.plan, counts)):
+            if len(x) > len(place):
+                raise changed
             rows, place = np.array(place[: len(x)]), place[len(x) :]
-            if len(rows) < len(x):
-                break
             keys = window_keys(rows, hash_each(x), np.full(len(x), self.groups[number]), self.pieces)
             found.append(self.ensemble.measure_held_out(x, keys, self.bank_keys))
-        else:
-            if not place:
-                return HeldOut.join(found)
-        raise DataError(f"{source.name}: has other windows than in the first pass. Wait until it is complete, and start again.")
+        if place:
+            raise changed
+        return HeldOut.join(found)
 
 
 def window_keys(rows: np.ndarray, hashes: np.ndarray, groups: np.ndarray, pieces: Pieces | None) -> list[np.ndarray]:
