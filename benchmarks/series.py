@@ -8,7 +8,6 @@ on them is counted.
 import multiprocessing
 import os
 import platform
-import resource
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.evaluation.time_steps import evaluate_time_steps, find_period
 from benchmarks import series_page
 from benchmarks.experiments import tomllib
+from benchmarks.memory import peak_memory
 from benchmarks.packages import versions
 from benchmarks.series_detectors import Detector, Fitted, fit
 
@@ -213,7 +213,7 @@ def _run(detector: Detector, item: SeriesSet, data: Path, names: list[str], resu
             result["series"][name] = evaluate_series(fitted, series, dataset.sampling_rate)
         except DataError as error:
             raise DataError(f"{item.title}, series {name}: {error}") from error
-        result["peak_memory_mb"] = max(result.get("peak_memory_mb", 0.0), _peak_memory())
+        result["peak_memory_mb"] = max(result.get("peak_memory_mb", 0.0), peak_memory() / 2**20)
         write_json(file, result)
         print(f"  {name}", file=sys.stderr, flush=True)
 
@@ -246,9 +246,3 @@ def evaluate_series(fitted: Fitted, series: Series, rate: float | None) -> dict[
         for name, values in scores.items()
     }
     return {"seconds": fitted.seconds, "steps_per_second": len(series.test) / seconds, "scores": metrics}
-
-
-def _peak_memory() -> float:
-    """Returns the largest resident memory of this process so far, in MB."""
-    units = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / units

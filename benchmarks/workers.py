@@ -7,7 +7,6 @@ PyTorch is not installed.
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from amsl_tf.config import ScoringPrecision
 from amsl_tf.views import PAPER_VIEWS
+from benchmarks.memory import peak_memory
 
 BATCH = 16  # that of benchmarks/upstream.py, which imports Keras; the PyTorch process must not
 WINDOWS = 2 * BATCH
@@ -190,7 +190,7 @@ def serve(make: Callable[[], dict[str, Task]]) -> None:
     answer({task: amount for task, (amount, _) in tasks.items()})
     for line in sys.stdin:
         if line.strip() == "memory":
-            answer(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+            answer(peak_memory() / 1e9)
         else:
             task, start = tasks[line.strip()], time.perf_counter()
             result = task.run()

@@ -47,6 +47,7 @@ def connect(address: str | None = None, workers: int | None = None) -> Iterator[
         settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if address == "local":
             settings |= {"num_cpus": workers, "include_dashboard": False}
+            os.environ.setdefault("RAY_gcs_server_port_wait_time_s", "120")  # 30 are too few for a busy machine
         try:
             if ":" in address:
                 _check_reachable(address)

@@ -1,6 +1,5 @@
 """Workers and nodes that stop: recordings are processed again until all are done, each once."""
 
-import signal
 import time
 from pathlib import Path
 
@@ -13,7 +12,6 @@ from amsl_tf.data.recordings import Recording
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import score_recordings
 from amsl_tf.scale.cluster import SHOWN_MESSAGES, WHOLE_PASSES, _Messages
-from amsl_tf.scale.connection import connect
 from amsl_tf.scale.items import Item, Message
 from amsl_tf.scale.parts import Parts
 from tests.scale.conftest import LocalCluster, Stopping, assert_same_files, make_recording, score_plainly, set_block_items
@@ -205,17 +203,3 @@ def test_node_that_is_killed(nodes, fitted, tmp_path, monkeypatch, caplog):
     assert "of 8 recordings have no result, as workers stopped: they are repeated." in caplog.text
     assert (found.names, found.windows) == (expected.names, expected.windows)
     assert_same_files(tmp_path / "ray", tmp_path / "plain")
-
-
-@pytest.mark.slow
-def test_handlers_of_signals_stay(monkeypatch):
-    """Ray replaces them: a command would then end with the stack trace of a crash, and not remove its temporary files."""
-    pytest.importorskip("ray", reason="needs the extra scale")
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    former = signal.signal(signal.SIGTERM, lambda *_: None)
-    try:
-        expected = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-        with connect(workers=1):
-            assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == expected
-    finally:
-        signal.signal(signal.SIGTERM, former)

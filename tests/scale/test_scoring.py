@@ -1,7 +1,6 @@
 """Scoring with Ray: the files of one machine, bit for bit, also after interruptions and with workers that stop."""
 
 import re
-import socket
 import sys
 
 import numpy as np
@@ -409,25 +408,3 @@ def test_ray_that_is_not_installed(fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(AMSLError, match=r"^a cluster needs Ray .*\. Run pip install 'amsl_tf\[scale\]'\.$"):
         score_recordings(fitted, make_recording(0))
-
-
-def test_addresses_without_a_cluster(fitted, monkeypatch):
-    """Also one at which something else listens, for which Ray would wait without end."""
-    pytest.importorskip("ray", reason="needs the extra scale")
-    monkeypatch.setattr(connection, "CONNECT_SECONDS", 0.2)
-    monkeypatch.delenv("RAY_USE_TLS", raising=False)
-    with socket.socket() as silent, socket.socket() as closed:
-        for used in (silent, closed):
-            used.bind(("127.0.0.1", 0))
-        silent.listen()
-        for address, fault in (
-            (
-                f"127.0.0.1:{silent.getsockname()[1]}",
-                r"no connection to a Ray cluster \(what answers there is not Ray\)\. Start one",
-            ),
-            (f"127.0.0.1:{closed.getsockname()[1]}", r"no connection to a Ray cluster \(.*refused\)\. Start one"),
-            ("127.0.0.1:port", r"no connection to a Ray cluster \(.*'port'\)\. Start one"),
-            ("ray://host:10001", r"expected auto or HOST:PORT\. Run the command on a node"),
-        ):
-            with pytest.raises(AMSLError, match=f"^{address}: {fault}"):
-                score_recordings(fitted, make_recording(0), address=address)
