@@ -33,7 +33,7 @@ from amsl_tf.scoring.health import ChannelHealth
 from amsl_tf.scoring.members.base import Evidence, fit_scores, make_scores
 from amsl_tf.scoring.pipeline import FEATURE, ScoringPipeline, build_scoring_network
 from amsl_tf.scoring.threshold import percentile_threshold
-from amsl_tf.training.examples import EXAMPLES, find_range, spread, warn_of_few
+from amsl_tf.training.examples import EXAMPLES, RANGE_WINDOWS, find_range, spread, warn_of_few
 from amsl_tf.training.fit import fit_network
 from amsl_tf.training.inputs import FitInput, check_fit_input
 from amsl_tf.training.recordings import collect_windows
@@ -351,7 +351,7 @@ class AMSLDetector(SavingMixin, BaseEstimator):
         evidence = Evidence(error, arrays, x, numbers, pieces)
         training_scores = fit_scores(scores, evidence, groups)
         pipeline.scores = scores
-        pipeline.health = ChannelHealth.fit(spread(x, config.bank_size))
+        pipeline.health = ChannelHealth.fit(x[spread(len(x), config.bank_size)])
         typical = None if is_pooled else groups
         thresholds = {name: percentile_threshold(own, config.percentile, typical) for name, own in training_scores.items()}
         different = len(np.unique(numbers)) if pieces is None else len(x) * pieces.stride // shape[0]
@@ -364,12 +364,12 @@ class AMSLDetector(SavingMixin, BaseEstimator):
             pipeline=pipeline,
             thresholds=thresholds,
             training_scores={**training_scores, **outputs},
-            examples=spread(x, EXAMPLES),
+            examples=x[spread(len(x), EXAMPLES)],
             data=fitted.data,
             history=fitted.history,
             usual_error=None if error is None else np.exp(np.log(error.astype(np.float64) + LOG_FLOOR).mean(axis=0)),
             groups=None if typical is None else np.unique(typical, return_inverse=True)[1],
-            normal_range=find_range(x),
+            normal_range=find_range(x[spread(len(x), RANGE_WINDOWS)]),
         )
 
     def plot(self, recording: Any, **options: Any) -> Any:

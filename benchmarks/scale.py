@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 SECTION = Section("scale", "scale")
 PAGE = "scale.md"
 PACKAGES = ("ray", "tensorflow", "numpy", "pyarrow")
-METRICS = ("f1", "auroc")
 CAP_WINDOWS = scale_cases.CAP_ROWS / scale_cases.STRIDE
 BYTES = 4  # of a value
 CORES, MACHINES = 16, (1, 10)  # of the plan
@@ -31,11 +30,10 @@ HOUR = 3600.0
 SHARES = (0.1, 0.5, 0.9)  # of the time of a run, at which its memory is shown
 
 
-def run(source: Path, results: Path, only: list[str] | None, tables: Path) -> None:
+def run(results: Path, only: list[str] | None, tables: Path) -> None:
     """Measures the cases without a result, each in a process of its own, and writes the tables.
 
     Args:
-        source: The output folder of `amsl preprocess`.
         results: The JSON file.
         only: The names of the cases; all if None.
         tables: The folder of scale.md.
@@ -48,7 +46,7 @@ def run(source: Path, results: Path, only: list[str] | None, tables: Path) -> No
     with locked(results.parent / "scale"), tempfile.TemporaryDirectory() as folder:
         for name in only or scale_cases.CASES:
             if name not in found:
-                found[name] = _measure(name, folder, source)
+                found[name] = _measure(name, folder)
                 found["machine"] = {"cores": os.cpu_count(), "versions": versions(PACKAGES)}
                 print(f"{name}: {str(found[name])[:500]}", file=sys.stderr, flush=True)
                 write_json(results, found)
@@ -57,11 +55,11 @@ def run(source: Path, results: Path, only: list[str] | None, tables: Path) -> No
     print(f"{text}\nresults: {results}\ntables:  {tables / PAGE}")
 
 
-def _measure(name: str, folder: str, source: Path) -> Any:
+def _measure(name: str, folder: str) -> Any:
     """Runs a case in a process of its own."""
     import json
 
-    command = [sys.executable, "-m", "benchmarks.scale_cases", name, folder, str(source.absolute())]
+    command = [sys.executable, "-m", "benchmarks.scale_cases", name, folder]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     if done.returncode:
         raise AMSLError(f"the case {name} failed with status {done.returncode}; its error is above.")
@@ -70,7 +68,7 @@ def _measure(name: str, folder: str, source: Path) -> Any:
 
 def write_tables(found: dict[str, Any]) -> str:
     """Writes the tables of the stored results."""
-    parts = [_fits(found), _scoring(found), _rates(found), _memory(found), _accuracy(found), _plan(found)]
+    parts = [_fits(found), _scoring(found), _rates(found), _memory(found), _plan(found)]
     about = found["machine"]
     packages = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return "\n\n".join([f"Measured on {about['cores']} shared cores without a GPU, with {packages}.", *filter(None, parts)])
@@ -139,7 +137,7 @@ def _rates(found: dict[str, Any]) -> str:
     rows = [[name, f"{value:,.0f} {units.get(name, 'rows')}"] for name, value in found["rates"].items()]
     return f"""### One CPU
 
-The parts of the work with one CPU. *Scoring* is `detect`, *calibrating* the second pass of a fit, both with a full bank: 10,000
+The parts of the work with one CPU. *Scoring* is `detect`, *calibrating* the third pass of a fit, both with a full bank: 10,000
 windows and their noisy copies.
 
 {markdown_table(("work", "per second"), rows)}"""
@@ -158,22 +156,6 @@ in {scale_cases.WORKERS} workers and scored in {own["seconds"]:.0f} s. Memory of
 {sizes.max():,.0f} MB."""
 
 
-def _accuracy(found: dict[str, Any]) -> str:
-    if "dsads" not in found:
-        return ""
-    rows = []
-    for own in found["dsads"]:
-        cells = [own["protocol"], f"{own['windows']:,}", f"{own['bank']:,}"]
-        rows.append([*cells, *(f"{own[place][name]:.4f}" for name in METRICS for place in ("memory", "cluster"))])
-    columns = ("protocol", "windows", "bank", "F1, memory", "F1, cluster", "AUROC, memory", "AUROC, cluster")
-    return f"""### Accuracy
-
-Fits to DSADS in memory and on a cluster. The bank holds fewer windows than there are, so that both draw a random sample, and
-not the same one; with all windows in the bank the fits are equal.
-
-{markdown_table(columns, rows)}"""
-
-
 def _plan(found: dict[str, Any]) -> str:
     if not {"rates", "fit 1000000"} <= {*found}:
         return ""
@@ -189,7 +171,7 @@ def _plan(found: dict[str, Any]) -> str:
         f"reading {size / 1e9:.0f} GB once from the disks": lambda machines: size / DISK / machines,
         "reading it once over the network": lambda machines: size / NETWORK / machines,
         "reading and cutting": lambda machines: reading / cores(machines),
-        "fitting, both passes": lambda machines: windows / per_worker / cores(machines),
+        "fitting, all passes": lambda machines: windows / per_worker / cores(machines),
         "scoring, reading included": lambda machines: (reading + windows / rates["scoring"]) / cores(machines),
     }
     cells = [[name, *(_duration(work(machines)) for machines in MACHINES)] for name, work in seconds.items()]

@@ -1,6 +1,6 @@
-"""The cases of the scale benchmark, each in a process of its own: `python -m benchmarks.scale_cases NAME FOLDER SOURCE`.
+"""The cases of the scale benchmark, each in a process of its own: `python -m benchmarks.scale_cases NAME FOLDER`.
 
-FOLDER is shared by all cases, SOURCE the output folder of `amsl preprocess`. A case prints its result as a line of JSON.
+FOLDER is shared by all cases. A case prints its result as a line of JSON.
 """
 
 import json
@@ -19,7 +19,6 @@ import psutil
 
 from amsl_tf.data.recording_files import open_recording
 from amsl_tf.data.recordings import Recordings, load_recording
-from amsl_tf.data.splits import PROTOCOLS
 from amsl_tf.data.window_reader import read_windows
 from amsl_tf.errors import AMSLError
 from benchmarks.scale_data import Waves, write_recordings
@@ -33,7 +32,6 @@ CAP_ROWS, CAP_PEOPLE, SHARE = 921_700_000, 108, 100  # a hundredth of the rows
 RATE = 100.0  # Hz
 RATES_ROWS, RATES_SECONDS = 100_000, 5.0  # of a measurement of a rate, at least
 MEMORY_SECONDS = 1.0  # between two samples
-BANKS = (500, 1000, 2000)  # below the number of training windows of DSADS
 MB = 2**20
 RECORDINGS = "recordings"  # in the shared folder
 
@@ -162,37 +160,6 @@ def score_cap(folder: Path) -> dict[str, Any]:
     return {"windows": found.windows, "seconds": seconds, "rows": rows * CAP_PEOPLE, "memory": memory.samples}
 
 
-def compare_dsads(folder: Path, source: Path) -> list[dict[str, float]]:
-    """Compares fits in memory with fits on a cluster on DSADS, where the bank holds a part of the windows."""
-    from amsl_tf import AMSLDetector
-    from amsl_tf.evaluation.metrics import evaluate
-    from amsl_tf.scale import fit_recordings
-    from benchmarks.experiments import Experiment, Run, read_experiments
-    from benchmarks.parts import read_parts
-
-    found, test_subjects = [], read_experiments()[1]
-    for protocol in PROTOCOLS:
-        parts = read_parts(source, Run(Experiment("scale", "scale", "detector", {}), protocol, 0), test_subjects)
-        assert parts.normal.subject is not None
-        subjects = parts.normal.subject[parts.split.train]
-        files = []
-        for subject in np.unique(subjects):
-            files.append(folder / f"{protocol}-{subject}.npy")
-            np.save(files[-1], parts.train[subjects == subject])
-        for size in BANKS:
-            row: dict[str, Any] = {"protocol": protocol, "windows": len(parts.train), "bank": size}
-            for name in ("memory", "cluster"):
-                detector = AMSLDetector(bank_size=size, axes=parts.axes)
-                if name == "memory":
-                    detector.fit_recordings(files)
-                else:
-                    fit_recordings(detector, files, workers=WORKERS)
-                scores = detector.decision_function(parts.test)
-                row[name] = evaluate(scores, parts.is_abnormal, detector.threshold_)
-            found.append(row)
-    return found
-
-
 def _detector(folder: Path, training: int = TRAINING) -> Any:
     """Returns a detector that is fitted to a number of recordings, once."""
     from amsl_tf import AMSLDetector
@@ -258,18 +225,16 @@ CASES: dict[str, Callable[..., Any]] = {
     **{f"fit {windows}": fit(windows) for windows in (10_000, 100_000, 1_000_000)},
     **{name: partial(score_files, name=name, **settings) for name, settings in SCORING.items()},
     "cap": score_cap,
-    "dsads": compare_dsads,
 }
 
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the case that the arguments name, and prints its result."""
-    name, folder, source = arguments
+    name, folder = arguments
     if name in CPUS:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: CPUS[name]])
         os.environ |= {"TF_NUM_INTRAOP_THREADS": str(CPUS[name]), "TF_NUM_INTEROP_THREADS": str(CPUS[name])}
-    found = CASES[name](Path(folder), Path(source)) if name == "dsads" else CASES[name](Path(folder))
-    print(json.dumps(found))
+    print(json.dumps(CASES[name](Path(folder))))
 
 
 if __name__ == "__main__":

@@ -118,7 +118,6 @@ def main() -> None:
     serving.add_argument("--output", type=Path, default=RESULTS / "serving.json", help="file of the report")
 
     scale = _add_command(commands, "scale", "Measure fitting and scoring on a cluster of this machine.")
-    _add_input(scale)
     scale.add_argument("--results", type=Path, default=RESULTS / "scale.json", help="file of the results")
     scale.add_argument("--only", nargs="+", metavar="NAME", help="cases: rates, 'fit 10000', 'score ray', ...; by default all")
     scale.add_argument("--tables", type=Path, default=Path("docs"), help="folder of scale.md")

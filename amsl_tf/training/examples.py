@@ -9,17 +9,17 @@ log = logging.getLogger(__name__)
 
 EXAMPLES = 8  # training windows that a detector keeps
 RANGE = (0.005, 0.995)  # quantiles of the rows of training windows
-RANGE_WINDOWS = 2000  # windows from which they are computed, at most
+RANGE_WINDOWS = 2000  # evenly spaced windows from which they are computed, at most
 
 
-def spread(windows: np.ndarray, most: int) -> np.ndarray:
-    """Returns up to `most` evenly spaced windows."""
-    return windows[np.linspace(0, len(windows) - 1, min(most, len(windows))).astype(int)]
+def spread(count: int, most: int) -> np.ndarray:
+    """Returns up to `most` evenly spaced positions of `count` windows, int64 (n,)."""
+    return np.linspace(0, count - 1, min(most, count)).astype(np.int64)
 
 
 def find_range(windows: np.ndarray) -> np.ndarray:
     """Computes the usual range of each channel of windows (N, T, C), float32 (2, C), in its units."""
-    return np.quantile(spread(windows, RANGE_WINDOWS), RANGE, axis=(0, 1)).astype(np.float32)
+    return np.quantile(windows, RANGE, axis=(0, 1)).astype(np.float32)
 
 
 def warn_of_few(different: int, rate: float, *, is_overlapping: bool) -> None:

@@ -58,11 +58,11 @@ def test_plan_by_hand(tmp_path):
     write_page(tmp_path / "scale.md", scale.SECTION)
     results = tmp_path / "scale.json"
     results.write_text(json.dumps({**FITS, "rates": RATES, "machine": MACHINE}))
-    scale.run(tmp_path, results, ["rates"], tmp_path)
+    scale.run(results, ["rates"], tmp_path)
     text = (tmp_path / "scale.md").read_text()
     rows = {row[0]: row[1:] for row in table_rows(text.partition("### All of CAP")[2])}
     hours = 36_868_000 / 100 / 16 / 3600
-    assert rows["fitting, both passes"] == [f"{hours:.1f} h", f"{hours * 60 * 16 / 108:.1f} min"]
+    assert rows["fitting, all passes"] == [f"{hours:.1f} h", f"{hours * 60 * 16 / 108:.1f} min"]
     seconds = 921_700_000 * (1 / 1e6 + 1 / 4e6) / 16
     assert rows["reading and cutting"] == [f"{seconds / 60:.1f} min", f"{seconds / 60 * 16 / 108:.1f} min"]
     seconds += 36_868_000 / 500 / 16

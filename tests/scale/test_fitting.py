@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from amsl_tf import AMSLDetector
 from amsl_tf.data import window_reader
@@ -14,13 +13,16 @@ from amsl_tf.data.window_reader import WindowPlan
 from amsl_tf.data.windows import hash_each
 from amsl_tf.errors import AMSLError, DataError
 from amsl_tf.scale import fit_recordings
-from amsl_tf.scale.first_pass import Sample, SummaryTask, merge
-from amsl_tf.scale.second_pass import _in_chunks, window_keys
+from amsl_tf.scale.held_out import _in_chunks, window_keys
+from amsl_tf.scale.items import Item
+from amsl_tf.scale.selection import select_windows
+from amsl_tf.scale.summary import SummaryTask, summarise
 from tests.scale.conftest import (
     NAMES,
     READING,
     STEPS,
     STRIDE,
+    LocalCluster,
     Stopping,
     make_frame,
     make_recording,
@@ -29,6 +31,7 @@ from tests.scale.conftest import (
 )
 
 CUTTING = {"window": STEPS, "stride": STRIDE}
+BANK = 20  # windows, fewer than there are
 
 
 def write_normal(folder, count, rows=400):
@@ -52,8 +55,10 @@ def fit(recordings, *, bank_size=10_000, reading=READING, **options):
 def assert_same_detector(found, expected):
     assert found.threshold_ == pytest.approx(expected.threshold_, abs=1e-6)
     np.testing.assert_allclose(found.decision_scores_, expected.decision_scores_, atol=1e-6)
-    for name in ("segments_", "rows_", "normal_range_"):
+    for name in ("segments_", "rows_", "normal_range_", "examples_"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    for name, values in vars(expected.pipeline.health).items():
+        np.testing.assert_array_equal(vars(found.pipeline.health)[name], values)
     assert found.recordings_ == expected.recordings_
     assert found.config_ == expected.config_
     for name in ("windows", "steps", "channels", "precision"):
@@ -98,47 +103,29 @@ def assert_equal_bits(found, expected):
         assert found[name].tobytes() == values.tobytes(), name
 
 
-def expected_rows(counts, size, numbers):
-    """The positions of the `size` windows with the smallest random numbers, of recordings with some numbers of windows."""
-    drawn = np.concatenate(
-        [np.random.default_rng([0, item]).random(count) for item, count in zip(numbers, counts, strict=True)]
-    )
-    return np.sort(np.argsort(drawn)[:size])
-
-
-def test_many_windows_give_the_same_detector_for_any_workers_and_order(tmp_path, monkeypatch):
-    folder, found = write_normal(tmp_path / "in", 5), []
+@pytest.mark.parametrize("count", [5, 2])
+def test_many_windows_give_the_detector_of_one_machine_for_any_workers_and_order(tmp_path, monkeypatch, count):
+    """The bank holds a part of the windows; five files are groups, two are not."""
+    folder, found = write_normal(tmp_path / "in", count), []
     for workers, seed, block in ((1, 0, 16), (2, 1, 1), (3, 2, 2)):
         use_local_cluster(monkeypatch, workers=workers, seed=seed)
         set_block_items(monkeypatch, block)
-        found.append(fit(folder, bank_size=50))
+        found.append(fit(folder, bank_size=BANK))
     for other in found[1:]:
         assert_equal_bits(state(other), state(found[0]))
         assert other.data_ == found[0].data_
-    counts = [np.sum(np.isin(found[0].segments_, own)) for own in _segments_by_recording(folder, found[0])]
-    assert sum(counts) == len(found[0].decision_scores_) > 60
-    copies = 1 + len(found[0].config_.noise)
-    np.testing.assert_array_equal(state(found[0])["bank.rows"], np.tile(expected_rows(counts, 50, range(5)), copies))
-
-
-def _segments_by_recording(folder, detector):
-    """The segments of each recording, as the fitted detector numbers them."""
-    first, segments = 0, []
-    for number in range(5):
-        alone = AMSLDetector().fit_recordings(folder / f"{number}.parquet", reading=READING, **CUTTING)
-        last = first + len(alone.decision_scores_)
-        segments.append(np.unique(detector.segments_[first:last]))
-        first = last
-    return segments
+    expected = AMSLDetector(bank_size=BANK).fit_recordings(folder, reading=READING, **CUTTING)
+    assert len(expected.decision_scores_) > BANK + 10
+    assert_same_detector(found[0], expected)
 
 
 @pytest.mark.slow
 def test_ray_gives_the_detector_of_local_workers(ray, tmp_path, monkeypatch):
     folder = write_normal(tmp_path / "in", 5)
     set_block_items(monkeypatch, 2)
-    found = fit(folder, bank_size=50, workers=2)
+    found = fit(folder, bank_size=BANK, workers=2)
     use_local_cluster(monkeypatch, workers=1)
-    assert_equal_bits(state(found), state(fit(folder, bank_size=50)))
+    assert_equal_bits(state(found), state(fit(folder, bank_size=BANK)))
 
 
 class Broken(Stopping):
@@ -150,18 +137,16 @@ class Broken(Stopping):
         raise DataError(f"{self.name}: is broken.")
 
 
-def test_unusable_recordings_are_left_out_of_the_sample(monkeypatch):
-    """Their windows were drawn, but do not count."""
+def test_unusable_recordings_are_left_out(monkeypatch):
     recordings = [make_recording(3 * seed) for seed in range(5)]
     recordings[1], recordings[2] = Broken(recordings[1]), Broken(recordings[2])
     use_local_cluster(monkeypatch, workers=1)
-    monkeypatch.setattr(window_reader, "BATCH", 4)  # some are read before the error
-    skipped = []
-    found = fit(recordings, bank_size=50, reading=None, skipped=skipped)
+    monkeypatch.setattr(window_reader, "BATCH", 4)  # some windows are read before the error
+    skipped, expected_skipped = [], []
+    found = fit(recordings, bank_size=BANK, reading=None, skipped=skipped)
+    assert_same_detector(found, AMSLDetector(bank_size=BANK).fit_recordings(recordings, skipped=expected_skipped, **CUTTING))
     assert [tuple(own) for own in skipped] == [(n // 3, f"unit {n}", f"unit {n}: is broken.") for n in (3, 6)]
-    rows = expected_rows([24, 24, 24], 50, [0, 3, 4])  # (400 - 32) / 16 + 1 windows
-    np.testing.assert_array_equal(state(found)["bank.rows"][:50], rows)
-    assert found.recordings_["recordings"] == 3
+    assert skipped == expected_skipped
     with pytest.raises(DataError, match=r"^unit 3: is broken\.$"):
         fit(recordings[:2], reading=None)
 
@@ -205,76 +190,58 @@ def test_groups_of_recordings_that_cannot_be_opened(monkeypatch):
     assert [own.position for own in skipped] == [0]
 
 
-class Growing(Stopping):
-    """A recording to which rows are added, or which loses some, after the first pass; it makes a file when it is read."""
+class Changing(Stopping):
+    """A recording that changes at a reading: to which rows are added, which loses some, or one of whose values changes.
 
-    def __init__(self, recording, change, folder):
+    Args:
+        recording: The recording.
+        change: Rows that are added or lost; 0 for another value in the first window.
+        reading: The reading from which on it is changed; 0 is for the plan, 1 to 3 are the passes.
+        folder: A folder for a file for each reading.
+    """
+
+    def __init__(self, recording, change, reading, folder):
         super().__init__(recording)
-        self._change, self._folder = change, folder
+        self._change, self._reading, self._folder = change, reading, folder
 
     def parts(self):
         times = len(list(self._folder.iterdir()))
         (self._folder / str(times)).touch()
-        x = np.concatenate([self._recording.x] * 2)
-        rows = len(self._recording.x) + self._change * (times >= 2)  # once for the plan, once in the first pass
+        x, rows = np.concatenate([self._recording.x] * 2), len(self._recording.x)
+        if times >= self._reading:
+            rows += self._change
+            x[0, 0] += self._change == 0
         yield from Recording(x[:rows], self.name, channel_names=NAMES).parts()
 
 
-@pytest.mark.parametrize("change", [50, -50])
-def test_recordings_that_change_between_the_passes_are_errors(monkeypatch, tmp_path, change):
+@pytest.mark.parametrize(("change", "reading"), [(50, 2), (-50, 2), (-380, 2), (0, 2), (50, 3), (-50, 3), (-380, 3)])
+def test_recordings_that_change_between_the_passes_are_errors(monkeypatch, tmp_path, change, reading):
     use_local_cluster(monkeypatch, workers=1)
-    recordings = [Growing(make_recording(0), change, tmp_path), *(make_recording(3 * seed) for seed in range(1, 4))]
-    with pytest.raises(DataError, match=r"^unit 0: has other windows than in the first pass\. Wait until it is complete"):
+    recordings = [make_recording(3 * seed) for seed in range(4)]
+    recordings[0] = Changing(recordings[0], change, reading, tmp_path)
+    with pytest.raises(DataError, match=r"^unit 0: has other windows than when it was read first\. Wait until it is complete"):
         fit(recordings, reading=None)
+    assert len(list(tmp_path.iterdir())) == reading + 1
 
 
-def test_samples_by_hand():
-    x = np.arange(4, dtype=np.float32).reshape(4, 1, 1)
-    first = Sample(np.array([0.9, 0.2]), np.array([1, 1]), np.array([0, 5]), x[:2])
-    second = Sample(np.array([0.5, 0.1]), np.array([0, 0]), np.array([7, 3]), x[2:])
-    merged = merge([first, second], 3)  # 0.1, 0.2 and 0.5, in the order of recordings and windows
-    assert merged.priority.tolist() == [0.1, 0.5, 0.2]
-    assert merged.recording.tolist() == [0, 0, 1]
-    assert merged.place.tolist() == [3, 7, 5]
-    assert merged.x.ravel().tolist() == [3, 2, 1]
-    assert merge([first], 5).place.tolist() == [0, 5]
-    assert first.reduced(1).priority.tolist() == [0.2]
-
-
-@given(data=st.data(), count=st.integers(1, 40), size=st.integers(1, 50))
-@settings(max_examples=60, deadline=None)
-def test_samples_may_be_divided_and_merged_in_any_way(data, count, size):
-    random = np.random.default_rng(data.draw(st.integers(0, 99)))
-    whole = Sample(
-        random.random(count),
-        np.sort(random.integers(0, 4, count)),
-        np.arange(count),
-        np.arange(count, dtype=np.float32).reshape(count, 1, 1),
+@given(data=st.data(), seed=st.integers(0, 99))
+@settings(max_examples=20, deadline=None)
+def test_windows_are_selected_by_position(data, seed):
+    """From recordings of which some have no window, by several workers."""
+    rows = data.draw(st.lists(st.sampled_from([5, 16, 100, 5000]), min_size=1, max_size=5).filter(lambda rows: max(rows) > 16))
+    recordings = [make_recording(number, count) for number, count in enumerate(rows)]
+    task, cluster = SummaryTask(WindowPlan(16, 16), None, recordings[0]), LocalCluster(seed=seed)
+    items = [Item(number, recording) for number, recording in enumerate(recordings)]
+    windows = np.concatenate(
+        [own.x[: count // 16 * 16].reshape(-1, 16, 3) for own, count in zip(recordings, rows, strict=True)]
     )
-    parts = [Sample(*(values[i : i + 1] for values in whole)) for i in random.permutation(count)]
-    while len(parts) > 1:
-        taken = data.draw(st.integers(2, len(parts)))
-        parts = [*parts[taken:], merge(parts[:taken], size)]
-    expected = np.sort(np.argsort(whole.priority)[:size])
-    found = parts[0].reduced(size)
-    for name, values in whole._asdict().items():
-        np.testing.assert_array_equal(getattr(found, name), values[expected])
-
-
-def test_each_window_is_equally_likely():
-    """Of three recordings with 2, 8 and 20 windows, summarised by two workers; a chi-square test of 240 samples of 6."""
-    recordings = [make_recording(0, 16 * count) for count in (2, 8, 20)]
-    counts, size, seeds = np.zeros(30), 6, 240
-    for seed in range(seeds):
-        config = AMSLDetector(bank_size=size, seed=seed).config
-        tasks = [SummaryTask(config, WindowPlan(16, 16), None, recordings[0]) for _ in range(2)]
-        samples = [tasks[number % 2].process(number, recordings[number])[1] for number in range(3)]
-        sample = merge(samples, size)
-        assert len(sample.x) == size
-        counts[np.array([0, 2, 10])[sample.recording] + sample.place] += 1
-    # windows of a sample differ from each other: the variance of a count is smaller than the mean by the share of the others
-    statistic = ((counts - seeds * size / 30) ** 2).sum() / (seeds * size / 30 * (1 - size / 30)) * 29 / 30
-    assert 0.001 < stats.chi2.cdf(statistic, 29) < 0.999
+    summaries = summarise(cluster, task, items, None)
+    places = st.lists(st.integers(0, len(windows) - 1), min_size=1, max_size=40).map(np.array)
+    wanted = data.draw(st.lists(places, min_size=1, max_size=3))
+    found = select_windows(cluster, task, summaries, items, wanted)
+    assert len(found) == len(wanted)
+    for own, positions in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(own, windows[positions])
 
 
 def test_hashes_and_keys(rng):
@@ -294,7 +261,7 @@ def test_hashes_and_keys(rng):
 
 
 def test_chunks(monkeypatch):
-    monkeypatch.setattr("amsl_tf.scale.second_pass.CHUNK", 4)
+    monkeypatch.setattr("amsl_tf.scale.held_out.CHUNK", 4)
     sizes = (3, 0, 2, 9, 0, 1, 1)
     ends = np.cumsum(sizes)
     parts = list(_in_chunks(np.arange(end - size, end) for size, end in zip(sizes, ends, strict=True)))

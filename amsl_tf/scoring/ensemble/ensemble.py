@@ -87,7 +87,7 @@ class Ensemble(Score):
         x, group = evidence.windows, None if groups is None else np.unique(groups, return_inverse=True)[1]
         keys = left_out_keys(np.arange(len(x)), evidence.duplicate_ids, group, evidence.pieces)
         random = np.random.default_rng(self.config.training.seed)
-        kept = np.sort(random.permutation(len(x))[: self.config.bank_size])
+        kept = self.draw_bank(len(x), random)
         # the density does not carry over to windows of new groups or pieces
         ids = keys[0][kept] if groups is None and evidence.pieces is None else None
         features = self.set_bank(x[kept], kept, ids, random)
@@ -100,6 +100,18 @@ class Ensemble(Score):
                 measured.append(self.measure_held_out(part, [key[places] for key in keys], bank_keys, known))
                 bar.update(len(part))
         return self.calibrate(measured, has_groups=groups is not None)
+
+    def draw_bank(self, count: int, random: np.random.Generator) -> np.ndarray:
+        """Draws the windows of the bank from all training windows.
+
+        Args:
+            count: The number of training windows.
+            random: What draws them, and then the noise of `set_bank`.
+
+        Returns:
+            Their positions, ascending, int64 (K,).
+        """
+        return np.sort(random.permutation(count)[: self.config.bank_size])
 
     def set_bank(
         self, windows: np.ndarray, rows: np.ndarray, ids: np.ndarray | None, random: np.random.Generator

@@ -1,25 +1,22 @@
-"""The second pass of a fit on a cluster: the distances of all windows to the bank, each without what is left out with it."""
+"""The third pass of a fit on a cluster: the distances of all windows to the bank, each without what is left out with it."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from amsl_tf.data.findings import Findings
 from amsl_tf.data.pieces import Pieces
 from amsl_tf.data.source import Source
 from amsl_tf.data.windows import CHUNK, hash_each
-from amsl_tf.errors import DataError
-from amsl_tf.scale.first_pass import SummaryTask
+from amsl_tf.scale.summary import SummaryTask
 from amsl_tf.scoring.ensemble.ensemble import Ensemble, HeldOut, left_out_keys
-from amsl_tf.training.recordings import WindowCounts, read_normal_windows
 
 
 class HeldOutTask(NamedTuple):
-    """The task of the second pass, see `Task`: the held-out distances of the windows of a recording.
+    """The task of the third pass, see `Task`: the held-out distances of the windows of a recording.
 
     Attributes:
-        first_task: The task of the first pass, which opens recordings.
+        first_task: The task of the first pass.
         ensemble: The ensemble with its bank.
         bank_keys: The keys of the windows of the bank.
         places: The positions of the windows of each recording among all, by the number of the recording.
@@ -39,17 +36,10 @@ class HeldOutTask(NamedTuple):
 
     def process(self, number: int, source: Source) -> HeldOut:
         found, place = [], self.places[number]
-        counts = WindowCounts(Findings(source.name))
-        advice = "Wait until it is complete, and start again."
-        changed = DataError(f"{source.name}: has other windows than in the first pass. {advice}")
-        for x in _in_chunks(batch.x for batch, _ in read_normal_windows(source, self.first_task.plan, counts)):
-            if len(x) > len(place):
-                raise changed
+        for x in _in_chunks(self.first_task.read_again(source, len(place))):
             rows, place = np.array(place[: len(x)]), place[len(x) :]
             keys = window_keys(rows, hash_each(x), np.full(len(x), self.groups[number]), self.pieces)
             found.append(self.ensemble.measure_held_out(x, keys, self.bank_keys))
-        if place:
-            raise changed
         return HeldOut.join(found)
 
 
