@@ -80,24 +80,16 @@ def exponent(fits: list[dict[str, float]]) -> float:
     return math.log(second["seconds"] / first["seconds"]) / math.log(second["windows"] / first["windows"])
 
 
-def _bytes_per_window(fits: list[dict[str, float]]) -> float:
-    """Returns the growth of the peak memory of fits with the number of windows, between the two largest."""
-    first, second = fits[-2:]
-    return (second["peak_mb"] - first["peak_mb"]) * scale_cases.MB / (second["windows"] - first["windows"])
-
-
 def _fits(found: dict[str, Any]) -> str:
     fits = [found[name] for name in scale_cases.CASES if name.startswith("fit ") and name in found]
     if len(fits) < 2:
         return ""
     rows = [[f"{own['windows']:,}", f"{own['seconds']:.0f} s", f"{own['peak_mb']:,.0f} MB"] for own in fits]
-    size = _bytes_per_window(fits)
     return f"""### Fitting
 
 `amsl_tf.scale.fit_recordings` with {scale_cases.WORKERS} workers: windows of {scale_cases.STEPS} rows and
 {scale_cases.CHANNELS} channels, one every {scale_cases.STRIDE} rows, made in the workers. Start of Ray included; memory of all
-processes. Between the last two rows the time grows with the number of windows to the power of {exponent(fits):.2f}, and the
-memory by {size:.0f} bytes for each window, {size * CAP_WINDOWS / 1e9:.1f} GB for all of CAP.
+processes. Between the last two rows the time grows with the number of windows to the power of {exponent(fits):.2f}.
 
 {markdown_table(("windows", "time", "peak memory"), rows)}"""
 

@@ -46,13 +46,6 @@ def test_exponent_by_hand():
     assert scale.exponent([{"windows": 10, "seconds": 1}, {"windows": 100, "seconds": 100}]) == pytest.approx(2)
 
 
-def test_memory_of_each_window_by_hand():
-    peaks = {10_000: 9, 100_000: 10, 1_000_000: 100}
-    found = {f"fit {count}": {"windows": count, "seconds": float(count), "peak_mb": size} for count, size in peaks.items()}
-    text = scale.write_tables({**found, "machine": MACHINE})
-    assert "memory by 105 bytes for each window, 3.9 GB for all of CAP" in text  # 90 * 2**20 / 900,000
-
-
 def test_plan_by_hand(tmp_path):
     """The largest fit has 100 windows a second and worker; CAP has 36,868,000. One machine uses 16 cores, ten use 108."""
     write_page(tmp_path / "scale.md", scale.SECTION)
