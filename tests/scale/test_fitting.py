@@ -26,6 +26,7 @@ from tests.scale.conftest import (
     Stopping,
     make_frame,
     make_recording,
+    make_values,
     set_block_items,
     use_local_cluster,
 )
@@ -117,6 +118,44 @@ def test_many_windows_give_the_detector_of_one_machine_for_any_workers_and_order
     expected = AMSLDetector(bank_size=BANK).fit_recordings(folder, reading=READING, **CUTTING)
     assert len(expected.decision_scores_) > BANK + 10
     assert_same_detector(found[0], expected)
+
+
+@st.composite
+def drawn_recordings(draw):
+    """Recordings that may be too short for a window, constant, equal to others, or have missing values."""
+    recordings = []
+    for number in range(draw(st.integers(1, 6))):
+        x = make_values(draw(st.integers(0, 50)), draw(st.sampled_from([5, 31, 32, 200, 900])))
+        kind = draw(st.sampled_from(["usual", "usual", "constant", "equal", "missing"]))
+        if kind == "constant":
+            x[:] = 1.5
+        elif kind == "equal" and recordings:
+            x = recordings[0].x
+        elif kind == "missing":
+            x[len(x) // 2 :][:9] = np.nan
+        recordings.append(Recording(x, f"unit {number}", channel_names=NAMES))
+    return recordings
+
+
+@pytest.mark.slow
+@given(recordings=drawn_recordings(), data=st.data())
+@settings(max_examples=40, deadline=None)
+def test_any_recordings_give_the_detector_or_the_error_of_one_machine(recordings, data):
+    groups = data.draw(st.just("file") | st.lists(st.sampled_from("abcd"), min_size=len(recordings), max_size=len(recordings)))
+    options = {"window": STEPS, "stride": data.draw(st.sampled_from([1, 7, 16, 32])), "groups": groups}
+    found = []
+    size = data.draw(st.sampled_from([2, 3, 10, 40, 10_000]))
+    with pytest.MonkeyPatch.context() as patch:
+        use_local_cluster(patch, workers=3, seed=size)
+        for fit_with in (fit_recordings, AMSLDetector.fit_recordings):
+            try:
+                found.append(fit_with(AMSLDetector(bank_size=size), recordings, **options))
+            except DataError as error:
+                found.append(str(error))
+    if isinstance(found[1], str):
+        assert found[0] == found[1]
+    else:
+        assert_same_detector(*found)
 
 
 @pytest.mark.slow
