@@ -1,8 +1,8 @@
 """Fits the score `ensemble` to more windows than fit in memory, on a cluster.
 
-Three passes over the recordings: the first one counts their windows, the second one reads those that the detector keeps, and
-the third one measures all windows against the bank, each without those that are left out with it. The command draws the bank
-as `Ensemble.fit`: the detector is that of the fit in memory.
+Three passes over the recordings: the first one counts their windows; the second one reads those of the bank, and those for the
+states and the usual ranges of the channels; the third one measures all windows against the bank, each without those that are
+left out with it. The bank is drawn as in `Ensemble.fit`, so the detector is that of the fit in memory.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""The second pass of a fit on a cluster: the windows that the detector keeps."""
+"""The second pass of a fit on a cluster: the windows at some positions, as those of the bank."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
