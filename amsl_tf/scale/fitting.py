@@ -159,7 +159,7 @@ def _fit(
     ensemble, random = Ensemble(config), np.random.default_rng(config.training.seed)
     rows = ensemble.draw_bank(total, random)
     wanted = [rows, *(spread(total, most) for most in (config.bank_size, RANGE_WINDOWS, EXAMPLES))]
-    bank, evenly, usual, examples = select_windows(cluster, task, summaries, used, wanted)
+    bank, of_health, usual, examples = select_windows(cluster, task, summaries, used, wanted)
     check_fit_input(config, bank)
     ensemble.set_bank(bank, rows, None, random)
     ids = np.concatenate([own.ids for own in found])
@@ -172,7 +172,7 @@ def _fit(
     scores = ensemble.calibrate([measured[number] for number in numbers], has_groups=has_groups)
 
     shape = bank.shape[1:]
-    pipeline = ScoringPipeline(None, None, {}, config, shape, {SCORE: ensemble}, ChannelHealth.fit(evenly))
+    pipeline = ScoringPipeline(None, None, {}, config, shape, {SCORE: ensemble}, ChannelHealth.fit(of_health))
     digest = hashlib.sha256("".join(own.sha256 for own in found).encode()).hexdigest()
     about: dict[str, Any] = {"windows": total, "steps": shape[0], "channels": shape[1], "sha256": digest}
     about |= {"fingerprint": fingerprint(config, "none", about, used_keys, None, None), "precision": None}

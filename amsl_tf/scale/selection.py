@@ -9,7 +9,7 @@ from amsl_tf.data.source import Source
 from amsl_tf.data.windows import hash_each
 from amsl_tf.scale.cluster import Cluster
 from amsl_tf.scale.items import Item
-from amsl_tf.scale.summary import Summary, SummaryTask, has_changed
+from amsl_tf.scale.summary import Summary, SummaryTask, changed_recording
 
 
 class Selected(NamedTuple):
@@ -48,7 +48,7 @@ class SelectionTask(NamedTuple):
             start += len(x)
         windows = np.concatenate(found)
         if not np.array_equal(hash_each(windows), ids):
-            raise has_changed(source)
+            raise changed_recording(source)
         return windows
 
 

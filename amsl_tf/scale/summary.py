@@ -88,10 +88,10 @@ class SummaryTask:
                 break
             yield batch.x
         if count:
-            raise has_changed(source)
+            raise changed_recording(source)
 
 
-def has_changed(source: Source) -> DataError:
+def changed_recording(source: Source) -> DataError:
     """Returns the error for a recording with other windows than in the first pass."""
     advice = "Wait until it is complete, and start again."
     return DataError(f"{source.name}: has other windows than when it was read first. {advice}")
